@@ -21,8 +21,9 @@ from cost_app.models import Budget
 from queue_app.models import AIRequest
 from queue_app.submission import key_rates
 from tests.api.support import QUEUE, Caller, enqueue_body, refused
+from tests.support.buckets import no_refill  # noqa: F401 - a fixture
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("redis_url")]
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("no_refill")]
 
 STATS = f"{QUEUE}?action=stats"
 BAD_KEY = "aik_" + "x" * 40

@@ -11,8 +11,9 @@ from aiinfra.tenants.caller import network_of
 from aiinfra.tenants.models import User
 from aiinfra.tenants.security_log.models import SecurityEvent
 from tests.api.support import QUEUE
+from tests.support.buckets import no_refill  # noqa: F401 - a fixture
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("redis_url")]
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("no_refill")]
 
 
 def test_a_person_over_the_limit_gets_a_page_that_says_when_to_try_again(

@@ -5,9 +5,7 @@ from typing import Any
 
 import pytest
 
-from aiinfra import rate_limits
 from aiinfra.rate_limits import Slots, leave, take
-from aiinfra.redis import redis_client
 from aiinfra.tenants import keys
 from aiinfra.tenants.authorization import Role
 from aiinfra.tenants.change_key_limits import change_limits
@@ -22,19 +20,12 @@ from tests.gateway.batches.support import create, finish, lines, step, work
 from tests.gateway.v1.files import line
 from tests.providers.conftest import SandboxClient
 from tests.queue_app.conftest import ScriptedProvider
+from tests.support.buckets import no_refill  # noqa: F401 - a fixture
+
+pytestmark = pytest.mark.usefixtures("no_refill")
 
 UPLOADED_AND_CREATED = 2
 """Requests that it takes to create a batch."""
-
-
-@pytest.fixture(autouse=True)
-def _no_refill(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A minute's requests stay spent, however long the test takes: the clock of the buckets stands still."""
-    source = rate_limits._SOURCE.read_text(encoding="utf-8")
-    frozen = source.replace("redis.call('TIME')", "{1800000000, 0}")
-    assert frozen != source
-    script = redis_client().register_script(frozen)
-    monkeypatch.setattr(rate_limits, "_script", lambda: script)
 
 
 def limited_key(organization: Organization, limits: KeyLimits) -> tuple[ApiKey, Caller]:
