@@ -25,6 +25,7 @@ from aiinfra.stack.bundled_redis import redis_binary
 from aiinfra.tenants.authorization import Role
 from aiinfra.tenants.models import Membership, Organization, User
 from queue_app.processing import in_flight
+from tests.support.costs import nothing_expires_where_costs_are_counted  # noqa: F401 - a fixture
 from tests.support.databases import suit_tests
 from tests.support.dates import TIME_ZONE
 from tests.support.emptying import empty_after_each_test

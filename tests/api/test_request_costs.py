@@ -10,7 +10,7 @@ from aiinfra.notifications.channels import add_channel
 from aiinfra.tenants.models import Organization
 from queue_app.ordering import tickets
 from tests.api.support import CACHE, CHAT, QUEUE, Caller, enqueue_body
-from tests.support.costs import counted_costs, nothing_expires  # noqa: F401 - a fixture
+from tests.support.costs import counted_costs
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

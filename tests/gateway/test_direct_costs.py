@@ -9,7 +9,7 @@ from aiinfra.gateway.waiting import WaitingRoom
 from queue_app.ordering import index
 from tests.api.support import COMPLETIONS, Caller
 from tests.providers.conftest import SandboxClient
-from tests.support.costs import counted_costs, nothing_expires  # noqa: F401 - a fixture
+from tests.support.costs import counted_costs
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

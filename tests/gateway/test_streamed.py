@@ -27,7 +27,7 @@ from tests.gateway.stepwise import USAGE, Stepwise
 from tests.gateway.streamed import DONE, KEEP_ALIVE, ask, data_of, events_of, text_of
 from tests.gateway.test_chat_waits import in_a_thread, the_request
 from tests.providers.conftest import SandboxClient
-from tests.support.costs import counted_costs, nothing_expires  # noqa: F401 - a fixture
+from tests.support.costs import counted_costs
 from tests.support.processes import wait_until
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("redis_url")]

@@ -15,7 +15,7 @@ from queue_app.models import AIRequest, Status
 from queue_app.submission.submission import Submission
 from queue_app.submission.submit import submit
 from tests.queue_app.conftest import ScriptedProvider, refusal
-from tests.support.costs import counted_costs, nothing_expires  # noqa: F401 - a fixture
+from tests.support.costs import counted_costs
 from tests.tenants.made_keys import make
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("queue", "provider")]

@@ -41,8 +41,18 @@ class Costs:
         return execute(sql, params, many, context)
 
 
+COUNTING = frozenset({"counted_costs", "CaptureQueriesContext", "django_assert_num_queries"})
+"""Names by which tests count what a block costs. They are fixtures of a test, or in its module."""
+
+
 @pytest.fixture(autouse=True)
-def nothing_expires(monkeypatch: pytest.MonkeyPatch) -> None:
+def nothing_expires_where_costs_are_counted(request: pytest.FixtureRequest) -> None:
+    """A memory that ends between two counts would make them differ."""
+    if not COUNTING.isdisjoint([*request.fixturenames, *vars(request.module)]):
+        keep_what_is_read(request.getfixturevalue("monkeypatch"))
+
+
+def keep_what_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     """What the process has read stays known, and no embedding takes long, however busy the machine is."""
     now = time.monotonic()
     for module in (timed_cache, parameters, vector_cache):
@@ -51,10 +61,7 @@ def nothing_expires(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @contextmanager
 def counted_costs() -> Iterator[Costs]:
-    """What this thread does in the block. Opening a connection to Redis is not counted: the pool does it at any time.
-
-    Tests that know the exact costs import `nothing_expires`, too.
-    """
+    """What this thread does in the block, but for opening connections to Redis, which the pool does at any time."""
     costs, thread, opening = Costs(), threading.get_ident(), set[int]()
     commit, send = connection._commit, RedisConnection.send_packed_command
     greet = RedisConnection.on_connect_check_health
