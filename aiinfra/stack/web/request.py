@@ -108,7 +108,9 @@ class Request(HTTPRequestParser):
 
 
 def _words_of(error: Any) -> str:
-    return str(error.body).strip() or "The request is malformed."
+    """The web server's own message as a sentence."""
+    words = str(error.body).strip().rstrip(".") or "The request is malformed"
+    return f"{words}."
 
 
 def _with_body_limit(adj: Adjustments, limit: int) -> Adjustments:

@@ -114,6 +114,12 @@ def test_a_refusal_has_the_shape_of_its_endpoint(served: Served, line: bytes, ty
     assert status_of(served.ask(head + b"x" * HEAD_BYTES_MAX + b"\r\n\r\n")) == 431
 
 
+def test_a_message_of_the_server_is_a_sentence(served: Served) -> None:
+    response = served.ask(b"POST /v1/chat/completions HTTP/1.1\r\nHost: a\r\nContent-Length: x\r\n\r\n")
+    assert status_of(response) == 400
+    assert json.loads(body_of(response))["error"]["message"].endswith("invalid.")
+
+
 def test_the_largest_body_is_accepted(served: Served) -> None:
     head = f"POST /a HTTP/1.1\r\nContent-Length: {BODY_BYTES_MAX}\r\n".encode() + CLOSE + b"\r\n"
     assert json.loads(body_of(served.ask(head + b"x" * BODY_BYTES_MAX)))["bytes"] == BODY_BYTES_MAX
