@@ -7,8 +7,8 @@ from aiinfra.notifications.channels import ChannelError, check_target, why_unsen
 from aiinfra.notifications.models import Channel, ChannelKind
 
 REQUESTS_HELP = (
-    "Request webhooks notify the URL that a request or API key names when a request ends. They have no address and no "
-    "severity of their own. Add them once to get the signing secret."
+    "Request webhooks call the URL that is set on a request or an API key when the request ends. Add them once to get "
+    "the secret that signs them."
 )
 
 

@@ -22,7 +22,7 @@ from cost_app.models import COST_KINDS, STAFF_KINDS, Alert, AlertKind, AlertStat
 
 PAGE_SIZE = 50
 NOT_RESOLVED = "live"
-STATES = {NOT_RESOLVED: "Not resolved", **{state.value: state.label for state in AlertState}, "all": "All"}
+STATES = {NOT_RESOLVED: "Unresolved", **{state.value: state.label for state in AlertState}, "all": "All"}
 SNOOZES = {"1h": "1 hour", "1d": "1 day", "period": "Until the budget's period ends"}
 
 
