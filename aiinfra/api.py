@@ -19,6 +19,7 @@ from pydantic.alias_generators import to_camel
 from aiinfra import epochs
 from aiinfra.api_callers import authenticate, check_csrf, check_user, credential_of, in_organization
 from aiinfra.api_limits import with_limits
+from aiinfra.bodies import BODY_BYTES_MAX
 from aiinfra.error_responses import error_response
 from aiinfra.failures import ApiError, failure_of
 from aiinfra.idempotency import Answer, InProgressError, KeyReusedError, digest_of, run_once
@@ -121,6 +122,8 @@ class Endpoint:
 
     csrf_exempt = True
     login_required = False
+    body_bytes_max = BODY_BYTES_MAX
+    """The web server and the middleware apply it, too (`aiinfra.bodies`)."""
     is_in_schema = True
     """Whether the OpenAPI document describes it. Doors in a vendor's dialect are described by the vendor."""
 
@@ -191,7 +194,7 @@ class Endpoint:
 
     def read_body(self, request: HttpRequest) -> dict[str, Any]:
         """The members of a body, which is JSON unless an endpoint says otherwise. Raises ApiError 400, 413 or 415."""
-        return read_json(request)
+        return read_json(request, self.body_bytes_max)
 
     def _find(self, method: str, action: object) -> Operation:
         if (action is None or isinstance(action, str)) and (method, action) in self.operations:

@@ -1,5 +1,5 @@
 """How large the body of a request may be: 1 MiB, unless the view of that URL accepts more from signed-in users and API
-keys.
+keys. A larger body needs a `Content-Length`.
 """
 
 from collections.abc import Callable
@@ -7,7 +7,8 @@ from typing import TypeVar
 
 from django.urls import Resolver404, resolve
 
-BODY_BYTES_MAX = 1024 * 1024
+MIB = 1024 * 1024
+BODY_BYTES_MAX = MIB
 
 View = TypeVar("View", bound=Callable[..., object])
 

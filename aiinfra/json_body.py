@@ -19,13 +19,13 @@ INTEGER_MAX = 2**63 - 1
 REPEATED = "This member appears more than once."
 
 
-def read_json(request: HttpRequest) -> dict[str, Any]:
+def read_json(request: HttpRequest, bytes_max: int = BODY_BYTES_MAX) -> dict[str, Any]:
     """The body as a JSON object. Raises ApiError 400, 413 or 415."""
     if request.content_type != "application/json":
         raise ApiError(415, "unsupported_media_type", "Send JSON with Content-Type: application/json.")
-    body = request.read(BODY_BYTES_MAX + 1)
-    if len(body) > BODY_BYTES_MAX:
-        raise ApiError(413, "too_large", f"The body is larger than {BODY_BYTES_MAX} bytes.")
+    body = request.read(bytes_max + 1)
+    if len(body) > bytes_max:
+        raise ApiError(413, "too_large", f"The body is larger than {bytes_max} bytes.")
     try:
         value = pydantic_core.from_json(body, allow_inf_nan=False)
     except ValueError as error:

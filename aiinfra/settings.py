@@ -254,6 +254,8 @@ QUEUE_IN_FLIGHT_PENALTY_S = values[queue.QUEUE_IN_FLIGHT_PENALTY_S]
 RETRY_BASE_S = values[providers.RETRY_BASE_S]
 RETRY_MAX_S = values[providers.RETRY_MAX_S]
 WAITING_CLIENTS_MAX = values[web.WAITING_CLIENTS_MAX]
+# Of a call under /v1; images and long conversations exceed the 1 MiB of other requests.
+CALL_MIB_MAX = values[web.CALL_MIB_MAX]
 STREAM_DRAIN_S = values[web.STREAM_DRAIN_S]
 
 # Web server: the docs explain the figures.

@@ -1,6 +1,6 @@
 """Counts the tokens of a text, and of a call whose provider did not count them."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -9,6 +9,10 @@ from aiinfra.providers.base import TokenUsage
 BYTES_PER_TOKEN = 3
 """Used without a tokenizer: English has 4 to 5 bytes per token in o200k, so this overestimates."""
 
+PIECE = 32_768
+"""Characters that are encoded at a time: `bpe-openai` refuses texts of more than 200,000 tokens. A cut adds at most one
+token.
+"""
 TOKENS_PER_MESSAGE = 3
 TOKENS_PER_PROMPT = 3
 """What OpenAI's chat format adds around each message and before the answer (OpenAI Cookbook, "How to count tokens")."""
@@ -59,7 +63,11 @@ def _counter() -> Callable[[str], int]:
     except ImportError:
         return _estimate
     encoding = get_encoding("o200k_base")
-    return lambda text: len(encoding.encode_ordinary(text))
+    return lambda text: sum(len(encoding.encode_ordinary(piece)) for piece in _pieces(text))
+
+
+def _pieces(text: str) -> Iterator[str]:
+    return (text[start : start + PIECE] for start in range(0, len(text), PIECE))
 
 
 def _estimate(text: str) -> int:

@@ -9,7 +9,9 @@ import re
 import secrets
 import string
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 BASE62 = string.digits + string.ascii_uppercase + string.ascii_lowercase
 CREDENTIAL = re.compile(r"aik_([0-9A-Za-z]{8})_([0-9A-Za-z]{32})_([0-9A-Za-z]{6})", re.ASCII)
@@ -23,6 +25,14 @@ class Credential:
     key_id: str
     secret: str
     digest: bytes
+
+
+def header_of(meta: Mapping[str, Any]) -> str:
+    """The `Authorization` header in a WSGI environment, or `x-api-key` as one: Anthropic's clients send the key there,
+    and a proxy may need another scheme of `Authorization`. Empty without either.
+    """
+    sent, key = str(meta.get("HTTP_AUTHORIZATION", "")), meta.get("HTTP_X_API_KEY")
+    return f"Bearer {key}" if key and not sent.lower().startswith(SCHEME) else sent
 
 
 def parse(header_value: object) -> Credential | None:

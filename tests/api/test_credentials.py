@@ -4,12 +4,13 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
+from django.conf import settings
 from django.db import OperationalError, connection
 from django.test import Client
 from django.utils import timezone
 
 from aiinfra import timed_cache
-from aiinfra.bodies import BODY_BYTES_MAX
+from aiinfra.bodies import MIB
 from aiinfra.tenants import key_text
 from aiinfra.tenants.models import ApiKey, Organization, User
 from aiinfra.tenants.scope import system_scope
@@ -132,7 +133,7 @@ def test_an_unknown_address_under_v1_is_404_in_the_shape_of_the_vendor(program: 
 @pytest.mark.parametrize("path", [COMPLETIONS, MESSAGES_DOOR])
 def test_under_v1_errors_before_the_endpoint_have_the_shape_of_the_vendor(program: Caller, path: str) -> None:
     refused(program.client.get(path, headers={**program.headers, "Host": "evil.example"}), 400)
-    refused(program.post(path, b" " * (BODY_BYTES_MAX + 1)), 413)
+    refused(program.post(path, b" " * (settings.CALL_MIB_MAX * MIB + 1)), 413)
 
 
 def test_an_unknown_page_renders_a_404_page() -> None:

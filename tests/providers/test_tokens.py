@@ -22,6 +22,10 @@ def test_it_counts_o200k_tokens(text: str, count: int) -> None:
     assert count_tokens(text) == count
 
 
+def test_it_counts_a_text_that_is_too_long_for_the_tokenizer() -> None:
+    assert count_tokens("I walk, and it is a dog.\n" * 100_000) == pytest.approx(900_000, rel=0.001)
+
+
 def test_invalid_unicode_is_counted() -> None:
     assert count_tokens("\ud800 \x00 ok") > 0
 

@@ -14,7 +14,7 @@ from django.urls import reverse
 from aiinfra.bodies import BODY_BYTES_MAX
 from aiinfra.tenants.authorization import Role
 from aiinfra.tenants.models import Organization, User
-from tests.api.support import CHAT, FILES, new_key
+from tests.api.support import CHAT, FILES, MESSAGES_DOOR, new_key
 from tests.support.processes import wait_until
 from tests.support.web import Web
 
@@ -154,6 +154,16 @@ def test_an_api_key_may_upload_a_large_file(serve: Callable[..., Web], organizat
     assert post(web, CHAT, 2 * BODY_BYTES_MAX, MULTIPART | key, send_all=False)[0] == 413
     for forged in ({}, {"Authorization": "Bearer aik_x"}, {"Authorization": f"Bearer {forged_key}"}):
         assert post(web, FILES, 2 * BODY_BYTES_MAX, MULTIPART | forged, send_all=False)[0] == 413
+
+
+def test_an_api_key_may_send_a_large_call(serve: Callable[..., Web], organization: Organization) -> None:
+    """415 says that the form is no JSON, so the body was accepted and read."""
+    web = serve(WEB_PROCESSES="1")
+    key = {"x-api-key": new_key(organization, Role.OPERATOR)}
+    assert post(web, MESSAGES_DOOR, 2 * BODY_BYTES_MAX, MULTIPART | key)[0] == 415
+    assert post(web, MESSAGES_DOOR, 17 * BODY_BYTES_MAX, MULTIPART | key, send_all=False)[0] == 413
+    for forged in ({}, {"x-api-key": "aik_x"}):
+        assert post(web, MESSAGES_DOOR, 2 * BODY_BYTES_MAX, MULTIPART | forged, send_all=False)[0] == 413
 
 
 def test_requests_in_progress_end_before_the_server_does(serve: Callable[..., Web]) -> None:

@@ -26,6 +26,12 @@ WAITING_CLIENTS_MAX = Setting(
     150,
     "Maximum clients of a process that wait for an answer. Each has its own thread, in addition to `WEB_THREADS`.",
 )
+CALL_MIB_MAX = Setting(
+    "CALL_MIB_MAX",
+    kinds.Whole(1, 48),
+    16,
+    "Largest body of a call under `/v1` in MiB. The bodies that a web process reads at a time share 64 MiB.",
+)
 STREAM_DRAIN_S = Setting(
     "STREAM_DRAIN_S",
     kinds.Decimal(0, 3_600),

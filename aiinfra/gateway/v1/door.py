@@ -4,10 +4,12 @@ from collections.abc import Mapping
 from typing import Any
 
 import pydantic_core
+from django.conf import settings
 from django.http import HttpResponse
 from pydantic import ConfigDict
 
 from aiinfra.api import ApiModel, Endpoint
+from aiinfra.bodies import MIB
 from aiinfra.providers.dialects.shapes import Shape
 
 
@@ -23,10 +25,15 @@ class StreamOptions(Shape):
     include_usage: bool | None = None
 
 
-class OpenAIDoor(Endpoint):
-    """An endpoint in OpenAI's dialect."""
+class Door(Endpoint):
+    """An endpoint in a vendor's dialect."""
 
+    body_bytes_max = settings.CALL_MIB_MAX * MIB
     is_in_schema = False
+
+
+class OpenAIDoor(Door):
+    """An endpoint in OpenAI's dialect."""
 
 
 def json_of(body: Mapping[str, Any], status: int = 200, headers: Mapping[str, str] | None = None) -> HttpResponse:

@@ -11,7 +11,7 @@ Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
-MAX_BODY = 8 * 1024 * 1024
+MAX_BODY = 64 * 1024 * 1024
 CLOSE_WITH_RESET = struct.pack("ii", 1, 0)
 """SO_LINGER on, for 0 seconds: closing the socket then sends a TCP reset."""
 

@@ -19,12 +19,12 @@ def may_send_large_body(environ: dict[str, Any]) -> bool:
     """Whether the WSGI environment has a valid API key, or the session of an active user. False if that cannot be found
     out.
     """
-    from aiinfra.tenants import key_authentication  # gunicorn imports this module before Django is set up
+    from aiinfra.tenants import key_authentication, key_text  # gunicorn imports this module before Django is set up
 
     request = WSGIRequest({**environ, "wsgi.input": BytesIO(), "CONTENT_LENGTH": "0"})
     try:
-        if "HTTP_AUTHORIZATION" in environ:
-            return key_authentication.authenticate(environ["HTTP_AUTHORIZATION"]) is not None
+        if header := key_text.header_of(environ):
+            return key_authentication.authenticate(header) is not None
         SessionMiddleware(lambda _: HttpResponse()).process_request(request)
         return get_user(request).is_authenticated
     except Exception:
