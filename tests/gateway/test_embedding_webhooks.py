@@ -204,7 +204,7 @@ def test_without_a_secret_and_for_a_url_that_cannot_be_sent_to_it_is_refused(
     program: Caller, sandbox: SandboxClient
 ) -> None:
     for url in ("https://example.com/", "http://example.com/"):
-        refused_as = refused(program.post(EMBEDDINGS, BODY, **{"x-aiinfra-webhook": url}), 400, "webhook")
+        refused_as = refused(program.post(EMBEDDINGS, BODY, **{"x-aiinfra-webhook": url}), 400, "x-aiinfra-webhook")
         assert refused_as["message"]
 
 
