@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -16,6 +17,8 @@ from aiinfra.failures import ApiError
 DEPTH_MAX = 32
 NODES_MAX = 20_000
 INTEGER_MAX = 2**63 - 1
+INPUT = re.compile(r"(body\.)?input(\.[0-9]+)?")
+"""Where texts to embed are, in a request or in a line of a batch."""
 REPEATED = "This member appears more than once."
 
 
@@ -119,7 +122,7 @@ def first_error(root: object) -> tuple[str, str] | None:
             return path, "This is nested too deeply or has too many members."
         if problem := _problem_of(value):
             return path, problem
-        if _are_tokens(value):
+        if INPUT.fullmatch(path) and _are_tokens(value):
             continue
         pending.extend(_children_of(value, path, depth + 1))
     return None
@@ -138,8 +141,8 @@ def _problem_of(value: object) -> str | None:
 
 
 def _are_tokens(value: object) -> bool:
-    """Whether this is an array of nothing but small integers. It counts as one value: texts to embed may be sent as
-    their tokens, hundreds of thousands in one request.
+    """Whether this is an array of nothing but small integers. It counts as one value: a text to embed can be sent as
+    its tokens, hundreds of thousands in one request.
     """
     return isinstance(value, list) and set(map(type, value)) == {int} and max(max(value), -min(value)) <= INTEGER_MAX
 
