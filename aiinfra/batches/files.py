@@ -13,6 +13,7 @@ from django.db.models import Count, Q, QuerySet, Sum
 
 from aiinfra.batches.jsonl import check_file
 from aiinfra.batches.models import FileChunk, Purpose, StoredFile
+from aiinfra.bodies import MIB
 from aiinfra.keyset import side
 from aiinfra.tenants.authorization import Principal
 from aiinfra.tenants.keys import line_of
@@ -20,7 +21,6 @@ from aiinfra.tenants.keys import line_of
 CHUNK_BYTES = 256 * 1024
 """A chunk ends with the line that reaches this size."""
 COMPRESSION = 3
-MIB = 1024 * 1024
 PLACE = ("created_at", "id")
 
 Row = TypeVar("Row", bound=models.Model)

@@ -23,8 +23,8 @@ REASONING = "rs_"
 Object = dict[str, Any]
 
 
-def messages_before(response_id: str, api_key_id: int | None, *, with_instructions: bool) -> list[Object]:
-    """The conversation that ended with a response. Its instructions are left out if the call has its own.
+def messages_before(response_id: str, api_key_id: int | None, *, has_instructions: bool) -> list[Object]:
+    """The conversation that ended with a response. Its instructions are left out if the new call `has_instructions`.
 
     Raises ApiError 400 for an unknown response.
     """
@@ -34,7 +34,7 @@ def messages_before(response_id: str, api_key_id: int | None, *, with_instructio
         raise ApiError(400, "previous_response_not_found", message, param="previous_response_id")
     [found] = conversations
     turns = found.messages
-    if with_instructions and turns[0]["role"] == "system":
+    if has_instructions and turns[0]["role"] == "system":
         turns = turns[1:]
     return [*turns, message_of(found.response)]
 

@@ -18,6 +18,7 @@ from aiinfra.batches import files
 from aiinfra.batches.files import FileLimitError, Owner
 from aiinfra.batches.jsonl import LineError
 from aiinfra.batches.models import StoredFile
+from aiinfra.bodies import MIB
 from aiinfra.failures import ApiError
 from aiinfra.form_body import read_form
 from aiinfra.gateway.v1.door import OpenAIDoor
@@ -111,7 +112,7 @@ class BodylessDoor(OpenAIDoor):
 class FilesDoor(OpenAIDoor):
     """An endpoint that takes a form with a file."""
 
-    body_bytes_max = settings.FILE_MIB_MAX * files.MIB + FORM_BYTES
+    body_bytes_max = settings.FILE_MIB_MAX * MIB + FORM_BYTES
 
     def read_body(self, request: HttpRequest) -> dict[str, Any]:
         """The fields of the form, as `Upload` has them. Raises ApiError 400, 413 or 415."""
@@ -122,7 +123,7 @@ class FilesDoor(OpenAIDoor):
         if not isinstance(uploaded, UploadedFile):
             raise ApiError(400, "invalid_request", "Send one file in the field `file`.", param="file")
         content = uploaded.read().removeprefix(BOM_UTF8)
-        if len(content) > settings.FILE_MIB_MAX * files.MIB:
+        if len(content) > settings.FILE_MIB_MAX * MIB:
             raise ApiError(413, "too_large", f"The file is larger than {settings.FILE_MIB_MAX} MiB.", param="file")
         seconds = str(fields.get(SECONDS, ""))
         numbers = {SECONDS: int(seconds)} if is_row_id(seconds) else {}

@@ -75,7 +75,7 @@ def _conversation(body: ResponsesRequest, api_key_id: int | None) -> tuple[list[
     if body.previous_response_id is None:
         return messages, origins
     has_instructions = bool(body.instructions)
-    before = messages_before(body.previous_response_id, api_key_id, with_instructions=has_instructions)
+    before = messages_before(body.previous_response_id, api_key_id, has_instructions=has_instructions)
     at = int(has_instructions)
     messages[at:at] = before
     origins[at:at] = [("previous_response_id",)] * len(before)
