@@ -81,7 +81,7 @@ def test_a_pool_opens_connections_as_they_are_needed(five: Redis) -> None:
 
 
 def appending(word: str, comment: str) -> ScriptCall:
-    """A script of its own for each comment, so that the server cannot know it."""
+    """Appends a word. The comment is part of the script, so a new comment makes one that the server does not know."""
     script = redis_client().register_script(f"return redis.call('APPEND', KEYS[1], ARGV[1]) -- {comment}")
     return ScriptCall(script, ["said"], [word])
 

@@ -1,8 +1,8 @@
 """Builds `minilm.onnx`, the local embedder's computation: `python -m cache_app.embedding.minilm_graph`.
 
 The packaged model stores its weights in 8 bits, but multiplies in 32: it unpacks 90 MB in each process and reads them
-for each text. This graph multiplies in 8 bits and has no weights of its own: it names their places in the packaged
-file, which processes share.
+for each text. This graph multiplies in 8 bits and contains no weights: it refers to those in the packaged file, which
+all processes share.
 
 Inputs rounded to 8 bits are too coarse: vectors have a cosine of 0.995 with the packaged model's, some only 0.988.
 Therefore, an input becomes two matrices: its rounded values, and the remainders in finer steps. One product multiplies
