@@ -13,7 +13,6 @@ from aiinfra.error_responses import error_response
 from aiinfra.failures import ApiError, is_for_programs
 from aiinfra.logs import request_id_var
 from aiinfra.proxies import is_trusted_proxy
-from aiinfra.tenants.key_text import header_of
 
 GetResponse = Callable[[HttpRequest], HttpResponseBase]
 
@@ -81,8 +80,8 @@ def bounded_body(get_response: GetResponse) -> GetResponse:
     def middleware(request: HttpRequest) -> HttpResponseBase:
         limit = BODY_BYTES_MAX
         size = _body_size(request)
-        if size > limit and (request.user.is_authenticated or header_of(request.META)):
-            # Endpoints check the key before they read the body.
+        if size > limit and (request.user.is_authenticated or is_for_programs(request)):
+            # Endpoints authenticate the caller before they read the body.
             limit = largest_body(request.path_info)
         return get_response(request) if size <= limit else _too_large(request, limit)
 

@@ -1,5 +1,6 @@
 """Attacks on the web server as it is deployed: slow clients, large bodies, forged framing."""
 
+import json
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -15,6 +16,7 @@ from aiinfra.bodies import BODY_BYTES_MAX
 from aiinfra.tenants.authorization import Role
 from aiinfra.tenants.models import Organization, User
 from tests.api.support import CHAT, FILES, MESSAGES_DOOR, new_key
+from tests.stack.web.conftest import read_all
 from tests.support.processes import wait_until
 from tests.support.web import Web
 
@@ -153,7 +155,8 @@ def test_an_api_key_may_upload_a_large_file(serve: Callable[..., Web], organizat
     assert post(web, FILES, 60 * BODY_BYTES_MAX, MULTIPART | key, send_all=False)[0] == 413
     assert post(web, CHAT, 2 * BODY_BYTES_MAX, MULTIPART | key, send_all=False)[0] == 413
     for forged in ({}, {"Authorization": "Bearer aik_x"}, {"Authorization": f"Bearer {forged_key}"}):
-        assert post(web, FILES, 2 * BODY_BYTES_MAX, MULTIPART | forged, send_all=False)[0] == 413
+        assert post(web, FILES, 2 * BODY_BYTES_MAX, MULTIPART | forged, send_all=False)[0] == 401
+        assert post(web, FILES, 2 * BODY_BYTES_MAX, MULTIPART | forged)[0] == 401
 
 
 def test_an_api_key_may_send_a_large_call(serve: Callable[..., Web], organization: Organization) -> None:
@@ -163,7 +166,13 @@ def test_an_api_key_may_send_a_large_call(serve: Callable[..., Web], organizatio
     assert post(web, MESSAGES_DOOR, 2 * BODY_BYTES_MAX, MULTIPART | key)[0] == 415
     assert post(web, MESSAGES_DOOR, 17 * BODY_BYTES_MAX, MULTIPART | key, send_all=False)[0] == 413
     for forged in ({}, {"x-api-key": "aik_x"}):
-        assert post(web, MESSAGES_DOOR, 2 * BODY_BYTES_MAX, MULTIPART | forged, send_all=False)[0] == 413
+        for send_all in (False, True):
+            status, text = post(web, MESSAGES_DOOR, 2 * BODY_BYTES_MAX, MULTIPART | forged, send_all)
+            assert (status, json.loads(text)["error"]["type"]) == (401, "authentication_error")
+    announced = f"POST {MESSAGES_DOOR} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {2 * BODY_BYTES_MAX}\r\n\r\n"
+    with connect(web) as client:
+        client.sendall(announced.encode() + b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+        assert read_all(client).count(b"HTTP/1.1 ") == 1
 
 
 def test_requests_in_progress_end_before_the_server_does(serve: Callable[..., Web]) -> None:

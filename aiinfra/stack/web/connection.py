@@ -240,10 +240,11 @@ class Connection(HTTPChannel):
     # In a thread
 
     def _may_send_body(self, request: Request) -> bool:
-        """Whether the sender of this head may send its large body; if not, the request becomes a refusal."""
+        """Whether the sender of this head may send its large body; if not, Django sees the request without it."""
         if may_send_large_body(_Response(self, request).get_environment()):
             return True
-        request.refuse_body()
+        request.withhold_body()
+        self.drains = True
         return False
 
     def _read_on(self, request: Request) -> None:

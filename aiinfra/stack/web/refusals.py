@@ -55,9 +55,11 @@ def malformed(message: str, start: bytes) -> Refusal:
     return Refusal(400, "Bad Request", "invalid_request", message, start=start)
 
 
-def too_large(limit: int, start: bytes) -> Refusal:
-    """413 for a body over the limit in bytes."""
+def too_large(limit: int, start: bytes, *, has_length: bool = True) -> Refusal:
+    """413 for a body over the limit in bytes. Without a `Content-Length`, that is the usual limit at every URL."""
     message = f"The body is larger than {limit} bytes."
+    if not has_length:
+        message += " Send larger bodies with a Content-Length, where they are allowed."
     return Refusal(413, "Content Too Large", "too_large", message, start=start)
 
 

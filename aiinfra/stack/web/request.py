@@ -55,10 +55,9 @@ class Request(HTTPRequestParser):
         if held:
             self.received(held)
 
-    def refuse_body(self) -> None:
-        """Answer 413 in place of reading the body."""
-        self.needs_permission = False
-        self.error = too_large(BODY_BYTES_MAX, self.start)
+    def withhold_body(self) -> None:
+        """Go on without the body: a view rejects the sender before it would read one. Nothing can follow the body."""
+        self.headers["CONNECTION"] = "close"
 
     def buffered_bytes(self) -> int:
         """Bytes of the body that are kept so far."""
@@ -96,7 +95,9 @@ class Request(HTTPRequestParser):
 
     def _refusal(self) -> Refusal:
         make: dict[type, Callable[[], Refusal]] = {
-            RequestEntityTooLarge: lambda: too_large(self.adj.max_request_body_size - 1, self.start),
+            RequestEntityTooLarge: lambda: too_large(
+                self.adj.max_request_body_size - 1, self.start, has_length=not self.chunked
+            ),
             RequestHeaderFieldsTooLarge: lambda: head_too_large(self.adj.max_request_header_size, self.start),
             ServerNotImplemented: lambda: Refusal(
                 501, "Not Implemented", "not_implemented", "Only chunked transfer encoding works.", start=self.start

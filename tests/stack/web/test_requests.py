@@ -129,7 +129,9 @@ def test_a_chunked_body_is_refused_as_soon_as_it_is_too_large(served: Served) ->
     chunk = b"10000\r\n" + b"x" * 0x10000 + b"\r\n"
     with closing(served.connect()) as client:
         client.sendall(b"POST /api/a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n" + chunk * 17)
-        assert status_of(read_all(client)) == 413
+        response = read_all(client)
+    assert status_of(response) == 413
+    assert "Content-Length" in json.loads(body_of(response))["error"]["message"]
 
 
 def test_a_client_that_asks_first_gets_the_refusal_in_place_of_100(served: Served) -> None:
