@@ -83,7 +83,8 @@ def contract_errors() -> Iterator[None]:
     except (control.WrongStatusError, control.ContentGoneError) as error:
         raise ApiError(409, "wrong_status", str(error), param="requestId") from None
     except ModelNotPricedError as error:
-        raise ApiError(422, "model_not_priced", str(error), param="model") from None
+        message = f"{error} Check the name, or ask an admin to add a price."
+        raise ApiError(422, "model_not_priced", message, param="model") from None
 
 
 def _come_back(seconds: int) -> dict[str, str]:

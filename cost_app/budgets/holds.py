@@ -113,8 +113,8 @@ def _refusal(each: OpenWindow, bound: int) -> BudgetRefusedError:
     free = limit - window.committed_nano
     if bound > free:
         record_refusal(window.id, bound)
-        left = dollars(max(0, free))
-        message = f"The {budget} budget of {dollars(limit)} has {left} left; this call can cost up to {dollars(bound)}."
+        left = f"${dollars(max(0, free))} of ${dollars(limit)} left"
+        message = f"The {budget} has {left}, and this call can cost up to ${dollars(bound)}."
         return BudgetExceededError(budget, bound, free, message)
-    message = f"The {budget} budget of {dollars(limit)} is reserved by calls in progress. Try again in a moment."
+    message = f"Calls in progress hold the rest of the {budget} (${dollars(limit)}). Try again in a moment."
     return BudgetBusyError(budget, bound, free - window.reserved_nano, message)

@@ -107,11 +107,7 @@ def _with_advice(refusal: BudgetExceededError, planned: Plan) -> BudgetExceededE
     order, attempt, mode = planned.order, planned.attempt, planned.policy.bound_mode
     prices = prices_ahead(attempt.provider, attempt.model, served_tiers(order.service_tier))
     fits = tokens_within(refusal.available_nano, order.messages, order.max_tokens, prices, mode, order.parameters)
-    advice = (
-        f"It fits with maxTokens of {fits} or less."
-        if fits
-        else "The prompt alone does not fit, whatever maxTokens is: 0 output tokens are left."
-    )
+    advice = f"It fits with at most {fits} output tokens." if fits else "Its prompt alone doesn't fit."
     return BudgetExceededError(refusal.budget, refusal.needed_nano, refusal.available_nano, f"{refusal} {advice}", fits)
 
 

@@ -73,9 +73,17 @@ class Budget(TenantModel):
         ]
 
     def __str__(self) -> str:
-        # A key's id says nothing to a reader, and its name takes a query.
-        value = "" if self.scope == BudgetScope.API_KEY else self.scope_value
-        return f"{self.period} {self.scope} {value}".strip()
+        return f"{self.period} budget of {self._subject}"
+
+    @property
+    def _subject(self) -> str:
+        match self.scope:
+            case BudgetScope.ORGANIZATION:
+                return "the organization"
+            case BudgetScope.API_KEY:  # its ID says nothing to a reader, and its name takes a query
+                return "the API key"
+            case _:
+                return f"{self.scope} {self.scope_value}"
 
 
 class BudgetWindow(TenantModel):

@@ -171,31 +171,31 @@ def test_an_increase_makes_room_until_it_is_withdrawn_and_every_refusal_states_t
             open_attempt()
         error = raised.value
         assert error.budget == budget
-        return type(error), error.needed_nano, error.available_nano, str(error).partition(" budget ")[2]
+        return type(error), error.needed_nano, error.available_nano, str(error)
 
     def spent(limit: int, left: int) -> tuple[type, int, int, str]:
         message = (
-            f"of {dollars(limit)} has {dollars(left)} left; this call can cost up to {dollars(bound)}. "
-            f"{advice[left > 1]}"
+            f"The daily budget of the organization has ${dollars(left)} of ${dollars(limit)} left, "
+            f"and this call can cost up to ${dollars(bound)}. {advice[left > 1]}"
         )
         return BudgetExceededError, bound, left, message
 
     advice = (
-        "The prompt alone does not fit, whatever maxTokens is: 0 output tokens are left.",
-        "It fits with maxTokens of 99 or less.",
+        "Its prompt alone doesn't fit.",
+        "It fits with at most 99 output tokens.",
     )
     assert refusal() == spent(1_000, 0)
     almost = increase(bound - 1)
     assert refusal() == spent(1_000 + bound - 1, bound - 1)
     increase(1)
     open_attempt()
-    held = f"of {dollars(1_000 + bound)} is reserved by calls in progress. Try again in a moment."
+    limit = dollars(1_000 + bound)
+    held = f"Calls in progress hold the rest of the daily budget of the organization (${limit}). Try again in a moment."
     assert refusal() == (BudgetBusyError, bound, 0, held)
     withdraw_increase(increase=almost, actor="user:finance")
     assert refusal() == spent(1_001, 1)
     spend(full.window, committed=1_500)
-    message = f"of {dollars(1_001)} has 0.00 left; this call can cost up to {dollars(bound)}. {advice[False]}"
-    assert refusal()[2:] == (-499, message)
+    assert refusal()[2:] == (-499, spent(1_001, 0)[3])
 
 
 def test_room_held_by_calls_in_progress_is_busy_not_spent(make_budget: MakeBudget, open_attempt: Open) -> None:
