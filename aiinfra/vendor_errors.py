@@ -53,8 +53,9 @@ def anthropic_body(error: ApiError, request_id: str | None) -> dict[str, Any]:
 
 
 def retry_headers(error: ApiError) -> dict[str, str]:
-    """`x-should-retry` where the SDKs would decide wrongly by the status alone."""
-    return {"x-should-retry": "false"} if error.kind in NEVER_RETRIED or error.status == 402 else {}
+    """`x-should-retry` where clients would decide wrongly by the status alone: Claude Code retries a 401."""
+    is_final = error.kind in NEVER_RETRIED or error.status in {401, 402}
+    return {"x-should-retry": "false"} if is_final else {}
 
 
 def _type_of(status: int, types: Mapping[int, str], of_servers: str) -> str:

@@ -14,6 +14,7 @@ from aiinfra.tenants.scope import organization_scope, system_scope
 from cost_app.models import Budget
 from queue_app.models import AIRequest
 from tests.clients.conftest import full_room
+from tests.clients.shapes import Shape
 
 pytestmark = pytest.mark.django_db(transaction=True)
 ASKED: Any = [{"role": "user", "content": "How do I plan a garden?"}]
@@ -41,6 +42,12 @@ def retries_of(error: openai.APIStatusError | anthropic.APIStatusError) -> int:
 
 SDKS = pytest.mark.parametrize("sdk", ["openai", "anthropic"])
 ERRORS = (openai.APIStatusError, anthropic.APIStatusError)
+
+
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/messages"])
+def test_a_wrong_key_says_not_to_retry_because_claude_code_would(product: str, path: str) -> None:
+    refused = Shape("no client", path, {}).send(product, "aik_wrong")
+    assert (refused.status_code, refused.headers["x-should-retry"]) == (401, "false")
 
 
 @SDKS
