@@ -2,7 +2,7 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -124,7 +124,7 @@ def status_of(request: AIRequest, *, with_content: bool) -> RequestStatus:
 
 @dataclass(frozen=True)
 class Conversation:
-    """What was said up to and including the answer of a completed request."""
+    """What was said up to and including the answer of a completed request, without its instructions."""
 
     request_id: UUID
     messages: list[dict[str, Any]]
@@ -132,7 +132,8 @@ class Conversation:
 
 
 def conversations_of(request_ids: Iterable[UUID], api_key_id: int | None) -> list[Conversation]:
-    """Those of completed requests in scope that an API key has sent in OpenAI's dialect, as long as content is kept.
+    """Those of completed requests in scope that an API key has sent in OpenAI's dialect and that can be continued, as
+    long as content is kept.
 
     One query. None for a caller without a key.
     """
@@ -143,7 +144,16 @@ def conversations_of(request_ids: Iterable[UUID], api_key_id: int | None) -> lis
         request__status=Status.COMPLETED,
     )
     read = [(row.request_id, unpack(row.call), unpack(row.response)) for row in rows if row.response]
-    return [Conversation(id_, call["messages"], answer) for id_, call, answer in read if "dialect" not in call]
+    return [
+        Conversation(id_, _without_instructions(call), answer)
+        for id_, call, answer in read
+        if "dialect" not in call and "is_last" not in call
+    ]
+
+
+def _without_instructions(call: Mapping[str, Any]) -> list[dict[str, Any]]:
+    messages: list[dict[str, Any]] = call["messages"]
+    return messages[1:] if "has_instructions" in call else messages
 
 
 def _position(request: AIRequest) -> int | None:

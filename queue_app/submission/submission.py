@@ -50,6 +50,10 @@ class Submission:
     """Of messages and parameters."""
     headers: Mapping[str, str] = field(default_factory=dict)
     """The vendor's own headers, for a provider of the same dialect."""
+    has_instructions: bool = False
+    """Whether the first message applies only to this call, and not to calls that continue the conversation."""
+    can_be_continued: bool = True
+    """Whether later calls may refer to the answer."""
     tags: Sequence[str] = ()
     metadata: Mapping[str, Any] = field(default_factory=dict)
     cache_mode: str = "use"
@@ -66,6 +70,8 @@ class Submission:
             "parameters": dict(self.parameters),
             "dialect": self.dialect.value if self.dialect != Dialect.OPENAI else None,
             "headers": dict(self.headers),
+            "has_instructions": self.has_instructions,
+            "is_last": not self.can_be_continued,
         }
         return {
             "messages": list(self.messages),

@@ -51,10 +51,37 @@ def test_a_response_continues_the_one_that_it_names(openai_client: openai.OpenAI
     ]
 
 
-def test_a_response_keeps_earlier_instructions_until_there_are_new_ones(openai_client: openai.OpenAI) -> None:
-    first = openai_client.responses.create(model=MODEL, instructions="Be brief.", input="How do I plan a garden?")
-    openai_client.responses.create(model=MODEL, input="And a park?", previous_response_id=first.id)
+def test_earlier_instructions_do_not_apply_to_later_responses_but_system_messages_do(
+    openai_client: openai.OpenAI,
+) -> None:
+    asked: Any = [{"role": "system", "content": "Answer in verse."}, {"role": "user", "content": "How do I sail?"}]
+    first = openai_client.responses.create(model=MODEL, instructions="Be brief.", input=asked)
     assert last_messages()[0] == {"role": "system", "content": "Be brief."}
+    for _ in range(2):
+        openai_client.responses.create(model=MODEL, input="And row?", previous_response_id=first.id)
+        assert last_messages() == [
+            *asked,
+            {"role": "assistant", "content": first.output_text},
+            {"role": "user", "content": "And row?"},
+        ]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_response_that_was_not_stored_cannot_be_continued_or_referred_to(
+    openai_client: openai.OpenAI, stream: bool
+) -> None:
+    question: Any = {"model": MODEL, "input": "How do I plan a garden?", "store": False}
+    if stream:
+        with openai_client.responses.stream(**question) as events:
+            first: Any = events.get_final_response()
+    else:
+        first = openai_client.responses.create(**question)
+    assert first.store is False
+    with pytest.raises(openai.BadRequestError, match="not found"):
+        openai_client.responses.create(model=MODEL, input="And a park?", previous_response_id=first.id)
+    items: Any = [{"type": "item_reference", "id": first.output[0].id}]
+    with pytest.raises(openai.NotFoundError, match="not found"):
+        openai_client.responses.create(model=MODEL, input=items)
 
 
 @pytest.mark.parametrize("stream", [False, True])

@@ -1,7 +1,7 @@
 """Earlier responses that a call continues: by `previous_response_id`, or with input items that only name theirs.
 
 Both are read from the content that the queue keeps of every request, so they end with its retention and erasure. A key
-sees its own requests only.
+sees only its own requests, and none that was sent with `store: false`.
 """
 
 import re
@@ -23,20 +23,14 @@ REASONING = "rs_"
 Object = dict[str, Any]
 
 
-def messages_before(response_id: str, api_key_id: int | None, *, has_instructions: bool) -> list[Object]:
-    """The conversation that ended with a response. Its instructions are left out if the new call `has_instructions`.
-
-    Raises ApiError 400 for an unknown response.
-    """
+def messages_before(response_id: str, api_key_id: int | None) -> list[Object]:
+    """The conversation that ended with a response. Raises ApiError 400 for an unknown response."""
     conversations = _read([_request_in(RESPONSE_ID, response_id)], api_key_id)
     if not conversations:
         message = f"Previous response with id '{response_id}' not found."
         raise ApiError(400, "previous_response_not_found", message, param="previous_response_id")
     [found] = conversations
-    turns = found.messages
-    if has_instructions and turns[0]["role"] == "system":
-        turns = turns[1:]
-    return [*turns, message_of(found.response)]
+    return [*found.messages, message_of(found.response)]
 
 
 def with_references(items: Sequence[Object], api_key_id: int | None) -> list[Object]:

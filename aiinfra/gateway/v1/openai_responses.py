@@ -1,5 +1,6 @@
 """`POST /v1/responses`: OpenAI's Responses API, translated to chat completions and back. Codex uses nothing else."""
 
+from dataclasses import replace
 from typing import Any, Literal
 
 from django.http import HttpResponse, StreamingHttpResponse
@@ -60,12 +61,14 @@ def submission_from(call: ApiCall, body: ResponsesRequest) -> tuple[Submission, 
         "parameters": parameters,
     }
     try:
-        return submission_of(call, options_from(call.http, fields), *resolve(call, body.model, messages)), tools
+        submission = submission_of(call, options_from(call.http, fields), *resolve(call, body.model, messages))
     except ApiError as error:
         error.param = name_as_sent(error.param or "", origins) or None
         raise
     except InvalidValueError as error:
         raise InvalidValueError(name_as_sent(error.field, origins), error.message) from None
+    has_instructions, can_be_continued = bool(body.instructions), body.store is not False
+    return replace(submission, has_instructions=has_instructions, can_be_continued=can_be_continued), tools
 
 
 def _conversation(body: ResponsesRequest, api_key_id: int | None) -> tuple[list[Message], Origins]:
@@ -74,9 +77,8 @@ def _conversation(body: ResponsesRequest, api_key_id: int | None) -> tuple[list[
     messages, origins = messages_of(body.instructions, items)
     if body.previous_response_id is None:
         return messages, origins
-    has_instructions = bool(body.instructions)
-    before = messages_before(body.previous_response_id, api_key_id, has_instructions=has_instructions)
-    at = int(has_instructions)
+    before = messages_before(body.previous_response_id, api_key_id)
+    at = int(bool(body.instructions))
     messages[at:at] = before
     origins[at:at] = [("previous_response_id",)] * len(before)
     return messages, origins

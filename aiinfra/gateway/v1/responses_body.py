@@ -86,6 +86,7 @@ class ResponsesRequest(OpenBody):
     input: Annotated[str, StringConstraints(min_length=1)] | Annotated[list[Item], Field(min_length=1)]
     instructions: str | None = None
     previous_response_id: str | None = None
+    store: bool | None = None
     max_output_tokens: Annotated[int, Field(ge=1, le=131_072), WHOLE_FLOATS] | None = None
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
     service_tier: Literal["auto", "default", "flex", "priority"] | None = None
@@ -135,6 +136,7 @@ NOT_PARAMETERS = frozenset(
         "input",
         "instructions",
         "previous_response_id",
+        "store",
         "max_output_tokens",
         "temperature",
         "service_tier",

@@ -20,7 +20,7 @@ SAME = frozenset(
     }
 )
 """Parameters with the same name and meaning in chat completions."""
-WITHOUT_EFFECT = frozenset({"store", "truncation", "client_metadata", "max_tool_calls"})
+WITHOUT_EFFECT = frozenset({"truncation", "client_metadata", "max_tool_calls"})
 """Parameters about what is kept at OpenAI, and about tools that OpenAI runs. A prompt that is too long is refused,
 whatever `truncation` says.
 """

@@ -140,7 +140,6 @@ def test_what_changes_no_answer_is_left_out() -> None:
     given = {
         "include": ["reasoning.encrypted_content"],
         "top_logprobs": 0,
-        "store": True,
         "truncation": "auto",
         "max_tool_calls": 3,
     }
