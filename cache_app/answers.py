@@ -35,7 +35,7 @@ class NewEntry:
 
 @dataclass(frozen=True)
 class Hit:
-    """An answer to a question, and why it may be served. `similarity` is a cosine, 1 for an equal text."""
+    """An answer to a question, and why it may be served. `similarity` is a cosine, 1 for an exact match."""
 
     layer: Layer
     entry_id: str
@@ -50,7 +50,7 @@ class Hit:
 
     @classmethod
     def in_flight(cls, cache_key: CacheKey, response: dict[str, Any], usage: TokenUsage, waited_ms: int) -> "Hit":
-        """The answer of an equal request that was in progress."""
+        """The answer of an identical request that was in progress."""
         return cls(
             layer=Layer.FLIGHT,
             entry_id=cache_key.entry_id,
@@ -79,7 +79,7 @@ class LookupResult:
     """The result of a lookup. Without a hit, `reason` says why: one of the names in `cache_app.metrics.counts`
     after "miss:" or "error:"; `explanation` says it in words.
 
-    In shadow mode `shadow_hit` is set instead of `hit`. With `may_share` equal questions may wait for one answer.
+    In shadow mode `shadow_hit` is set instead of `hit`. With `may_share`, identical questions may wait for one answer.
     """
 
     cache_key: CacheKey

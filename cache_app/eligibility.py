@@ -8,7 +8,7 @@ from cache_app.question import Question
 
 COMPARABLE = frozenset({"top_p", "presence_penalty", "frequency_penalty", "stop", "reasoning_effort", "verbosity"})
 """Parameters with which similar questions have the same answer. With any other, such as tools, a response format, or a
-seed, only an equal question has.
+seed, only an exact match has.
 """
 WORDS_MIN = 3
 CONTENT_WORDS_MIN = 2

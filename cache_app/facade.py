@@ -83,7 +83,7 @@ class LookupOptions(TypedDict, total=False):
     """Optional arguments of `get`.
 
     The names, defaults and limits match the action `lookup` of `POST /api/ai/cache`. Without `contextual_match` only an
-    equal question is found; `similarity_threshold` (a cosine, 0.5 to 1) replaces the organization's.
+    exact match is found; `similarity_threshold` (a cosine, 0.5 to 1) replaces the organization's.
     """
 
     user_id: str
@@ -141,7 +141,7 @@ class SemanticCache:
         organization_id: str,
         **options: Unpack[LookupOptions],
     ) -> CacheMatch | None:
-        """The answer to an equal question, or to one with the same meaning. None on a miss.
+        """The answer of an exact or semantic match. None on a miss.
 
         Counted in the statistics. Never calls a provider's chat model. Raises InvalidValueError and
         UnknownOrganizationError.

@@ -1,4 +1,4 @@
-"""Cache lookup: the equal question first, then similar ones, and why an answer may or may not be served.
+"""Cache lookup: the exact match first, then semantic ones, and why an answer may or may not be served.
 
 Nothing here raises if the cache is unavailable: without Redis everything is a miss; without an embedder only the exact
 layer works. Redis decides at the last moment whether an answer is valid, so an outdated or wrong index can only cause a
@@ -39,7 +39,7 @@ BLOCKED = ("blocked", "this answer to this question was reported as wrong")
 EXPLANATIONS = {
     OFF: "the organization's cache is off",
     REDIS: "the cache's store is not responding",
-    EMBEDDER: "the embedder is not responding, so only equal questions are found",
+    EMBEDDER: "the embedder is not responding, so only exact matches are found",
     NOTHING: "the cache contains nothing similar",
 }
 
@@ -76,7 +76,7 @@ def look_up(
 
 
 def look_up_exact(cache_key: CacheKey) -> Hit | None:
-    """The equal question's answer, if it has arrived since; not counted."""
+    """The exact match, if it has arrived since; not counted."""
     try:
         return _exact(cache_key)
     except RedisError:

@@ -35,7 +35,7 @@ class QuestionIn(ApiModel):
 
 
 class LookupIn(QuestionIn):
-    """Look up the cache without calling a provider. Without `contextualMatch` only an equal question is found."""
+    """Look up the cache without calling a provider. Without `contextualMatch`, only an exact match is found."""
 
     contextual_match: bool = True
     similarity_threshold: Annotated[float, Field(ge=0.5, le=1, description="cosine")] | None = None

@@ -44,7 +44,7 @@ def is_any_to_embed() -> bool:
 def embed_waiting() -> int:
     """Embed entries that were stored without a vector, up to 50 per organization. Returns how many were embedded.
 
-    Texts that cannot be embedded now keep waiting: equal questions find them. Raises RedisError.
+    Texts that cannot be embedded now keep waiting: exact matches find them. Raises RedisError.
     """
     embedded: list[int] = []
     one_by_one(janitor.organizations(), lambda organization_id: embedded.append(_embed(organization_id)))

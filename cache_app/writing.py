@@ -28,7 +28,7 @@ HOUR_MS = 3_600_000
 def store_answer(cache_key: CacheKey, new_entry: NewEntry) -> bool:
     """Store an answer. False if Redis is down: the answer is lost then, as after an eviction.
 
-    Replaces an answer to an equal question. Without a vector equal questions find it immediately, and similar ones
+    Replaces an exact match. Without a vector, exact matches find it immediately, and semantic ones
     after the scheduler has embedded it.
     """
     policy = policy_of(cache_key.organization_id)

@@ -78,14 +78,14 @@ class AIRequest(TenantModel):
 
     cached = models.BooleanField(default=False, help_text="answered without a separate provider call")
     flight = models.CharField(  # noqa: DJ001 - NULLs are distinct, "" would collide
-        max_length=32, null=True, help_text="the question it asks, while equal requests wait for its answer"
+        max_length=32, null=True, help_text="the question it asks, while identical requests wait for its answer"
     )
     next_model = models.CharField(
         max_length=161,
         blank=True,
         help_text="provider/model of the current attempt, if it differs from the requested one",
     )
-    leader_id = models.UUIDField(null=True, help_text="the equal request whose answer it waits for")
+    leader_id = models.UUIDField(null=True, help_text="the identical request whose answer it waits for")
     counted = models.BooleanField(default=False, help_text="included in the minute and total counts")
     error_code = models.CharField(max_length=32, blank=True)
     error_message = models.TextField(blank=True)

@@ -281,9 +281,7 @@ def _embedder() -> Iterator[Finding]:
     try:
         configured_embedder().embed(["Does it work?"], Payer(organization_id=0))
     except (EmbedderError, ImproperlyConfigured) as error:
-        yield Finding(
-            Level.FAILED, f"The cache finds only identical questions because its embedder does not work: {error}"
-        )
+        yield Finding(Level.FAILED, f"The cache finds only exact matches because its embedder does not work: {error}")
     else:
         yield Finding(Level.OK, f"The embedder {configured_embedder().id} works")
 

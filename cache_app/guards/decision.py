@@ -16,7 +16,7 @@ logger = logging.getLogger(__name__)
 
 FOREIGN_MARGIN = 0.05
 """Added to threshold and `clear` if there are no word lists for the texts' language."""
-NO_WORDS = "no word lists for this language, so only identical questions are served"
+NO_WORDS = "no word lists for this language, so only exact matches are served"
 HIGHEST_BAR = 0.99
 """Margins don't raise a bar above this. A higher bar that an organization has set is not lowered."""
 

@@ -1,7 +1,7 @@
 """Vector sets of Redis 8 and later: one index for all processes, in the server's memory.
 
 The store's scripts maintain a set for each partition while `CACHE_INDEX` is vector_set; entries written before that are
-found by equal questions only. An element has no expiry: it is an attribute that lookups filter by, and the janitor
+found by exact matches only. An element has no expiry: it is an attribute that lookups filter by, and the janitor
 removes the element.
 """
 

@@ -30,7 +30,7 @@ from cache_app.policy import change_policy
 
 STEP = 0.01
 THRESHOLDS = [percent / 100 for percent in range(80, 98)]
-"""Below 0.80 too much is wrong whatever the guards say; above 0.97 hardly anything but equal texts is left."""
+"""Below 0.80 too much is wrong whatever the guards say; above 0.97 hardly anything but exact matches is left."""
 EVIDENCE = timedelta(days=90)
 HITS_OF = timedelta(days=30)
 DISMISSED_FOR = timedelta(days=30)

@@ -25,8 +25,8 @@ COUNTS = {"rangemode": "tozero", "tickformat": "~s"}
 FEW = 6
 """Up to this value each whole number has its own tick; Plotly would label halves."""
 OUTCOMES = {
-    "equal": (f"hit:{Layer.EXACT}", "var(--series-1)"),
-    "similar": (f"hit:{Layer.SEMANTIC}", "var(--series-2)"),
+    "exact": (f"hit:{Layer.EXACT}", "var(--series-1)"),
+    "semantic": (f"hit:{Layer.SEMANTIC}", "var(--series-2)"),
     "shared call": (f"hit:{Layer.FLIGHT}", "var(--series-6)"),
 }
 SHADOW, MISS = ("in shadow mode", "var(--series-4)"), ("miss", "var(--series-low)")
@@ -85,6 +85,8 @@ def similarity_chart(organization_id: int, view: DayRange) -> Chart:
             "name": name,
             "x": [percent / FULL for percent in percents],
             "y": [by_fate[name].get(percent, 0) for percent in percents],
+            "width": 1 / FULL,
+            "offset": 0,
             "marker": {"color": color},
             "hovertemplate": "%{y:,d}",
         }
@@ -95,11 +97,10 @@ def similarity_chart(organization_id: int, view: DayRange) -> Chart:
         for percent in reversed(percents)
     ]
     layout = {
-        "xaxis": {"type": "linear", "tickformat": ".2f", "nticks": 7, "range": [percents[0] / FULL - 0.005, 1.005]},
+        "xaxis": {"type": "linear", "tickformat": ".2f", "nticks": 7, "range": [percents[0] / FULL, (FULL + 1) / FULL]},
         "yaxis": _counts_axis([sum(by_fate[name].get(percent, 0) for name in FATES) for percent in percents]),
         "legend": LEGEND,
         "barmode": "stack",
-        "bargap": 0.1,
         **_threshold_line(threshold),
     }
     has_some = any(map(bool, by_fate.values()))
@@ -109,14 +110,13 @@ def similarity_chart(organization_id: int, view: DayRange) -> Chart:
 
 
 def _threshold_line(threshold: float) -> Figure:
-    """A bar is centered on its percent and counts everything from it up to the next: the line is at the left edge."""
-    at = threshold - 0.005
+    """A bar counts everything from its percent up to the next, and is drawn over that range."""
     line = {"color": THRESHOLD_COLOR, "width": 1, "dash": "dash"}
     words = {"text": f"threshold {threshold:.2f}", "showarrow": False, "font": {"color": THRESHOLD_COLOR}}
     return {
-        "shapes": [{"type": "line", "x0": at, "x1": at, "y0": 0, "y1": 1, "yref": "paper", "line": line}],
+        "shapes": [{"type": "line", "x0": threshold, "x1": threshold, "y0": 0, "y1": 1, "yref": "paper", "line": line}],
         "annotations": [
-            {**words, "x": at, "y": 1, "yref": "paper", "xanchor": "right", "yanchor": "top", "xshift": -4}
+            {**words, "x": threshold, "y": 1, "yref": "paper", "xanchor": "right", "yanchor": "top", "xshift": -4}
         ],
     }
 

@@ -18,7 +18,7 @@ GUARDS = {
     "wording": ("Wording differs", "in this language only articles and politeness may differ"),
     "language": (
         "Unsupported language",
-        "only equal questions are answered in it unless a setting allows more",
+        "only exact matches are answered in it unless a setting allows more",
     ),
     "blocked": ("Reported as wrong", "this answer was reported as wrong for this question"),
     "error": ("A guard failed", "the log has the details; the question went to the provider"),
@@ -27,7 +27,10 @@ GUARDS = {
 UNSUITED = {
     "turn": ("Not a plain question", "the last message is not a plain text from the user"),
     "temperature": ("Temperature too high", "the caller expects a new answer each time"),
-    "parameters": ("Tools or other parameters", "with tools, a response format, or a seed, only equal questions match"),
+    "parameters": (
+        "Tools or other parameters",
+        "with tools, a response format, or a seed, only exact matches are answered",
+    ),
     "tools": ("Tool results", "a tool's result belongs to this conversation alone"),
     "long": ("Too long", "long texts look alike even if they differ where it matters"),
     "language": (
@@ -38,7 +41,7 @@ UNSUITED = {
 }
 ERRORS = {
     "redis": ("Redis did not respond", "the cache's store was unavailable"),
-    "embedder": ("The embedder did not respond", "only equal questions were found"),
+    "embedder": ("The embedder did not respond", "only exact matches were found"),
 }
 NEVER_COMPARED = "unsuited:"
 NO_REFUSALS = {"none", "off"}

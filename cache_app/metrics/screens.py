@@ -11,7 +11,7 @@ from cache_app.metrics.what_if import WhatIf, what_if
 from cache_app.models import CacheMode, CachePolicy, ProposalState, ThresholdProposal
 
 MODES = {
-    CacheMode.EXACT: "Only equal questions are answered from the cache, not similar ones.",
+    CacheMode.EXACT: "Only exact matches are answered from the cache, not semantic matches.",
     CacheMode.SHADOW: (
         "Shadow mode: every request goes to its provider, and the answer is compared with the cached one."
     ),

@@ -48,7 +48,7 @@ class CacheStats:
 
     `hit_rate` and `repeats_served` are percents, None if there was nothing to serve. `repeats_served` is the share of
     repeats that were answered: of the lookups whose best candidate was at least as similar as the embedder's `edge`
-    (and of those with an equal text, or an equal call in progress). Misses are all lookups without a hit, including
+    (and of exact matches, or an identical call in progress). Misses are all lookups without a hit, including
     those while the cache was unavailable. `vetoes` are refusals by guard; `near_misses` lacked only similarity.
     `saved_nano` comes from the ledger's rows of cache hits, as far as hits are counted (a delay of seconds). Entries
     and memory are current, None while Redis is down.

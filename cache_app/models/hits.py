@@ -7,7 +7,7 @@ from aiinfra.tenants.models import ApiKey, TenantModel
 
 
 class Layer(models.TextChoices):
-    """How the entry was found: the same text, a similar one, or the answer of an equal call in progress."""
+    """How the entry was found: an exact match, a semantic match, or the answer of an identical call in progress."""
 
     EXACT = "exact"
     SEMANTIC = "semantic"
@@ -52,7 +52,7 @@ class CacheHit(TenantModel):
     embedder = models.CharField(max_length=64)
     provider = models.CharField(max_length=32)
     model = models.CharField(max_length=128)
-    similarity = models.FloatField(help_text="cosine; 1 for an equal text")
+    similarity = models.FloatField(help_text="cosine; 1 for an exact match")
     rule = models.CharField(max_length=16, help_text="rule that allowed it: exact, flight, clear, strict or head")
     api_key = models.ForeignKey(ApiKey, null=True, on_delete=models.PROTECT, related_name="+")
     user_ref = models.CharField(max_length=128, blank=True)

@@ -12,8 +12,8 @@ TTL_HOURS = 24
 class CacheMode(models.TextChoices):
     """What the cache may answer with."""
 
-    SEMANTIC = "semantic", "equal and similar questions"
-    EXACT = "exact", "equal questions only"
+    SEMANTIC = "semantic", "exact and semantic matches"
+    EXACT = "exact", "exact matches only"
     SHADOW = "shadow", "nothing: ask the provider every time, and compare with the cached answer"
     OFF = "off", "nothing, and store nothing"
 
@@ -29,8 +29,8 @@ class SharedWith(models.TextChoices):
 class OtherLanguages(models.TextChoices):
     """How questions are answered in languages that the guards do not support."""
 
-    EXACT = "exact", "only by equal questions"
-    SIMILAR = "similar", "also by similar questions"
+    EXACT = "exact", "exact matches only"
+    SIMILAR = "similar", "exact and semantic matches"
 
 
 class CachePolicy(TenantModel):
@@ -57,7 +57,7 @@ class CachePolicy(TenantModel):
         default=1.0,
         validators=[MinValueValidator(0.0), MaxValueValidator(2.0)],
         verbose_name="maximum temperature",
-        help_text="calls above it are never answered by meaning",
+        help_text="calls above it get exact matches only",
     )
     other_languages = models.CharField(
         max_length=16,

@@ -12,8 +12,8 @@ from cache_app.models import CacheMode, CachePolicy, OtherLanguages, SharedWith
 
 COLUMNS = ["mode", "threshold", "shared_with", "ttl_hours", "max_entries", "max_temperature", "other_languages"]
 MODES = [
-    (CacheMode.SEMANTIC, "Answer equal and similar questions"),
-    (CacheMode.EXACT, "Answer equal questions only: fewer hits, almost never wrong"),
+    (CacheMode.SEMANTIC, "Answer exact and semantic matches"),
+    (CacheMode.EXACT, "Answer exact matches only: fewer hits, almost never wrong"),
     (
         CacheMode.SHADOW,
         "Shadow: call the provider every time, and compare its answer with the cached one",
@@ -26,8 +26,8 @@ SHARED = [
     (SharedWith.USER, "The same user"),
 ]
 LANGUAGES = [
-    (OtherLanguages.EXACT, "Answer equal questions only"),
-    (OtherLanguages.SIMILAR, "Also answer similar questions: negations and opposites are not detected"),
+    (OtherLanguages.EXACT, "Answer exact matches only"),
+    (OtherLanguages.SIMILAR, "Also answer semantic matches: negations and opposites are not detected"),
 ]
 PERCENT = Decimal(100)
 
@@ -62,7 +62,7 @@ class PolicyForm(EditForm, forms.ModelForm):  # type: ignore[type-arg]  # not ge
         label="Maximum wrong answers (%)",
         min_value=Decimal("0.1"),
         max_value=Decimal(20),
-        help_text="Of answers to similar questions. Proposed thresholds stay below it. You apply them.",
+        help_text="Of semantic matches. Proposed thresholds stay below it. You apply them.",
     )
     reask_share = _percent(
         label="Sampled re-checks (%)",
@@ -85,7 +85,7 @@ class PolicyForm(EditForm, forms.ModelForm):  # type: ignore[type-arg]  # not ge
         help_texts = {
             "ttl_hours": "Entries expire after this time, however often they are used. Applies to new entries.",
             "max_entries": "Least recently used entries are evicted; pinned entries stay.",
-            "max_temperature": "Calls above it get no answers to similar questions: they ask for variety.",
+            "max_temperature": "Calls above it get exact matches only: they ask for variety.",
         }
         labels = {"max_entries": "Maximum entries"}
 

@@ -1,4 +1,4 @@
-"""Request coalescing: of equal concurrent requests one calls the provider; the others wait for its answer and are
+"""Request coalescing: of identical concurrent requests, one calls the provider; the others wait for its answer and are
 booked as cache hits.
 
 The database decides who leads: at most one request has the `flight` of a question, and its followers name it in

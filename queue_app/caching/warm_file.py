@@ -24,7 +24,7 @@ Name = Annotated[str, StringConstraints(min_length=1, max_length=128)]
 
 
 class WarmLine(BaseModel):
-    """One line. Fields that it omits must be omitted by the clients too: only equal calls find its answer."""
+    """One line. Fields that it omits must be omitted by the clients too: only exact matches find its answer."""
 
     model_config = ConfigDict(alias_generator=to_camel, extra="forbid")
 

@@ -178,5 +178,5 @@ def _count_live() -> int:
 
 
 def _indexed(status: Status) -> QuerySet[AIRequest]:
-    """The requests that workers see: not those that wait for an equal request's answer."""
+    """The requests that workers see: not those that wait for an identical request's answer."""
     return AIRequest.objects.filter(status=status, leader_id=None)

@@ -81,7 +81,7 @@ def accept(
 ) -> AIRequest:
     """Store a request and add it to the queue, unless the `starter` has started it: then it needs no room there.
 
-    `terms` and `lookup` are what the caller already knows about it; with a `flight` equal requests may follow it. A
+    `terms` and `lookup` are what the caller already knows of it; with a `flight`, identical requests may follow it. A
     reused idempotency key returns the first request. Raises UnknownProviderError, ModelNotPricedError,
     BudgetRefusedError, QueueFullError, KeyRateError, IdempotencyConflictError and FlightTakenError; nothing is stored
     then.

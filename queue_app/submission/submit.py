@@ -72,7 +72,7 @@ def _lookup(submission: Submission, terms: CallTerms) -> LookupResult:
 def _coalesce(
     submission: Submission, terms: CallTerms, lookup: LookupResult, started: float, starter: Starter | None
 ) -> AIRequest:
-    """Follow an equal request in progress, or become the one that others follow."""
+    """Follow an identical request in progress, or become the one that others follow."""
     if submission.cache_mode != "use" or not lookup.may_share:
         return intake.accept(submission, terms, lookup, starter=starter)
     for _ in range(COALESCING_TRIES):

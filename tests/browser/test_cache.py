@@ -144,7 +144,7 @@ def test_rules_are_saved_and_a_wrong_one_is_told_beside_its_field(
     path_of: Callable[[str], str], organization: Organization, admin: User, open_page: OpenPage
 ) -> None:
     page = open_page(admin, path_of("settings"))
-    page.get_by_label("Answer equal questions only").check()
+    page.get_by_label("Answer exact matches only").check()
     page.get_by_label("Sampled re-checks (%)").fill("2")
     page.get_by_role("button", name="Save changes").click()
     expect(page.get_by_text("Enter a daily budget, or set the sample to 0.")).to_be_visible()
@@ -152,7 +152,7 @@ def test_rules_are_saved_and_a_wrong_one_is_told_beside_its_field(
     page.get_by_label("Daily re-check budget").fill("1.50")
     page.get_by_role("button", name="Save changes").click()
     expect(page.get_by_text("Settings saved. They take effect within a second.")).to_be_visible()
-    expect(page.get_by_label("Answer equal questions only")).to_be_checked()
+    expect(page.get_by_label("Answer exact matches only")).to_be_checked()
     policy = policy_in(organization)
     assert policy is not None
     assert (policy.mode, policy.reask_day_nano) == ("exact", 1_500_000_000)

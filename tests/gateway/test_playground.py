@@ -99,9 +99,9 @@ def test_a_fallback_is_named(claimed: Callable[..., Claim], provider: ScriptedPr
 @pytest.mark.parametrize(
     ("layer", "said"),
     [
-        ("exact", "Answered: an equal question."),
-        ("semantic", "Answered: a similar question, similarity 0.970."),
-        ("", "Answered by an equal request."),
+        ("exact", "Answered: exact match."),
+        ("semantic", "Answered: semantic match, similarity 0.970."),
+        ("", "Answered with an identical request."),
     ],
 )
 def test_an_answer_of_the_cache_says_how_it_was_found(

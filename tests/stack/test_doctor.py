@@ -150,7 +150,7 @@ def test_an_embedder_that_does_not_work_is_a_failure(settings: Settings, monkeyp
         raise EmbedderError("no such model")
 
     monkeypatch.setattr(MiniLmEmbedder, "embed", broken)
-    assert "only identical questions because its embedder does not work: no such model" in failures()
+    assert "only exact matches because its embedder does not work: no such model" in failures()
     settings.CACHE_EMBEDDER = "nobody's"
     assert "'nobody's' is not one of minilm, openai" in failures().replace('"', "'")
 

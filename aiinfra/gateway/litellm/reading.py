@@ -135,7 +135,7 @@ def _budget(owner: Mapping[str, Any], named: str, plan: Plan) -> BudgetPlan | No
     except InvalidOperation:
         limit = Decimal(0)
     if period is None or limit.is_nan() or limit <= 0:
-        plan.notes.append(f"{named}: the budget of {amount} per {owner.get('budget_duration')} has no equal here")
+        plan.notes.append(f"{named}: the budget of {amount} per {owner.get('budget_duration')} has no equivalent here")
         return None
     return BudgetPlan(period, format(limit.normalize(), "f"))
 

@@ -50,11 +50,11 @@ def steps_of(request: AIRequest) -> list[Step]:
 def _from_cache(request: AIRequest) -> Iterator[Step]:
     hit = cache.hit_of(request.id)
     if hit is None:
-        yield Step("Cache", "Answered by an equal request.", "good")
+        yield Step("Cache", "Answered with an identical request.", "good")
     elif hit.layer == "semantic":
-        yield Step("Cache", f"Answered: a similar question, similarity {hit.similarity:.3f}.", "good")
+        yield Step("Cache", f"Answered: semantic match, similarity {hit.similarity:.3f}.", "good")
     else:
-        yield Step("Cache", "Answered: an equal question.", "good")
+        yield Step("Cache", "Answered: exact match.", "good")
     if hit is not None:
         yield Step("Saved", money(hit.saved_nano))
 

@@ -82,8 +82,8 @@ def _within_a_day(found: dict[str, Any], hits: int) -> Finding:
             "Check whether these clients send cache: bypass or refresh, and why.",
             "Send chats to /api/ai/chat or /v1/chat/completions, which check the cache first; /api/ai/queue "
             "always calls the model.",
-            "If temperature or tools differ from call to call, make them constant: the cache only serves identical "
-            "settings.",
+            "If temperature or tools differ from call to call, make them constant: the cache only serves calls "
+            "with the same settings.",
         ],
         figures=_figures(found, hits),
     )

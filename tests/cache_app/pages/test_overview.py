@@ -61,7 +61,7 @@ def test_the_tiles_show_hits_savings_and_wrong_answers(organization: Organizatio
     for shown in (
         "31.0<small>%</small>",
         "of 1,000 lookups",
-        "200 equal, 100 similar, 10 shared",
+        "200 exact, 100 semantic, 10 shared",
         "$12.34",
         '<p class="tile-label">Entries now</p> <p class="tile-value">1</p>',
         '<p class="tile-label">Reported wrong</p> <p class="tile-value">1</p>',
@@ -130,7 +130,7 @@ def test_htmx_gets_only_changed_regions(organization: Organization, reader: Clie
 @pytest.mark.parametrize(
     ("mode", "said"),
     [
-        (CacheMode.EXACT, "Only equal questions"),
+        (CacheMode.EXACT, "Only exact matches"),
         (CacheMode.SHADOW, "Shadow mode"),
         (CacheMode.OFF, "The cache is off"),
     ],
@@ -185,6 +185,16 @@ def test_the_current_threshold_is_the_organizations(organization: Organization, 
 # The charts
 
 
+def test_each_bar_of_similarities_covers_what_it_counts(organization: Organization, reader: Client) -> None:
+    counted(organization)
+    figure = figure_of(reader, "similarity")
+    first, last = figure["layout"]["xaxis"]["range"]
+    for bars in figure["data"]:
+        left = [x + bars["offset"] for x in bars["x"]]
+        assert (left[0], left[-1] + bars["width"]) == pytest.approx((first, last))
+    assert figure["layout"]["shapes"][0]["x0"] == pytest.approx(0.85)
+
+
 @by_chart
 def test_a_chart_without_figures_is_empty(name: str, reader: Client) -> None:
     assert figure_of(reader, name)["data"] == []
@@ -226,7 +236,7 @@ def test_an_unknown_chart_is_not_found(reader: Client) -> None:
 def test_a_days_lookups_equal_hits_plus_misses(organization: Organization, reader: Client) -> None:
     counted(organization)
     by_name = {trace["name"]: sum(trace["y"]) for trace in figure_of(reader, "outcomes")["data"]}
-    assert by_name == {"equal": 200, "similar": 100, "shared call": 10, "miss": 690}
+    assert by_name == {"exact": 200, "semantic": 100, "shared call": 10, "miss": 690}
 
 
 def test_days_are_those_of_the_organization_s_time_zone(organization: Organization, reader: Client) -> None:

@@ -153,7 +153,7 @@ def test_a_limit_that_cannot_be_read_is_named(written: object) -> None:
 @pytest.mark.parametrize("amount", [float("nan"), float("inf"), "-1", True, 1e40])
 def test_a_budget_that_cannot_be_read_is_named(amount: object) -> None:
     plan = plan_of({}, [{"key_alias": "bot", "max_budget": amount, "budget_duration": "1d"}])
-    assert plan.notes == [f"key bot: the budget of {amount} per 1d has no equal here"]
+    assert plan.notes == [f"key bot: the budget of {amount} per 1d has no equivalent here"]
 
 
 def test_files_of_other_encodings_are_read(organization: Organization, tmp_path: Path) -> None:
