@@ -25,7 +25,7 @@ def attempts_chart(_organization_id: int) -> Chart:
     traces = [_trace(name, failed[name], minutes, number) for number, name in enumerate(names)]
     rows = [[minute_text(minute), *(failed[name].get(minute, 0) for name in names)] for minute in reversed(minutes)]
     peak = max(sum(failed[name].get(minute, 0) for name in names) for minute in minutes)
-    figure = timed_figure(traces, counts_axis(peak), [minute for counts in failed.values() for minute in counts])
+    figure = timed_figure(traces, counts_axis(peak), has_some=bool(failed))
     figure["layout"] |= {"barmode": "stack", "bargap": 0.2, "showlegend": True}
     return Chart(figure, Table(["Minute", *names], rows if names else []))
 

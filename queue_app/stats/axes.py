@@ -1,6 +1,5 @@
 """Shared parts of the queue's charts: axes and times in the active time zone."""
 
-from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 
 from django.utils import timezone
@@ -10,24 +9,23 @@ from aiinfra.charts import Figure
 MINUTE = timedelta(minutes=1)
 LEAST_PEAK = 5
 """Minimum end of the vertical axis, so that counts get whole-number labels."""
-SHORTEST_WINDOW = timedelta(minutes=15)
-"""With less than an hour of data the axis starts at the first point, but covers at least this much."""
+HOUR = timedelta(hours=1)
+"""The charts show the last hour, whatever happened in it, so that charts above each other have the same axis."""
 LEGEND = {"orientation": "h", "y": -0.2, "traceorder": "normal"}
 UNFINISHED = 0.45
 """Opacity of the unfinished minute."""
 
 
-def timed_figure(traces: list[Figure], y_axis: Figure, since: Iterable[datetime]) -> Figure:
-    """`since` are the moments with data; without any, nothing is drawn."""
-    moments = list(since)
-    x_axis = {"type": "date", "range": _window(moments), "tickformat": "%H:%M", "hoverformat": "%H:%M:%S"}
-    return {"data": traces if moments else [], "layout": {"xaxis": x_axis, "yaxis": y_axis, "legend": LEGEND}}
+def timed_figure(traces: list[Figure], y_axis: Figure, *, has_some: bool) -> Figure:
+    """The traces over the last hour; without data, nothing is drawn."""
+    x_axis = {"type": "date", "range": _window(), "tickformat": "%H:%M", "hoverformat": "%H:%M:%S"}
+    return {"data": traces if has_some else [], "layout": {"xaxis": x_axis, "yaxis": y_axis, "legend": LEGEND}}
 
 
-def _window(moments: Sequence[datetime]) -> list[str]:
-    """From the first moment on, with half a minute extra on both sides because bars are a minute wide."""
+def _window() -> list[str]:
+    """The last hour, with half a minute extra on both sides because bars are a minute wide."""
     now = timezone.now()
-    return [stamp(min([*moments, now - SHORTEST_WINDOW]) - MINUTE / 2), stamp(now + MINUTE / 2)]
+    return [stamp(now - HOUR - MINUTE / 2), stamp(now + MINUTE / 2)]
 
 
 def counts_axis(peak: int) -> Figure:

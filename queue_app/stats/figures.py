@@ -3,9 +3,9 @@
 Times are in the active time zone, which is the organization's. Every chart shows the last hour.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from django.utils import timezone
 
@@ -14,6 +14,7 @@ from aiinfra.templatetags.formats import duration_ms
 from queue_app.models import Priority, QueueMinute
 from queue_app.stats.attempt_figures import attempts_chart
 from queue_app.stats.axes import (
+    HOUR,
     LEGEND,
     MINUTE,
     UNFINISHED,
@@ -21,7 +22,6 @@ from queue_app.stats.axes import (
     counts_axis,
     local,
     minute_text,
-    moment_of,
     stamp,
     timed_figure,
 )
@@ -29,7 +29,6 @@ from queue_app.stats.depth_history import DepthSample, depth_samples
 from queue_app.stats.outcome_counts import Outcomes
 from queue_app.stats.tenant_load import OrganizationLoad, top_loads
 
-HOUR = timedelta(hours=1)
 DEPTH_STEP_S = 15
 """Distance between points of the depth chart; the 5 s samples are more than a screen can show for an hour."""
 PRIORITIES = sorted(Priority, reverse=True)
@@ -68,9 +67,8 @@ def depth_chart(organization_id: int) -> Chart:
         [clock(each.at), *(each.depth.get(priority, 0) for priority in PRIORITIES), each.held, each.waiting]
         for each in reversed(_last_in_each(samples, 60))
     ]
-    deep = [moment_of(point.at) for point in points if point.waiting]
     table = Table(["Time", *_lane_names(), HELD.capitalize(), "All"], rows)
-    return Chart(timed_figure([*ready, held], counts_axis(peak), deep), table)
+    return Chart(timed_figure([*ready, held], counts_axis(peak), has_some=peak > 0), table)
 
 
 def _depth_trace(name: str, x: Sequence[str], counts: Sequence[int], color: str) -> Figure:
@@ -109,7 +107,7 @@ def times_chart(_organization_id: int) -> Chart:
     ]
     axis = {"rangemode": "tozero", "ticksuffix": " s"}
     table = Table(["Minute", "Average wait", "Average run", "Requests"], rows[::-1])
-    return Chart(timed_figure(traces, axis, _busy(minutes)), table)
+    return Chart(timed_figure(traces, axis, has_some=any(each.total.started for each in minutes)), table)
 
 
 def organizations_chart(_organization_id: int) -> Chart:
@@ -171,7 +169,7 @@ def _counts_chart(count: Callable[[Outcomes], int]) -> Chart:
         [minute_text(minute.at), *(count(minute.lanes[priority]) for priority in PRIORITIES), count(minute.total)]
         for minute in reversed(minutes)
     ]
-    figure = timed_figure(traces, counts_axis(peak), _busy(minutes) if peak else [])
+    figure = timed_figure(traces, counts_axis(peak), has_some=peak > 0)
     figure["layout"] |= {"barmode": "stack", "bargap": 0.2}
     return Chart(figure, Table(["Minute", *_lane_names(), "All"], rows))
 
@@ -185,11 +183,6 @@ def _last_hour() -> list[Minute]:
         if at in minutes:
             minutes[at].lanes[weight].merge(Outcomes(*counts))
     return list(minutes.values())
-
-
-def _busy(minutes: Iterable[Minute]) -> list[datetime]:
-    """The minutes in which something ended; the charts start with the first one."""
-    return [minute.at for minute in minutes if minute.total.completed + minute.total.failed]
 
 
 def _last_in_each(samples: Sequence[DepthSample], step_s: int) -> list[DepthSample]:

@@ -242,6 +242,16 @@ def test_failed_attempts_are_shown_by_model(
     assert (only["name"], max(only["y"])) == ("deepseek/deepseek-chat", 7)
 
 
+def test_every_chart_of_the_page_has_the_axis_of_the_last_hour(
+    queue: None, scoped: Organization, ended: Callable[..., None], now: datetime
+) -> None:
+    ended(3, completed=4, failed=1, started=5, wait_ms=900, run_ms=5_000)
+    ended(20, completed=4, started=4, wait_ms=900, run_ms=5_000)
+    sample(scoped, 30, high=2)
+    axes = {name: make(scoped.pk).figure["layout"]["xaxis"]["range"] for name, make in CHARTS.items()}
+    assert set(map(tuple, axes.values())) == {("2026-07-01T13:29:50", "2026-07-01T14:30:50")}
+
+
 def test_minutes_stay_in_order_when_the_clocks_go_back(monkeypatch: pytest.MonkeyPatch) -> None:
     now = datetime(2026, 10, 25, 1, 20, tzinfo=UTC)
     monkeypatch.setattr(timezone, "now", lambda: now)
