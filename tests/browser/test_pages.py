@@ -9,6 +9,8 @@ from playwright.sync_api import Page, expect
 from aiinfra.tenants.authorization import Role
 from aiinfra.tenants.keys import create_key
 from aiinfra.tenants.models import Organization, User
+from cost_app.budgets.manage import set_budget
+from cost_app.budgets.terms import BudgetTerms
 from queue_app.models import AIRequest
 from queue_app.ordering.claims import Claim
 from queue_app.processing.provider_call import process
@@ -142,3 +144,16 @@ def test_stacked_accents_stay_in_their_row(
     before = above.screenshot()
     below.evaluate(STACK_ACCENTS)
     assert above.screenshot() == before
+
+
+@pytest.mark.parametrize("viewport", [WIDE, NARROW], ids=["wide", "phone"])
+def test_stacked_accents_stay_in_their_heading(
+    organization: Organization, owner: User, open_page: OpenPage, viewport: dict[str, int]
+) -> None:
+    terms = BudgetTerms(period="monthly", limit_nano=10**9, scope="tag", scope_value="cargo")
+    budget = set_budget(organization_id=organization.pk, terms=terms, actor="user:owner")
+    page = open_page(owner, f"/budgets/{budget.pk}/", viewport)
+    around = [page.locator(".breadcrumb"), page.locator(".page-head-text p")]
+    before = [each.screenshot() for each in around]
+    page.locator("h1").evaluate(STACK_ACCENTS)
+    assert [each.screenshot() for each in around] == before
