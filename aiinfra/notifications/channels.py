@@ -13,6 +13,7 @@ from aiinfra.notifications.messages import Notification
 from aiinfra.notifications.models import WAITING, Channel, ChannelKind, Delivery, DeliveryState
 from aiinfra.notifications.outbox import new_delivery, request_channel
 from aiinfra.signing_secrets import new_signing_secret
+from aiinfra.templatetags.formats import full_stop
 from aiinfra.tenants import audit
 from aiinfra.tenants.scope import owner_scope
 from aiinfra.webhook_urls import check_url, host_of
@@ -125,7 +126,8 @@ def send_test(*, channel: Channel, actor: str) -> Delivery:
         raise ChannelError(NOT_TESTABLE)
     if problem := problem_of(channel):
         raise ChannelError(problem)
-    text = f"This is a test of channel {channel.name}. It receives alerts of severity {channel.min_severity} or higher."
+    receives = f"It receives alerts of severity {channel.min_severity} or higher."
+    text = f"This is a test of channel {full_stop(channel.name)} {receives}"
     message = Notification(type="test", severity="low", title="Test message", text=text)
     delivery = new_delivery(channel.organization_id, channel, message)
     delivery.save(force_insert=True)

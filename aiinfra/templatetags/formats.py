@@ -1,4 +1,4 @@
-"""Formats amounts, times and durations on every page. Built into the templates: no `{% load %}` needed."""
+"""Formats names, amounts, times and durations on every page. Built into the templates: no `{% load %}` needed."""
 
 from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
@@ -23,6 +23,15 @@ PLACES = [(10_000_000_000, PLACES_MIN), (100_000_000, 4)]
 """Largest amount of a column in nano-dollars, at least -> its decimals."""
 
 MINUTE, HOUR, DAY = 60, 3600, 86_400
+UNITS = [(DAY, "d", HOUR, "h"), (HOUR, "h", MINUTE, "min"), (MINUTE, "min", 1, "s")]
+"""Length and name of a unit, then of the next smaller one."""
+
+
+@register.filter
+def full_stop(name: object) -> str:
+    """A name at the end of a sentence: one that ends with a period, such as `Acme Inc.`, gets no second one."""
+    text = str(name)
+    return text if text.endswith(".") else f"{text}."
 
 
 @register.filter
@@ -157,7 +166,7 @@ def time_age(moment: datetime | None) -> SafeString | str:
 
 @register.filter
 def duration_ms(milliseconds: float | None) -> str:
-    """`85 ms`, `1.20 s`, `12.3 s`, `30 s`, `2 min 5 s`, `3 h 20 min`."""
+    """`85 ms`, `1.20 s`, `12.3 s`, `30 s`, `2 min 5 s`, `3 h 20 min`, `2 d`."""
     if milliseconds is None:
         return NOTHING
     if round(milliseconds) < 1000:
@@ -171,11 +180,9 @@ def duration_ms(milliseconds: float | None) -> str:
 
 
 def _two_units(seconds: int) -> str:
-    if seconds < HOUR:
-        return f"{seconds // MINUTE} min {seconds % MINUTE} s"
-    if seconds < DAY:
-        return f"{seconds // HOUR} h {seconds % HOUR // MINUTE} min"
-    return f"{seconds // DAY} d {seconds % DAY // HOUR} h"
+    large, name, small, small_name = next(each for each in UNITS if seconds >= each[0])
+    rest = seconds % large // small
+    return f"{seconds // large} {name}" + (f" {rest} {small_name}" if rest else "")
 
 
 @register.filter

@@ -25,6 +25,7 @@ from aiinfra.csv_safe import safe_row
 from aiinfra.notifications.messages import Notification
 from aiinfra.notifications.models import Severity
 from aiinfra.notifications.outbox import send
+from aiinfra.templatetags.formats import full_stop
 from aiinfra.tenants.models import Organization
 from aiinfra.tenants.scope import organization_scope
 from cost_app.finance.exports import LEDGER_COLUMNS, ledger_rows
@@ -163,7 +164,7 @@ def _failure(row: ExportDelivery, month: Month) -> Notification:
         type="export.failed",
         severity=Severity.HIGH,
         title=f"The scheduled {row.kind} file of {month} was not written",
-        text=f"{row.error}. Retrying every ten minutes.",
+        text=f"{full_stop(row.error)} Retrying every ten minutes.",
         path=reverse("finance_exports"),
         data={"kind": row.kind, "month": month.slug, "error": row.error},
         topic=f"export:{row.kind}",

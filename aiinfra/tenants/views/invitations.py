@@ -10,6 +10,7 @@ from django.views.decorators.http import require_GET, require_http_methods
 
 from aiinfra.api_limits import count_refused
 from aiinfra.failures import ApiError
+from aiinfra.templatetags.formats import full_stop
 from aiinfra.tenants import invitations
 from aiinfra.tenants.access import public
 from aiinfra.tenants.forms import JoinForm
@@ -56,7 +57,7 @@ def accept_invitation(request: HttpRequest) -> HttpResponse:
         perform_login(request, user)
     request.session.pop(TOKEN_KEY, None)
     request.session[SESSION_KEY] = found.organization_id
-    messages.success(request, f"Welcome to {found.organization}.")
+    messages.success(request, f"Welcome to {full_stop(found.organization)}")
     return redirect("home")
 
 

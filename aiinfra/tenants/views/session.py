@@ -13,6 +13,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from aiinfra.own_urls import is_own_url
+from aiinfra.templatetags.formats import full_stop
 from aiinfra.tenants.access import PUBLIC, is_allowed, public, signed_in
 from aiinfra.tenants.audit import user_actor
 from aiinfra.tenants.authorization import Principal
@@ -110,7 +111,7 @@ def switch_organization(request: HttpRequest) -> HttpResponse:
     if membership is None:
         raise Http404
     request.session[SESSION_KEY] = membership.organization_id
-    messages.success(request, f"Switched to {membership.organization}.")
+    messages.success(request, f"Switched to {full_stop(membership.organization)}")
     return redirect(_same_page(request.POST.get("page", ""), principal_of(membership), request.user))
 
 
