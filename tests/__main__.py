@@ -1,6 +1,6 @@
-"""`python -m tests`: every part of the suite on every database that answers, and a summary of what was left out.
+"""`python -m tests` runs the whole suite on every available database and reports what it skipped.
 
-`python -m tests quick` is the unit tests on SQLite without the slow ones, and nothing else.
+`python -m tests quick` runs only the unit tests on SQLite, without the slow ones.
 """
 
 import os
@@ -28,14 +28,14 @@ POSTGRES_URL = "postgres://postgres@127.0.0.1:5432/aiinfra"
 CHROMIUM = "/usr/bin/chromium"
 NOTHING_COLLECTED = 5
 SCHEMATHESIS = "tests/api"
-"""Whose tests need this plugin. It takes each process a second to import."""
-# A provider's key in .env would send the tests' calls to that provider.
+"""The only directory whose tests need this plugin, which takes a second to import."""
+# With a provider's key in .env, tests would call that provider.
 PROVIDER_KEYS = dict.fromkeys(("OPENAI_API_KEY", "DEEPSEEK_API_KEY", "ANTHROPIC_API_KEY"), "")
 
 
 @dataclass(frozen=True)
 class Part:
-    """Tests that one pytest process runs, on one database."""
+    """The tests that one pytest process runs on one database."""
 
     name: str
     selection: str
@@ -44,20 +44,20 @@ class Part:
 
 
 def _shared(part: Part, shares: Sequence[Sequence[str]]) -> list[Part]:
-    """The part as several processes. Each collects only its own files, and none sends its results to another."""
+    """Split a part into several processes. Each collects only its own files and reports its own results."""
     names = (f"{part.name}, {number} of {len(shares)}" for number in range(1, len(shares) + 1))
     return [replace(part, name=name, paths=tuple(paths)) for name, paths in zip(names, shares, strict=True)]
 
 
 UNIT = Part("unit tests on SQLite", "not browser and not processes")
 UNITS = _shared(UNIT, unit_shares())
-# A directory that is not collected is not imported either.
+# Directories that are not collected are not imported either.
 QUICK = _shared(
     Part("quick tests on SQLite", f"{UNIT.selection} and not slow"), [ignoring(each, SLOW) for each in unit_shares()]
 )
 UNITS_POSTGRES = _shared(
     Part("unit tests on PostgreSQL", f"{UNIT.selection} and on_postgres", is_on_postgres=True),
-    # The first area takes long on SQLite alone.
+    # The first area is slow only on SQLite.
     [ignoring(each, ON_SQLITE_ALONE) for each in unit_shares(UNIT_AREAS[1:])],
 )
 BROWSERS = _shared(Part("browser tests on SQLite", "browser"), shares(["tests/browser/"], 2))
@@ -68,15 +68,15 @@ PROCESSES_POSTGRES = _shared(
 )
 HOSTS = _shared(Part("tests of several hosts", "hosts"), shares(["tests/hosts/"], 2))
 PARTS = [*UNITS, *PROCESSES, *PROCESSES_POSTGRES, *HOSTS, *BROWSERS, *UNITS_POSTGRES]
-"""Taken in this order, `AT_ONCE` at a time: the longest first. Unit tests compute, and all others mostly wait."""
+"""Run in this order, `AT_ONCE` at a time, longest first. Unit tests use the CPU; the others mostly wait."""
 AT_ONCE = 6
 SERVERS = ("haproxy", "pgbouncer")
-"""What tests of several hosts need, apart from PostgreSQL."""
+"""What the tests of several hosts need in addition to PostgreSQL."""
 
 
 @dataclass(frozen=True)
 class Result:
-    """How a part ended, in seconds of the clock and of all its processes' CPU time."""
+    """The outcome of a part, with its elapsed time and the CPU time of all of its processes in seconds."""
 
     part: Part
     status: int
@@ -88,7 +88,7 @@ class Result:
 
 
 def main(arguments: list[str]) -> int:
-    """Run what can run here; returns the exit status."""
+    """Run the parts that can run on this machine; returns the exit status."""
     if arguments == ["quick"]:
         gap = "slow, process and browser tests, and PostgreSQL: `make test` runs them"
         return _last_word(_run_all(QUICK, ""), [gap], is_failing=False)
@@ -106,7 +106,7 @@ def _run_all(parts: Sequence[Part], postgres: str) -> list[Result]:
 
 
 def _postgres() -> str:
-    """The address of the server to test on, or nothing where none answers."""
+    """The URL of the PostgreSQL server to test on, or an empty string if none is reachable."""
     url = os.environ.get("TEST_DATABASE_URL", POSTGRES_URL)
     try:
         psycopg.connect(urlsplit(url)._replace(path="/postgres").geturl(), connect_timeout=30).close()
@@ -116,7 +116,7 @@ def _postgres() -> str:
 
 
 def _missing_servers() -> Iterator[str]:
-    """Programs that are not installed; Debian keeps some off the PATH."""
+    """Programs that are not installed. Debian installs some in /usr/sbin, which may not be on the PATH."""
     for name in SERVERS:
         if not (shutil.which(name) or shutil.which(name, path="/usr/sbin")):
             yield name
@@ -126,7 +126,7 @@ _printing = threading.Lock()
 
 
 def _run_and_print(part: Part, postgres: str) -> Result:
-    """Run a part; its output is printed as a whole at the end, because another part runs at the same time."""
+    """Run a part and print its output at the end, because other parts run at the same time."""
     print(f"===== {part.name}: started", flush=True)
     with tempfile.TemporaryFile("w+") as output:
         result = _run(part, postgres, output.fileno())
@@ -140,7 +140,7 @@ def _run(part: Part, postgres: str, output: int) -> Result:
     data_dir = tempfile.mkdtemp(prefix="aiinfra-tests-")
     environment = {**os.environ, **PROVIDER_KEYS, "AIINFRA_DATA_DIR": data_dir}
     environment["DATABASE_URL"] = _database_url(part, postgres) or f"sqlite:///{data_dir}/aiinfra.sqlite3"
-    # The tests start hundreds of processes, each of which would compile everything again.
+    # The tests start hundreds of processes, and each would compile every module again.
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
     report = Path(data_dir) / "junit.xml"
     command = [sys.executable, "-m", "pytest", "-q", "-m", part.selection, f"--junit-xml={report}", *part.paths]
@@ -158,14 +158,14 @@ def _run(part: Part, postgres: str, output: int) -> Result:
 
 
 def _database_url(part: Part, postgres: str) -> str:
-    """The part's own database on that server, or nothing: parts that run at the same time must not share one."""
+    """The URL of the part's own database, because parts run concurrently; empty if it runs on SQLite."""
     address = urlsplit(postgres)
     name = re.sub(r"\W+", "_", part.name).lower()
     return address._replace(path=f"{address.path}_{name}").geturl() if part.is_on_postgres else ""
 
 
 def _counts(report: Path) -> tuple[int, Counter[str]]:
-    """How many tests there were, and how many were skipped for each reason."""
+    """The number of tests, and the number skipped for each reason."""
     if not report.exists():
         return 0, Counter()
     cases = list(ElementTree.parse(report).iter("testcase"))  # noqa: S314 - pytest wrote it
@@ -183,7 +183,7 @@ def _gaps(missing: set[Part]) -> Iterator[str]:
 
 
 def _last_word(results: Sequence[Result], gaps: Sequence[str], *, is_failing: bool) -> int:
-    """What took how long and what was left out; a gap is a failure where no one reads the output (`is_failing`)."""
+    """Print the durations and what was left out. With `is_failing` (in CI), a gap is a failure."""
     print(f"\n===== all parts: {sum(each.cpu_s for each in results):.0f} s of CPU =====")
     for each in results:
         figures = f"{each.tests:>5} tests {each.wall_s:>5.0f} s {each.cpu_s:>5.0f} s of CPU"

@@ -1,4 +1,4 @@
-"""What every test can ask for: a Redis of its own, and the cast: people of every role and a stranger."""
+"""Fixtures for every test: an empty Redis, two organizations, and a member of each role."""
 
 import gc
 import os
@@ -37,39 +37,39 @@ from tests.support.selection import mark_databases, mark_hosts, mark_processes, 
 from tests.support.template import Template, template_path
 from tests.support.template_postgres import PostgresTemplate
 
-# A busy machine must fail no test: examples have no deadline.
+# Examples have no deadline, so that tests don't fail on a busy machine.
 hypothesis.settings.register_profile("no_deadline", deadline=None)
 hypothesis.settings.load_profile("no_deadline")
 
 GARBAGE_AT_ONCE = 20_000
-"""Objects after which the garbage collector looks at the newest ones; Python's own 700 suits small programs."""
+"""Allocations that trigger a collection of the youngest generation. Python's default is 700."""
 gc.set_threshold(GARBAGE_AT_ONCE)
 
 HOUR_S = 3_600
 LAST_S = 30
-"""More than a test takes on a busy machine. All days begin with an hour in UTC, but for a few time zones."""
+"""Longer than any test takes on a busy machine."""
 
 
 TEST_SETTINGS = {
     "STORAGES": {"staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}},
     "PASSWORD_HASHERS": ["django.contrib.auth.hashers.MD5PasswordHasher"],
 }
-"""Static files without a manifest, which only `collectstatic` makes, and passwords that cost nothing."""
+"""Static files without the manifest of `collectstatic`, and a fast password hasher."""
 
 
 def pytest_configure() -> None:
-    """Change settings once, not per test: a live server can still answer the last test's request between two tests.
+    """Change settings once, not per test, because a live server can still respond to a request after its test.
 
-    The URLs are loaded before the tests are collected, because some of them list the admin's pages.
+    The URLs are loaded before collection because some tests list the pages of the admin.
     """
     override_settings(**TEST_SETTINGS).enable()
     import_module(django_settings.ROOT_URLCONF)
-    # WhiteNoise warns where the directory that `collectstatic` makes is missing.
+    # WhiteNoise warns if the directory of `collectstatic` is missing.
     Path(django_settings.STATIC_ROOT).mkdir(parents=True, exist_ok=True)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Say of each test where it runs."""
+    """Mark each test with the part of the suite and the databases it runs on."""
     for item in items:
         mark_databases(item)
         mark_processes(item)
@@ -78,20 +78,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_runtest_setup() -> None:
-    """Begin no test in the last seconds of an hour: many count what happens within an hour, a day, or a month."""
+    """Don't start a test in the last seconds of an hour: many count events in the current hour, day, or month."""
     left_s = HOUR_S - time.time() % HOUR_S
     if left_s < LAST_S:
         time.sleep(left_s)
 
 
 def pytest_collection_finish() -> None:
-    """Keep the garbage collector from going through the tests and modules again and again: they stay."""
+    """Exclude tests and modules from garbage collection, because they live as long as the process."""
     gc.collect()
     gc.freeze()
 
 
 def pytest_unconfigure() -> None:
-    """Close the connections that clients keep as long as the process; at its end, Python would warn of them."""
+    """Close the connections that clients keep open, so that Python doesn't warn about them at exit."""
     for each in gc.get_objects():
         if issubclass(type(each), socket.socket) and each.family != socket.AF_UNIX and each.fileno() >= 0:
             os.close(each.detach())
@@ -106,7 +106,7 @@ def _is_up(url: str) -> bool:
 
 @pytest.fixture(scope="session")
 def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a Redis that lives as long as the test session."""
+    """The URL of a Redis server that runs for the whole test session."""
     port, directory = free_port(), tmp_path_factory.mktemp("redis")
     with start(_redis_command(port, directory)):
         url = f"redis://127.0.0.1:{port}/0"
@@ -121,17 +121,17 @@ def _redis_command(port: int, directory: Path) -> list[str]:
 
 @pytest.fixture(scope="session")
 def _redis_emptier(redis_server: str) -> Iterator[Redis]:
-    """Keeps its connection: to connect before each test took ten times as much CPU as to empty Redis."""
+    """A client that stays connected: connecting takes ten times as much CPU as emptying Redis."""
     with Redis.from_url(redis_server) as client:
         yield client
 
 
 @pytest.fixture
 def redis_url(redis_server: str, _redis_emptier: Redis, settings: Settings) -> Iterator[str]:
-    """An empty Redis, which `settings.REDIS_URL` names until every call of the test has ended."""
+    """The URL of an empty Redis, set as `settings.REDIS_URL`. Teardown waits for calls still in progress."""
     _redis_emptier.flushall()
     settings.REDIS_URL = redis_server
-    with override_settings(REDIS_TIMEOUT_S=PATIENCE_S):  # clients are kept for each address
+    with override_settings(REDIS_TIMEOUT_S=PATIENCE_S):  # clients are cached by URL
         redis_client(), bytes_client()
     yield redis_server
     wait_until(lambda: not in_flight.running_count(), "the test's calls to end")
@@ -139,13 +139,13 @@ def redis_url(redis_server: str, _redis_emptier: Redis, settings: Settings) -> I
 
 @pytest.fixture
 def run_race(tmp_path: Path) -> RunRace:
-    """Runs racers at once, with the test's own directory for their files; see `tests.support.race.run_race`."""
+    """`tests.support.race.run_race` with a temporary directory for the racers' files."""
     return partial(run_race_in, directory=tmp_path)
 
 
 @pytest.fixture(scope="session")
 def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
-    """The whole product after its first start on a machine on which nothing is configured."""
+    """The whole product after its first start, with nothing configured."""
     with running(tmp_path_factory.mktemp("product")) as run:
         yield run
 
@@ -159,25 +159,25 @@ def _database_is_emptied_after_tests_that_commit() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def _no_cached_reads() -> None:
-    """What another test read is not known to this one, however soon it runs after that."""
+    """Clear the caches, so that a test does not see what a previous test read."""
     timed_cache.clear_all()
     parameters._remembered.clear()
 
 
 @pytest.fixture
 def organization(db: None) -> Organization:
-    """The organization that the cast belongs to."""
+    """The organization of all members below except `stranger`."""
     return Organization.objects.create(slug="north", name="North Ltd", time_zone=TIME_ZONE)
 
 
 @pytest.fixture
 def other_organization(db: None) -> Organization:
-    """The stranger's."""
+    """The organization of `stranger`."""
     return Organization.objects.create(slug="south", name="South Ltd")
 
 
 def make_member(organization: Organization, role: Role, name: str) -> User:
-    """A person with that role."""
+    """Create a member with this role."""
     user = User.objects.create_user(name, f"{name}@example.com", "a long password")
     Membership.objects.create(organization=organization, user=user, role=role.value)
     return user
@@ -216,13 +216,13 @@ def stranger(other_organization: Organization) -> User:
 
 @pytest.fixture
 def member_of(organization: Organization) -> Callable[[Role], User]:
-    """Makes the person of a role, for tests that go through all of them."""
+    """Creates a member with a role, for tests that iterate over the roles."""
     return lambda role: make_member(organization, role, f"the-{role.value}")
 
 
 @pytest.fixture
 def client_of() -> Callable[[User], Client]:
-    """A browser in which the person is logged in."""
+    """Creates a client in which the user is logged in."""
 
     def make(user: User) -> Client:
         client = Client()
@@ -248,7 +248,7 @@ def django_db_modify_db_settings(
     tmp_path_factory: pytest.TempPathFactory,
     request: pytest.FixtureRequest,
 ) -> None:
-    """SQLite in a file, as in production: threads wait for each other's locks there, in memory they fail at once."""
+    """Use a SQLite file, as in production: in memory, threads fail immediately instead of waiting for a lock."""
     suit_tests(connection)
     test = connection.settings_dict["TEST"]
     if connection.vendor == "sqlite":
@@ -261,7 +261,7 @@ def django_db_modify_db_settings(
 
 @pytest.fixture(scope="session")
 def django_db_keepdb(django_db_keepdb: bool) -> bool:
-    """Leave the copied template where the test database is made."""
+    """Don't delete the copied template when the test database is created."""
     return django_db_keepdb or connection.vendor == "sqlite"
 
 
@@ -269,7 +269,7 @@ def django_db_keepdb(django_db_keepdb: bool) -> bool:
 def django_db_setup(
     django_db_setup: None, django_db_blocker: DjangoDbBlocker, request: pytest.FixtureRequest
 ) -> Iterator[None]:
-    """Keep the migrated database for the next test process."""
+    """Keep the migrated database as a template for the next test process."""
     name = connection.settings_dict["NAME"]
     if connection.vendor == "sqlite":
         request.getfixturevalue("_template").keep(Path(name))

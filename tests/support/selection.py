@@ -1,17 +1,16 @@
-"""Which tests run in which part of the suite and on which database; `python -m tests` goes by the marks set here.
+"""Marks that decide in which part of the suite a test runs, and on which database. `python -m tests` selects by them.
 
-- A test that starts processes of the product is a process test: it is marked `processes`. Those are the tests that ask
-  for `run_race`, and those that `PROCESS_TESTS` names.
+- A test that starts processes of the product is marked `processes`. These are the tests that use the fixture
+  `run_race` and those listed in `PROCESS_TESTS`.
 
-- A test that touches no database runs once: it is marked `no_database`.
-- A test that touches the database runs on SQLite and on PostgreSQL: it is marked `on_postgres`.
-- A test that looks at the product through HTTP (it asks for a client, a browser, or a program with a key) runs on
-  SQLite alone: what it checks is the page or the answer. If it commits (`transaction=True`), or if it is named in
-  `ALWAYS_ON_BOTH`, it runs on both.
-- What is named in `ON_SQLITE_ALONE` does not run on PostgreSQL.
-- What is named in `SLOW` is marked `slow`, and does not run in the quick run.
+- A test that uses no database is marked `no_database` and runs once.
+- A test that uses the database is marked `on_postgres` and runs on both SQLite and PostgreSQL.
+- A test that goes through HTTP (it uses a client, a browser, or a program with a key) runs on SQLite only, because it
+  checks the page or the response. If it commits (`transaction=True`) or is in `ALWAYS_ON_BOTH`, it runs on both.
+- Tests listed in `ON_SQLITE_ALONE` do not run on PostgreSQL.
+- Tests listed in `SLOW` are marked `slow` and are not part of the quick run.
 
-A new test needs no decision. Add it to `ALWAYS_ON_BOTH` if it sees money, locks or constraints through HTTP alone.
+Most new tests need no entry here. Add a test to `ALWAYS_ON_BOTH` if it checks money, locks, or constraints over HTTP.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -36,18 +35,18 @@ PROCESS_TESTS = (
     "tests/support/test_race.py",
 )
 PRODUCT_TESTS = ("tests/security/test_attacks.py", "tests/stack/test_run.py")
-"""Those that ask for the fixture `product`, which starts the whole product."""
+"""Tests that use the fixture `product`, which starts the whole product."""
 UNIT_AREAS = (
     ("tests/api", "tests/providers", "tests/upgrade"),
     ("tests/cost_app", "tests/cache_app"),
     ("tests/queue_app", "tests/gateway", "tests/tenants", "tests/clients"),
 )
-"""Unit tests that share a process; all others have one more. Each process needs seconds to import the product."""
+"""Unit tests that share a process; the rest run in one more. Importing the product takes each process seconds."""
 WITHOUT_UNIT_TESTS = ("tests/browser", "tests/faults", "tests/hosts")
 DATABASE_FIXTURES = {"db", "transactional_db", "live_server", "running_stack"}
 HTTP_FIXTURES = {"client", "admin_client", "client_of", "key_of", "program", "other_program", "admin_program"}
 ALWAYS_ON_BOTH = (
-    # Money moves or is added up here.
+    # These record or sum up costs.
     "tests/api/test_changing.py",
     "tests/api/test_enqueue.py",
     "tests/api/test_idempotency.py",
@@ -57,33 +56,33 @@ ALWAYS_ON_BOTH = (
     "tests/cost_app/spend/",
     "tests/cost_app/prices/test_repricing.py",
     "tests/cost_app/prices/test_repricing_page.py",
-    # It opens every page and calls every operation: each of their queries runs on PostgreSQL.
+    # Opens every page and calls every operation, so all of their queries run on PostgreSQL.
     "tests/api/test_authorization_matrix.py",
 )
 ON_SQLITE_ALONE = (
-    # It checks answers over HTTP, though its fixtures do not say so: schemathesis asks for them while it runs.
+    # Checks responses over HTTP. Its fixtures don't show this because schemathesis requests them at run time.
     "tests/api/test_schemathesis.py",
-    # So do these, which make their clients themselves; tests/gateway/ streams on both.
+    # These also use HTTP but create their own clients. tests/gateway/ covers streaming on both databases.
     "tests/clients/",
-    # Staff pages are refused here before a query of theirs runs.
+    # Staff pages are refused before they run a query.
     "tests/api/test_authorization_matrix.py::test_staff_pages_are_for_staff",
-    # The owner's walk saves all forms; these two meet fewer of them.
+    # The run as owner saves all forms; these roles see fewer of them.
     "tests/web/test_every_form.py::test_every_form_of_every_page_saves_what_it_has_rendered[finance]",
     "tests/web/test_every_form.py::test_every_form_of_every_page_saves_what_it_has_rendered[operator]",
-    # Whose answer may be served to whom: entries and their scopes are in Redis.
+    # Which cached answers may be served to whom: entries and their scopes are in Redis.
     "tests/cache_app/test_isolation.py",
     "tests/cache_app/test_poisoning.py",
-    # Arithmetic over the whole price book, which other tests read on both.
+    # Arithmetic on the whole price book, which other tests read on both databases.
     "tests/cost_app/prices/test_golden.py",
-    # Every operation refuses by the same function, which the other tests of this file call on both.
+    # All operations check permissions in one function, which the other tests of this file call on both databases.
     "tests/security/test_lost_rights.py::test_a_key_opens_nothing_once_its_owner_lost_their_rights",
-    # It saves and restores SQLite's file.
+    # Backs up and restores the SQLite file.
     "tests/stack/test_sqlite_backup.py",
-    # How much there is of a history, and when; tests/demo/test_history.py reads one on both.
+    # The size and dates of a demo history. tests/demo/test_history.py reads one on both databases.
     "tests/demo/test_making_history.py",
-    # What processes import and export, whatever the database.
+    # Imports and exports of processes, which don't depend on the database.
     "tests/tracing/test_process.py",
-    # Here providers, Redis or signals fail; where processes die in the middle of a write, both databases are tested.
+    # Failures of providers and Redis, and signals. Processes that die during a write are tested on both databases.
     "tests/faults/test_breaker.py",
     "tests/faults/test_drain.py",
     "tests/faults/test_ordering.py",
@@ -141,11 +140,11 @@ SLOW = (
     "tests/web/test_every_form.py",
     "tests/web/test_same_figures.py",
 )
-"""Files and directories whose tests take much more CPU time than the others; the quick run leaves them out."""
+"""Files and directories with CPU-intensive tests, which the quick run leaves out."""
 
 
 def process_paths() -> Iterator[str]:
-    """Where pytest finds all process tests, so that it need not collect all others to select these."""
+    """Paths that contain all process tests, so that pytest doesn't have to collect the whole suite to select them."""
     yield from PROCESS_TESTS
     for file in sorted((ROOT / "tests").rglob("test_*.py")):
         path = file.relative_to(ROOT).as_posix()
@@ -154,7 +153,7 @@ def process_paths() -> Iterator[str]:
 
 
 def shares(paths: Iterable[str], number: int) -> list[list[str]]:
-    """Deal the files of these paths to that many processes; what is in one group stays in one process."""
+    """Distribute the files of these paths to `number` processes; the files of a group stay in one process."""
     groups: dict[str, list[str]] = {}
     for path in paths:
         files = (ROOT / path).rglob("test_*.py") if path.endswith("/") else [ROOT / path]
@@ -165,13 +164,13 @@ def shares(paths: Iterable[str], number: int) -> list[list[str]]:
 
 
 def unit_shares(areas: Sequence[Sequence[str]] = UNIT_AREAS) -> list[list[str]]:
-    """What pytest is given to run the unit tests in several processes; the last one has all that has no place yet."""
+    """Arguments of pytest for each unit test process. The last process runs everything that is not in `areas`."""
     placed = [path for area in areas for path in area]
     return [*map(list, areas), ignoring(["tests"], [*placed, *WITHOUT_UNIT_TESTS])]
 
 
 def ignoring(paths: Iterable[str], ignored: Iterable[str]) -> list[str]:
-    """What pytest is given to leave files and directories out, unless only some of their tests are meant."""
+    """Arguments of pytest that leave out files and directories. Single tests (`file::test`) are not left out."""
     return [*paths, *(f"--ignore={path}" for path in ignored if "::" not in path)]
 
 
@@ -188,19 +187,19 @@ def mark_slow(item: pytest.Item) -> None:
 
 
 def mark_hosts(item: pytest.Item) -> None:
-    """Mark a test `hosts` if it needs servers of its own."""
+    """Mark a test `hosts` if it needs its own servers."""
     if item.nodeid.startswith("tests/hosts/"):
         item.add_marker(pytest.mark.hosts)
 
 
 def group_of(nodeid: str) -> str:
-    """Names the group of tests that run in one process because they share what takes long to start."""
+    """The group of tests that run in one process because they share a slow session fixture."""
     path, *_ = nodeid.partition("::")
     return "product" if path in PRODUCT_TESTS else path
 
 
 def mark_databases(item: pytest.Item) -> None:
-    """Mark a test `no_database` or `on_postgres`; what has neither mark runs on SQLite alone."""
+    """Mark a test `no_database` or `on_postgres`. A test with neither mark runs on SQLite only."""
     if not _touches_database(item):
         item.add_marker(pytest.mark.no_database)
     elif _belongs_on_both(item):
