@@ -1,4 +1,4 @@
-"""What the code may import and use. tests/tenants/test_scope.py lists who sees all organizations."""
+"""Rules for imports and constructs. tests/tenants/test_scope.py lists the modules that see all organizations."""
 
 import ast
 import subprocess
@@ -18,27 +18,27 @@ SOURCES = {
     for path in sorted((ROOT / package).rglob("*.py"))
 }
 STATISTICS = ("cost_app/spend/", "cost_app/alerts/", "cost_app/recommendations/", "cost_app/performance/")
-"""Averages, forecasts and medians: they look at money, they never move it."""
+"""Averages, forecasts, and medians: they read costs but never change them."""
 MONEY = {name for name in SOURCES if name.startswith("cost_app/") and not name.startswith(STATISTICS)} | {
     "aiinfra/money.py"
 }
 MAY_NAME_ADAPTERS = {"aiinfra/providers/registry.py": "makes them"}
 MAY_CALL_PROVIDERS = {
     "aiinfra/providers/registry.py": "defines it",
-    "queue_app/processing/provider_call.py": "sends calls, each with its attempt",
-    "cache_app/embedding/openai.py": "sends texts to embed, each call with its attempt",
-    "queue_app/processing/embedding_call.py": "sends texts to embed for a client, each call with its attempt",
-    "cost_app/ledger/sweeper.py": "asks what calls cost whose end nobody saw",
+    "queue_app/processing/provider_call.py": "sends calls and records an attempt for each",
+    "cache_app/embedding/openai.py": "sends embedding calls and records an attempt for each",
+    "queue_app/processing/embedding_call.py": "sends clients' embedding calls and records an attempt for each",
+    "cost_app/ledger/sweeper.py": "looks up the cost of calls whose outcome is unknown",
 }
 MAY_USE_FLOATS = {
-    "cost_app/tasks.py": "seconds between two runs",
+    "cost_app/tasks.py": "seconds between runs",
 }
 MAY_HANDLE_SIGNALS = {
-    "queue_app/processing/worker.py": "sets a flag, and passes the signal on to the workers",
+    "queue_app/processing/worker.py": "sets a flag and forwards the signal to the workers",
     "queue_app/scheduler.py": "sets a flag",
-    "aiinfra/stack/terminal.py": "hands SIGHUP to supervisor, which notes it in a list",
+    "aiinfra/stack/terminal.py": "forwards SIGHUP to supervisor, which appends it to a list",
 }
-"""Each was checked to take no lock: a handler runs wherever the main thread is, also while it holds that lock."""
+"""None of these takes a lock: a handler interrupts the main thread, which may already hold it."""
 FORBIDDEN_MODULES = {"pickle", "cPickle", "dill", "shelve", "marshal"}
 FORBIDDEN_CALLS = {"eval", "exec", "mark_safe"}
 
@@ -62,7 +62,7 @@ def imported(source: str) -> set[str]:
 
 
 def names_adapters(source: str) -> bool:
-    """Imports an adapter, or names one for a later import."""
+    """Imports an adapter or contains its dotted path."""
     texts = {node.value for node in nodes(source) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
     return any("aiinfra.providers.adapters." in name + "." for name in imported(source) | texts)
 
@@ -84,12 +84,12 @@ def uses_floats(source: str) -> bool:
 
 
 def divides(source: str) -> bool:
-    """Has `/`, which makes a float of two whole numbers; `//` does not."""
+    """Uses `/`, which returns a float for two integers; `//` does not."""
     return any(isinstance(node, ast.BinOp | ast.AugAssign) and isinstance(node.op, ast.Div) for node in nodes(source))
 
 
 def handles_signals(source: str) -> bool:
-    """Installs a handler, or is one that RQ installs."""
+    """Installs a signal handler or overrides one that RQ installs."""
     calls = {ast.unparse(node.func) for node in nodes(source) if isinstance(node, ast.Call)}
     defined = {node.name for node in nodes(source) if isinstance(node, ast.FunctionDef)}
     installers = ("signal.signal", "signal.siginterrupt", "signal.set_wakeup_fd")
@@ -98,8 +98,8 @@ def handles_signals(source: str) -> bool:
     )
 
 
-def runs_foreign_code(source: str) -> bool:
-    """Unpickles, evaluates, or writes HTML unescaped. A method may be called eval (Redis has one)."""
+def runs_untrusted_code(source: str) -> bool:
+    """Unpickles, evaluates, or writes unescaped HTML. Methods named eval are allowed (Redis has one)."""
     called = {node.func.id for node in nodes(source) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}
     modules = {name.partition(".")[0] for name in imported(source)}
     members = {name.rpartition(".")[2] for name in imported(source)}
@@ -107,36 +107,36 @@ def runs_foreign_code(source: str) -> bool:
     return bool(modules & FORBIDDEN_MODULES or called & FORBIDDEN_CALLS or "mark_safe" in members | attributes)
 
 
-def breaking(rule: Rule, among: set[str] | None = None) -> set[str]:
+def violations(rule: Rule, among: set[str] | None = None) -> set[str]:
     return {name for name, source in SOURCES.items() if (among is None or name in among) and rule(source)}
 
 
-def test_imports_point_down() -> None:
+def test_imports_follow_the_layers() -> None:
     lint_imports = Path(sys.executable).with_name("lint-imports")
     result = subprocess.run([str(lint_imports)], cwd=ROOT, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stdout
 
 
-def test_only_the_registry_knows_the_adapters() -> None:
+def test_only_the_registry_imports_adapters() -> None:
     outside = {name for name in SOURCES if not name.startswith("aiinfra/providers/adapters/")}
-    assert breaking(names_adapters, outside) == set(MAY_NAME_ADAPTERS)
+    assert violations(names_adapters, outside) == set(MAY_NAME_ADAPTERS)
 
 
-def test_only_what_has_an_attempt_calls_providers() -> None:
-    assert breaking(calls_providers) == set(MAY_CALL_PROVIDERS)
+def test_only_code_that_records_attempts_calls_providers() -> None:
+    assert violations(calls_providers) == set(MAY_CALL_PROVIDERS)
 
 
-def test_no_float_touches_money() -> None:
-    assert breaking(uses_floats, MONEY) == set(MAY_USE_FLOATS)
-    assert breaking(divides, MONEY) == set()
+def test_money_code_uses_no_floats() -> None:
+    assert violations(uses_floats, MONEY) == set(MAY_USE_FLOATS)
+    assert violations(divides, MONEY) == set()
 
 
-def test_nothing_runs_foreign_code_or_writes_unescaped_html() -> None:
-    assert breaking(runs_foreign_code) == set()
+def test_code_neither_runs_untrusted_code_nor_writes_raw_html() -> None:
+    assert violations(runs_untrusted_code) == set()
 
 
-def test_every_signal_handler_is_known() -> None:
-    assert breaking(handles_signals) == set(MAY_HANDLE_SIGNALS)
+def test_signal_handlers_are_only_where_listed() -> None:
+    assert violations(handles_signals) == set(MAY_HANDLE_SIGNALS)
 
 
 @pytest.mark.parametrize(
@@ -154,11 +154,11 @@ def test_every_signal_handler_is_known() -> None:
         (uses_floats, "nano = float(dollars)"),
         (uses_floats, "price = models.FloatField()"),
         (divides, "cost = tokens * price / 1_000_000"),
-        (runs_foreign_code, "import pickle"),
-        (runs_foreign_code, "from pickle import loads"),
-        (runs_foreign_code, "eval(text)"),
-        (runs_foreign_code, "from django.utils.safestring import mark_safe"),
-        (runs_foreign_code, "safestring.mark_safe(text)"),
+        (runs_untrusted_code, "import pickle"),
+        (runs_untrusted_code, "from pickle import loads"),
+        (runs_untrusted_code, "eval(text)"),
+        (runs_untrusted_code, "from django.utils.safestring import mark_safe"),
+        (runs_untrusted_code, "safestring.mark_safe(text)"),
     ],
 )
 def test_each_rule_detects_a_violation(rule: Rule, source: str) -> None:
@@ -167,7 +167,11 @@ def test_each_rule_detects_a_violation(rule: Rule, source: str) -> None:
 
 @pytest.mark.parametrize(
     ("rule", "source"),
-    [(divides, "cost = -(-total // 1_000_000)"), (uses_floats, "cost = 3"), (runs_foreign_code, "redis.eval(script)")],
+    [
+        (divides, "cost = -(-total // 1_000_000)"),
+        (uses_floats, "cost = 3"),
+        (runs_untrusted_code, "redis.eval(script)"),
+    ],
 )
 def test_rules_accept_correct_code(rule: Rule, source: str) -> None:
     assert not rule(source)

@@ -1,4 +1,4 @@
-"""Names in figures are escaped where figures leave the server."""
+"""Names in chart figures are escaped before they are sent to the browser."""
 
 from collections.abc import Callable
 
@@ -27,13 +27,11 @@ SHOWN = '&lt;a href="https://evil.example/"&gt;R&amp;D&lt;/a&gt;'
         ({"title": {"text": "&amp;"}}, {"title": {"text": "&amp;amp;"}}),
     ],
 )
-def test_every_text_is_escaped_except_markup_and_addresses(
-    figure: dict[str, object], escaped: dict[str, object]
-) -> None:
+def test_text_is_escaped_except_templates_and_urls(figure: dict[str, object], escaped: dict[str, object]) -> None:
     assert escaped_figure(figure) == escaped
 
 
-def test_the_figure_of_a_page_contains_no_tag_that_a_client_sent(
+def test_html_in_a_client_s_tag_is_escaped_in_the_figure(
     organization: Organization,
     finance: User,
     client_of: Callable[[User], Client],

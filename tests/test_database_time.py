@@ -1,4 +1,4 @@
-"""Leases and due times follow the database's clock, whatever the clock of the host says."""
+"""Leases and due times follow the database's clock, even if the host's clock is wrong."""
 
 import time
 from datetime import datetime, timedelta
@@ -12,7 +12,7 @@ from aiinfra import database_time
 pytestmark = pytest.mark.django_db
 
 WRONG_BY = timedelta(minutes=5)
-on_postgres_only = pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has no clock of its own")
+on_postgres_only = pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite uses the host's clock")
 
 
 @pytest.fixture(autouse=True)
@@ -21,7 +21,7 @@ def _new_process(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def set_clock(monkeypatch: pytest.MonkeyPatch, by: timedelta) -> None:
-    """Set the clock of this host forward or back."""
+    """Shift the host's clock."""
     read, now = time.time, timezone.now
     monkeypatch.setattr(time, "time", lambda: read() + by.total_seconds())
     monkeypatch.setattr(timezone, "now", lambda: now() + by)
@@ -31,7 +31,7 @@ def is_near(moment: datetime, other: datetime) -> bool:
     return abs(moment - other) < WRONG_BY / 2
 
 
-def test_a_clock_that_agrees_is_taken_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_correct_host_clock_is_used_unchanged(monkeypatch: pytest.MonkeyPatch) -> None:
     moment = timezone.now()
     monkeypatch.setattr(timezone, "now", lambda: moment)
     assert database_time.now() == moment
@@ -39,14 +39,14 @@ def test_a_clock_that_agrees_is_taken_as_it_is(monkeypatch: pytest.MonkeyPatch) 
 
 @on_postgres_only
 @pytest.mark.parametrize("by", [WRONG_BY, -WRONG_BY])
-def test_a_wrong_clock_is_corrected(monkeypatch: pytest.MonkeyPatch, by: timedelta) -> None:
+def test_a_wrong_host_clock_is_corrected(monkeypatch: pytest.MonkeyPatch, by: timedelta) -> None:
     right = timezone.now()
     set_clock(monkeypatch, by)
     assert is_near(database_time.now(), right)
 
 
 @on_postgres_only
-def test_a_clock_that_is_set_is_noticed_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_change_of_the_host_clock_is_detected_immediately(monkeypatch: pytest.MonkeyPatch) -> None:
     right = database_time.now()
     set_clock(monkeypatch, WRONG_BY)
     assert is_near(database_time.now(), right)
@@ -55,7 +55,7 @@ def test_a_clock_that_is_set_is_noticed_at_once(monkeypatch: pytest.MonkeyPatch)
 
 
 @on_postgres_only
-def test_while_the_database_is_away_the_last_answer_stands(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_last_offset_is_used_while_the_database_is_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
     right = timezone.now()
     set_clock(monkeypatch, WRONG_BY)
     database_time.now()
@@ -69,7 +69,7 @@ def test_while_the_database_is_away_the_last_answer_stands(monkeypatch: pytest.M
 
 
 @on_postgres_only
-def test_the_database_is_not_asked_again_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_offset_is_not_measured_on_every_call(monkeypatch: pytest.MonkeyPatch) -> None:
     database_time.now()
     monkeypatch.setattr(database_time, "measure", pytest.fail)
     database_time.now()

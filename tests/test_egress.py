@@ -1,4 +1,4 @@
-"""The guard and the deadlines of outgoing HTTP."""
+"""Address checks and deadlines of outgoing HTTP."""
 
 import socket
 import ssl
@@ -20,7 +20,7 @@ LOCAL = frozenset({"127.0.0.1", "localhost", "service.internal"})
 
 @pytest.fixture(autouse=True)
 def _clients_closed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Close every client after its test: whichever test runs while a forgotten socket is collected would fail."""
+    """Close every client after its test, so that no later test fails with a ResourceWarning for its socket."""
     with ExitStack() as clients:
         make = egress.http_client
         monkeypatch.setattr(egress, "http_client", lambda **options: clients.enter_context(make(**options)))
@@ -37,18 +37,18 @@ def resolve_to(monkeypatch: pytest.MonkeyPatch, *addresses: str) -> None:
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:{}/", "http://localhost:{}/", "http://2130706433:{}/"])
-def test_an_unlisted_host_must_be_public(url: str) -> None:
+def test_private_address_of_an_untrusted_host_is_refused(url: str) -> None:
     with server(Recorder(OK)) as port, pytest.raises(egress.EgressRefusedError):
         egress.http_client().get(url.format(port))
 
 
-def test_a_configured_host_may_be_private() -> None:
+def test_trusted_host_may_have_a_private_address() -> None:
     with server(Recorder(OK)) as port:
         client = egress.http_client(trusted_hosts=LOCAL)
         assert client.get(f"http://127.0.0.1:{port}/").text == "ok"
 
 
-def test_a_name_inside_and_a_name_that_does_not_exist_are_refused_alike(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_private_and_unknown_host_names_give_the_same_error(monkeypatch: pytest.MonkeyPatch) -> None:
     said = []
     for addresses in (("10.0.0.5",), ()):
         resolve_to(monkeypatch, *addresses)
@@ -64,14 +64,14 @@ def raise_unknown_name(*_: object, **__: object) -> None:
     raise socket.gaierror("Name or service not known")
 
 
-def test_one_private_address_among_public_ones_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_host_with_public_and_private_addresses_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     resolve_to(monkeypatch, "8.8.8.8", "127.0.0.1")
     with pytest.raises(egress.EgressRefusedError):
         egress.http_client().get("http://rebinding.example/")
 
 
-def test_the_socket_goes_to_the_checked_address_and_the_host_header_stays(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The name's second answer is another address, as in DNS rebinding; no one may ask for it."""
+def test_socket_connects_to_the_checked_address_with_the_original_host_header(monkeypatch: pytest.MonkeyPatch) -> None:
+    """DNS rebinding: a second lookup would return another address, so the name must be resolved only once."""
     resolve, answers, asked = socket.getaddrinfo, ["127.0.0.1", "127.0.0.2"], []
 
     def rebinding(host: str, port: int, *rest: object, **more: object) -> object:
@@ -97,12 +97,12 @@ def test_the_next_address_is_tried_after_a_failure(monkeypatch: pytest.MonkeyPat
             egress.http_client(trusted_hosts=LOCAL).get(f"http://service.internal:{port}/")
 
 
-def test_a_trusted_host_matches_any_spelling() -> None:
+def test_trusted_hosts_match_case_insensitively() -> None:
     with server(Recorder(OK)) as port:
         assert egress.http_client(trusted_hosts=LOCAL).get(f"http://LOCALHOST:{port}/").text == "ok"
 
 
-def test_a_name_without_an_address_cannot_be_connected_to(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_host_without_an_address_raises_a_connect_error(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object, **__: object) -> list[object]:
         raise socket.gaierror("no such name")
 
@@ -117,19 +117,19 @@ def test_a_redirect_is_not_followed() -> None:
         assert egress.http_client(trusted_hosts=LOCAL).get(f"http://127.0.0.1:{port}/").status_code == 302
 
 
-def test_credentials_in_the_address_are_refused() -> None:
+def test_credentials_in_the_url_are_refused() -> None:
     with pytest.raises(egress.EgressRefusedError):
         egress.http_client(trusted_hosts=LOCAL).get(f"http://user:secret@127.0.0.1:{free_port()}/")
 
 
-def test_proxies_of_the_environment_are_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_proxy_environment_variables_are_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{free_port()}")
     with server(Recorder(OK)) as port:
         client = egress.http_client(trusted_hosts=LOCAL)
         assert client.get(f"http://127.0.0.1:{port}/").text == "ok"
 
 
-def test_a_slow_server_does_not_outlive_the_deadline() -> None:
+def test_slow_response_is_cut_off_at_the_deadline() -> None:
     stopped = threading.Event()
 
     def drip(connection: socket.socket) -> None:
@@ -148,7 +148,7 @@ def test_a_slow_server_does_not_outlive_the_deadline() -> None:
         stopped.set()
 
 
-def test_nothing_is_sent_once_the_deadline_has_passed() -> None:
+def test_nothing_is_sent_after_the_deadline() -> None:
     with server(Recorder(OK)) as port:
         client = egress.http_client(trusted_hosts=LOCAL)
         with egress.deadline(0.01):
@@ -157,7 +157,7 @@ def test_nothing_is_sent_once_the_deadline_has_passed() -> None:
                 client.get(f"http://127.0.0.1:{port}/")
 
 
-def test_a_deadline_ends_with_its_block() -> None:
+def test_deadline_applies_only_within_its_block() -> None:
     with egress.deadline(0.01):
         time.sleep(0.02)
     with server(Recorder(OK)) as port:
@@ -165,14 +165,14 @@ def test_a_deadline_ends_with_its_block() -> None:
         assert client.get(f"http://127.0.0.1:{port}/").text == "ok"
 
 
-def test_connecting_takes_no_longer_than_the_whole_call() -> None:
+def test_connect_timeout_never_exceeds_the_total_timeout() -> None:
     assert egress.timeouts(30).connect == 5
     assert egress.timeouts(2).connect == 2
     assert egress.timeouts(30).read == 30
 
 
 class RecordingStream(httpcore2.NetworkStream):
-    """Notes what it is asked and with which limit."""
+    """Records its calls and their timeouts."""
 
     def __init__(self) -> None:
         self.asked: list[object] = []
@@ -201,7 +201,7 @@ class RecordingStream(httpcore2.NetworkStream):
     ("timeout", "seconds", "limit"),
     [(None, None, None), (5.0, None, 5.0), (None, 3.0, 3.0), (5.0, 3.0, 3.0), (2.0, 3.0, 2.0)],
 )
-def test_every_step_obeys_its_own_limit_and_the_deadline(
+def test_each_operation_uses_the_shorter_of_its_timeout_and_the_deadline(
     monkeypatch: pytest.MonkeyPatch, timeout: float | None, seconds: float | None, limit: float | None
 ) -> None:
     monkeypatch.setattr("aiinfra.egress.time.monotonic", lambda: 100.0)
@@ -223,7 +223,7 @@ def test_every_step_obeys_its_own_limit_and_the_deadline(
     ]
 
 
-def test_no_step_begins_after_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_operation_starts_after_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 100.0
     monkeypatch.setattr("aiinfra.egress.time.monotonic", lambda: now)
     inner = RecordingStream()
@@ -243,7 +243,7 @@ def test_no_step_begins_after_the_deadline(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_tls_uses_the_original_host_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The certificate is checked against the name, though the socket goes to a number."""
+    """The certificate is checked against the host name, although the socket connects to an IP address."""
     opened, inner = [], RecordingStream()
 
     def connect_tcp(_backend: object, host: str, *_: object, **__: object) -> RecordingStream:
@@ -252,13 +252,13 @@ def test_tls_uses_the_original_host_name(monkeypatch: pytest.MonkeyPatch) -> Non
 
     monkeypatch.setattr(httpcore2.SyncBackend, "connect_tcp", connect_tcp)
     resolve_to(monkeypatch, "127.0.0.1")
-    with pytest.raises(httpx2.TransportError):  # what the stream answers is no HTTP
+    with pytest.raises(httpx2.TransportError):  # the stream's response is not valid HTTP
         egress.http_client(trusted_hosts=LOCAL).get("https://service.internal/")
     assert opened == ["127.0.0.1"]
     assert [step[2] for step in inner.asked if step[0] == "start_tls"] == ["service.internal"]  # type: ignore[index]
 
 
-def test_certificates_are_checked() -> None:
+def test_certificates_are_verified() -> None:
     client = egress.http_client()
     context = client._transport._pool._ssl_context  # type: ignore[attr-defined]
     assert (context.check_hostname, context.verify_mode) == (True, ssl.CERT_REQUIRED)

@@ -1,4 +1,4 @@
-"""What a process remembers ends with the commit of a change, whichever process makes it."""
+"""A process's cached values are invalidated when a change is committed, in whichever process."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -21,15 +21,15 @@ ONE, OTHER = 1, 2
 
 
 class Table:
-    """A row per organization, and how often it was read."""
+    """A row per organization that records each read."""
 
     def __init__(self) -> None:
         self.reads: list[int] = []
-        self.meanwhile: Callable[[], object] = lambda: None
+        self.during_read: Callable[[], object] = lambda: None
 
     def read(self, organization_id: int) -> int:
         self.reads.append(organization_id)
-        self.meanwhile()
+        self.during_read()
         return len(self.reads)
 
 
@@ -39,8 +39,8 @@ def table() -> Table:
 
 
 @pytest.fixture
-def kept(table: Table) -> TimedCache[int, int]:
-    """Remembers nothing without an epoch."""
+def cached(table: Table) -> TimedCache[int, int]:
+    """A cache whose values are valid only within an epoch."""
     return TimedCache(table.read, seconds=0, owner=lambda organization_id, _: organization_id)
 
 
@@ -49,100 +49,102 @@ def redis(redis_url: str) -> Iterator[None]:
     yield
 
 
-def ask(kept: TimedCache[int, int], organization_id: int = ONE) -> int:
-    """What one request is told that counts itself first."""
+def ask(cached: TimedCache[int, int], organization_id: int = ONE) -> int:
+    """Read the value within a request, after the request has counted against the rate limits."""
     with epochs.request():
         take([], organization_id=organization_id)
-        return kept.of(organization_id)
+        return cached.of(organization_id)
 
 
 def change_elsewhere(organization_id: int = ONE) -> None:
-    """As `epochs.change` in another process, of which this one only sees the epoch."""
+    """Simulate `epochs.change` in another process: only the epoch in Redis changes."""
     redis_client().set(epochs.key_of(organization_id), f"another {time.monotonic_ns()}")
 
 
 @pytest.mark.usefixtures("redis")
-def test_a_value_is_read_once_per_epoch(table: Table, kept: TimedCache[int, int]) -> None:
-    assert ask(kept) == ask(kept) == ask(kept) == 1
+def test_a_value_is_read_once_per_epoch(table: Table, cached: TimedCache[int, int]) -> None:
+    assert ask(cached) == ask(cached) == ask(cached) == 1
     change_elsewhere()
-    assert ask(kept) == ask(kept) == 2
+    assert ask(cached) == ask(cached) == 2
     assert table.reads == [ONE, ONE]
 
 
 @pytest.mark.usefixtures("redis")
-def test_a_change_concerns_its_organization_and_one_of_the_installation_all(
-    table: Table, kept: TimedCache[int, int]
+def test_a_change_affects_its_organization_and_an_installation_change_affects_all(
+    table: Table, cached: TimedCache[int, int]
 ) -> None:
-    ask(kept, ONE), ask(kept, OTHER)
+    ask(cached, ONE), ask(cached, OTHER)
     change_elsewhere(ONE)
-    ask(kept, ONE), ask(kept, OTHER)
+    ask(cached, ONE), ask(cached, OTHER)
     assert table.reads == [ONE, OTHER, ONE]
     change_elsewhere(epochs.INSTALLATION)
-    ask(kept, ONE), ask(kept, OTHER)
+    ask(cached, ONE), ask(cached, OTHER)
     assert table.reads == [ONE, OTHER, ONE, ONE, OTHER]
 
 
 @pytest.mark.usefixtures("redis")
-def test_a_change_while_rows_are_read_is_not_missed(table: Table, kept: TimedCache[int, int]) -> None:
-    table.meanwhile = change_elsewhere
-    assert ask(kept) == 1
-    table.meanwhile = lambda: None
-    assert ask(kept) == ask(kept) == 2
+def test_a_change_while_rows_are_read_is_not_missed(table: Table, cached: TimedCache[int, int]) -> None:
+    table.during_read = change_elsewhere
+    assert ask(cached) == 1
+    table.during_read = lambda: None
+    assert ask(cached) == ask(cached) == 2
 
 
 @pytest.mark.usefixtures("redis")
-def test_a_lost_epoch_is_made_up_for_after_its_time(
-    table: Table, kept: TimedCache[int, int], monkeypatch: pytest.MonkeyPatch
+def test_values_expire_in_case_an_epoch_was_lost(
+    table: Table, cached: TimedCache[int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = [0.0]
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
-    assert ask(kept) == 1
+    assert ask(cached) == 1
     now[0] = epochs.LOST_S - 0.01
-    assert ask(kept) == 1
+    assert ask(cached) == 1
     now[0] = epochs.LOST_S
-    assert ask(kept) == 2
+    assert ask(cached) == 2
 
 
 def test_without_redis_every_request_reads_the_rows_once(
-    table: Table, kept: TimedCache[int, int], settings: Settings
+    table: Table, cached: TimedCache[int, int], settings: Settings
 ) -> None:
     settings.REDIS_URL = "redis://127.0.0.1:1/0"
     with epochs.request():
         take([], organization_id=ONE)
-        assert kept.of(ONE) == kept.of(ONE) == 1
-    assert ask(kept) == 2
+        assert cached.of(ONE) == cached.of(ONE) == 1
+    assert ask(cached) == 2
 
 
 @pytest.mark.usefixtures("redis")
-def test_outside_of_requests_nothing_holds_longer_than_its_seconds(table: Table, kept: TimedCache[int, int]) -> None:
-    ask(kept)
-    assert [kept.of(ONE), kept.of(ONE)] == [2, 3]
+def test_outside_of_requests_values_expire_after_their_seconds(table: Table, cached: TimedCache[int, int]) -> None:
+    ask(cached)
+    assert [cached.of(ONE), cached.of(ONE)] == [2, 3]
 
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.usefixtures("redis")
-def test_an_epoch_starts_with_the_commit_and_not_before(table: Table, kept: TimedCache[int, int]) -> None:
-    ask(kept)
+def test_a_new_epoch_starts_at_the_commit(table: Table, cached: TimedCache[int, int]) -> None:
+    ask(cached)
     before = redis_client().get(epochs.key_of(ONE))
     with transaction.atomic():
         epochs.change(ONE)
         assert redis_client().get(epochs.key_of(ONE)) == before
-        assert ask(kept) == 2, "this process knows already"
+        assert ask(cached) == 2, "this process already reads the new value"
     assert redis_client().get(epochs.key_of(ONE)) != before
-    assert ask(kept) == 3
+    assert ask(cached) == 3
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_change_is_made_although_redis_is_away(table: Table, kept: TimedCache[int, int], settings: Settings) -> None:
+def test_a_change_is_committed_while_redis_is_unavailable(
+    table: Table, cached: TimedCache[int, int], settings: Settings
+) -> None:
     settings.REDIS_URL = "redis://127.0.0.1:1/0"
     with transaction.atomic():
         epochs.change(ONE)
-    assert ask(kept) == 1
+    assert ask(cached) == 1
 
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.usefixtures("redis")
-def test_whatever_the_audit_log_records_starts_an_epoch(organization: Organization) -> None:
+def test_every_audit_event_starts_a_new_epoch(organization: Organization) -> None:
     for organization_id in (organization.pk, None):
         key = epochs.key_of(organization_id or epochs.INSTALLATION)
         before = redis_client().get(key)
@@ -152,19 +154,19 @@ def test_whatever_the_audit_log_records_starts_an_epoch(organization: Organizati
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.usefixtures("redis")
-def test_every_change_in_the_admin_starts_an_epoch_of_all_organizations(owner: User) -> None:
+def test_every_admin_change_starts_a_new_epoch_for_all_organizations(owner: User) -> None:
     request = RequestFactory().post("/admin/")
     request.user = owner
-    words = [redis_client().get(epochs.key_of(epochs.INSTALLATION))]
+    epoch_values = [redis_client().get(epochs.key_of(epochs.INSTALLATION))]
     for model_admin in (admin.site.get_model_admin(User), admin.site.get_model_admin(Organization)):
         model_admin.log_change(request, owner, [{"changed": {"fields": ["is_active"]}}])
-        words.append(redis_client().get(epochs.key_of(epochs.INSTALLATION)))
-    assert len(set(words)) == 3
+        epoch_values.append(redis_client().get(epochs.key_of(epochs.INSTALLATION)))
+    assert len(set(epoch_values)) == 3
 
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("is_alone", [False, True])
-def test_a_change_that_no_process_can_hear_of_is_a_warning_unless_none_runs(
+def test_an_unpublished_change_is_logged_unless_no_other_process_runs(
     settings: Settings, caplog: pytest.LogCaptureFixture, is_alone: bool
 ) -> None:
     settings.REDIS_URL = "redis://127.0.0.1:1/0"

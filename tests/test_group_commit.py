@@ -1,6 +1,6 @@
-"""Work that waits for SQLite's write lock at the same time is committed together, and answered only then.
+"""Writes that wait for SQLite's lock at the same time are committed together, and return only after the commit.
 
-Groups are made: another process holds the gate until every thread has joined.
+To form a group, the tests hold the gate until every thread has joined.
 """
 
 import os
@@ -40,7 +40,7 @@ def write_and_fail(slug: str) -> None:
 
 
 def break_the_commit() -> None:
-    """Refer to a missing row: SQLite notices at the COMMIT."""
+    """Insert a row with an invalid foreign key, which SQLite detects at COMMIT."""
     Membership(organization_id=999, user_id=999, role="owner").save(force_insert=True)
 
 
@@ -48,8 +48,8 @@ def slugs() -> set[str]:
     return set(Organization.objects.values_list("slug", flat=True))
 
 
-def call(work: Work) -> object:
-    """What a thread of the product does with a piece of work."""
+def run_work(work: Work) -> object:
+    """Run the work and close the connection, as the product's threads do."""
     try:
         return grouped(work)
     finally:
@@ -58,7 +58,7 @@ def call(work: Work) -> object:
 
 @contextmanager
 def gate_taken() -> Iterator[None]:
-    """Another process writes meanwhile."""
+    """Hold the gate, as another process that writes would."""
     with Gate(os.path.realpath(connection.settings_dict["NAME"])).passed(60):
         yield
 
@@ -67,8 +67,8 @@ def waiting() -> int:
     return len(group_commit._open.members) if group_commit._open else 0
 
 
-def run_together(works: list[Work], run: Callable[[Work], object] = call) -> list[Future[object]]:
-    """Run each in a thread of its own, all in one group, the first as its leader."""
+def run_together(works: list[Work], run: Callable[[Work], object] = run_work) -> list[Future[object]]:
+    """Run each in its own thread, all in one group; the first is the leader."""
     with ThreadPoolExecutor(len(works)) as threads, gate_taken():
         futures = []
         for number, work in enumerate(works, 1):
@@ -77,18 +77,18 @@ def run_together(works: list[Work], run: Callable[[Work], object] = call) -> lis
     return futures
 
 
-def test_the_result_comes_back_after_the_commit() -> None:
+def test_the_result_is_returned_after_the_commit() -> None:
     assert grouped(lambda: write("a")) == "a"
     assert slugs() == {"a"}
 
 
-def test_a_failure_rolls_back_and_comes_back() -> None:
+def test_an_error_rolls_back_and_is_raised() -> None:
     with pytest.raises(ZeroDivisionError):
         grouped(lambda: write_and_fail("a"))
     assert slugs() == set()
 
 
-def test_in_a_transaction_the_work_is_part_of_it() -> None:
+def test_within_a_transaction_the_work_joins_it() -> None:
     with pytest.raises(ZeroDivisionError), transaction.atomic():
         assert grouped(lambda: write("a")) == "a"
         with pytest.raises(ZeroDivisionError):
@@ -99,7 +99,7 @@ def test_in_a_transaction_the_work_is_part_of_it() -> None:
 
 
 @on_sqlite
-def test_threads_that_wait_are_committed_together() -> None:
+def test_waiting_threads_are_committed_together() -> None:
     ran_in = set()
 
     def work(slug: str) -> str:
@@ -113,7 +113,7 @@ def test_threads_that_wait_are_committed_together() -> None:
 
 
 @on_sqlite
-def test_a_group_is_not_larger_than_allowed() -> None:
+def test_group_size_is_limited() -> None:
     ran_in = []
 
     def work(slug: str) -> str:
@@ -123,14 +123,14 @@ def test_a_group_is_not_larger_than_allowed() -> None:
     total = MEMBERS_MAX + 2
     with ThreadPoolExecutor(total) as threads, gate_taken():
         for number in range(total):
-            threads.submit(call, partial(work, str(number)))
+            threads.submit(run_work, partial(work, str(number)))
         wait_until(lambda: waiting() == 2, "the second group")
     assert sorted(map(ran_in.count, set(ran_in))) == [2, MEMBERS_MAX]
     assert len(slugs()) == total
 
 
 @on_sqlite
-def test_a_failure_is_its_callers_alone() -> None:
+def test_an_error_affects_only_its_caller() -> None:
     works = [partial(write, "a"), partial(write_and_fail, "b"), partial(write, "c")]
     first, second, third = run_together([*works])
     assert (first.result(), third.result()) == ("a", "c")
@@ -140,7 +140,7 @@ def test_a_failure_is_its_callers_alone() -> None:
 
 
 @on_sqlite
-def test_the_leader_may_fail_too() -> None:
+def test_an_error_in_the_leader_does_not_affect_followers() -> None:
     leader, follower = run_together([partial(write_and_fail, "a"), partial(write, "b")])
     with pytest.raises(ZeroDivisionError):
         leader.result()
@@ -149,7 +149,7 @@ def test_the_leader_may_fail_too() -> None:
 
 
 @on_sqlite
-def test_a_commit_that_fails_fails_for_everyone() -> None:
+def test_a_failed_commit_raises_for_every_member() -> None:
     futures = run_together([partial(write, "a"), break_the_commit, partial(write_and_fail, "c"), partial(write, "d")])
     errors = [future.exception() for future in futures]
     assert [type(error) for error in errors] == [IntegrityError, IntegrityError, ZeroDivisionError, IntegrityError]
@@ -159,8 +159,8 @@ def test_a_commit_that_fails_fails_for_everyone() -> None:
 
 
 @on_sqlite
-def test_a_transaction_that_the_database_ended_fails_for_everyone() -> None:
-    """A full disk makes SQLite roll back at once; the next statement would be committed by itself."""
+def test_a_transaction_ended_by_the_database_raises_for_every_member() -> None:
+    """On a full disk, SQLite rolls back immediately; later statements would each be committed separately."""
 
     def lose_the_transaction() -> None:
         with connection.cursor() as cursor:
@@ -176,7 +176,7 @@ def test_a_transaction_that_the_database_ended_fails_for_everyone() -> None:
 
 
 @on_sqlite
-def test_a_wait_that_is_too_long_fails_for_everyone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lock_timeout_raises_for_every_member(monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[group_commit._Group] = []
 
     def give_up(_gate: Gate, _timeout_s: float) -> None:
@@ -186,7 +186,7 @@ def test_a_wait_that_is_too_long_fails_for_everyone(monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(Gate, "enter", give_up)
     with ThreadPoolExecutor(2) as threads:
-        futures = [threads.submit(call, partial(write, str(number))) for number in range(2)]
+        futures = [threads.submit(run_work, partial(write, str(number))) for number in range(2)]
         errors = [str(future.exception()) for future in futures]
     assert errors == ["database is locked"] * 2
     assert len(opened) == 1
@@ -194,7 +194,7 @@ def test_a_wait_that_is_too_long_fails_for_everyone(monkeypatch: pytest.MonkeyPa
 
 
 @on_sqlite
-def test_an_interrupted_leader_leaves_no_one_waiting() -> None:
+def test_followers_do_not_wait_for_an_interrupted_leader() -> None:
     def interrupt() -> None:
         raise KeyboardInterrupt
 
@@ -206,7 +206,9 @@ def test_an_interrupted_leader_leaves_no_one_waiting() -> None:
 
 
 @on_sqlite
-def test_each_runs_in_its_callers_scope(organization: Organization, other_organization: Organization) -> None:
+def test_work_runs_in_its_caller_s_organization_scope(
+    organization: Organization, other_organization: Organization
+) -> None:
     owners = [organization.pk, other_organization.pk, organization.pk]
 
     def record() -> int | None:
@@ -215,7 +217,7 @@ def test_each_runs_in_its_callers_scope(organization: Organization, other_organi
 
     def run(work: Work) -> object:
         with organization_scope(owners[waiting()]):
-            return call(work)
+            return run_work(work)
 
     futures = run_together([record] * 3, run)
     assert [future.result() for future in futures] == owners
@@ -224,7 +226,7 @@ def test_each_runs_in_its_callers_scope(organization: Organization, other_organi
 
 
 @on_sqlite
-def test_callbacks_run_after_the_commit_in_their_callers_thread() -> None:
+def test_on_commit_callbacks_run_in_their_caller_s_thread() -> None:
     ran: dict[str, tuple[int, str, set[str]]] = {}
     callers: dict[str, int] = {}
 
@@ -241,7 +243,7 @@ def test_callbacks_run_after_the_commit_in_their_callers_thread() -> None:
     def run(each: Work) -> object:
         caller.set(each.args[0])  # type: ignore[attr-defined]
         callers[caller.get()] = threading.get_ident()
-        return call(each)
+        return run_work(each)
 
     run_together([partial(work, slug) for slug in ("a", "failing", "c")], run)
     assert ran == {slug: (callers[slug], slug, {"a", "c"}) for slug in ("a", "c")}

@@ -1,4 +1,4 @@
-"""Minutes in URLs and forms, on the days when clocks are changed."""
+"""Minutes in URLs and forms, including daylight saving time changes."""
 
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -25,7 +25,7 @@ BERLIN, HAVANA, LORD_HOWE = "Europe/Berlin", "America/Havana", "Australia/Lord_H
         ("Asia/Kathmandu", "2026-10-25T01:30", "2026-10-25T07:15"),
     ],
 )
-def test_a_minute_in_a_url_is_read_as_the_same_instant(zone: str, moment: str, text: str) -> None:
+def test_minute_text_parses_to_the_same_instant(zone: str, moment: str, text: str) -> None:
     instant = datetime.fromisoformat(f"{moment}+00:00")
     assert minute_text(instant, ZoneInfo(zone)) == text
     with timezone.override(ZoneInfo(zone)):
@@ -42,15 +42,13 @@ def test_a_minute_in_a_url_is_read_as_the_same_instant(zone: str, moment: str, t
         (BERLIN, "2026-07-01T02:30", "2026-07-01T00:30", "2026-07-01T00:30"),
     ],
 )
-def test_a_range_leaves_nothing_out_when_the_clock_repeats_or_skips_a_minute(
-    zone: str, text: str, begin: str, end: str
-) -> None:
+def test_a_range_covers_both_instants_of_an_ambiguous_minute(zone: str, text: str, begin: str, end: str) -> None:
     with timezone.override(ZoneInfo(zone)):
         found = [MinuteField(is_end=is_end).clean(text) for is_end in (False, True)]
     assert found == [datetime.fromisoformat(f"{each}+00:00") for each in (begin, end)]
 
 
-def test_every_half_hour_of_a_year_makes_the_round_trip() -> None:
+def test_every_half_hour_of_a_year_round_trips() -> None:
     for name in (HAVANA, LORD_HOWE):
         zone, begin = ZoneInfo(name), datetime(2026, 1, 1, tzinfo=UTC)
         with timezone.override(zone):
@@ -60,7 +58,7 @@ def test_every_half_hour_of_a_year_makes_the_round_trip() -> None:
                 assert field.clean(minute_text(instant, zone)) == instant
 
 
-def test_a_browser_gets_the_minute_without_its_offset() -> None:
+def test_form_fields_show_the_minute_without_its_offset() -> None:
     with timezone.override(ZoneInfo(BERLIN)):
         field = MinuteField(is_end=False, required=False)
         assert field.prepare_value("2026-10-25T02:30+01:00") == "2026-10-25T02:30"
@@ -72,6 +70,6 @@ def test_a_browser_gets_the_minute_without_its_offset() -> None:
 @pytest.mark.parametrize(
     "text", ["2026-02-30T10:00", "nonsense", "10:00", "2026-01-01T25:00", "0001-01-01T00:00+14:00"]
 )
-def test_other_text_is_refused(text: str) -> None:
+def test_invalid_text_is_refused(text: str) -> None:
     with pytest.raises(ValidationError):
         MinuteField(is_end=False).clean(text)

@@ -1,4 +1,4 @@
-"""Loops over rows of which one may be bad."""
+"""Loops that continue after a row fails."""
 
 import logging
 
@@ -10,7 +10,7 @@ from aiinfra.one_by_one import one_by_one
 from aiinfra.tenants.models import Organization
 
 
-def test_a_failing_row_is_logged_given_up_and_skipped(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_failing_row_is_logged_and_skipped(caplog: pytest.LogCaptureFixture) -> None:
     done: list[int] = []
     given_up: list[int] = []
 
@@ -25,7 +25,7 @@ def test_a_failing_row_is_logged_given_up_and_skipped(caplog: pytest.LogCaptureF
     assert len(caplog.records) == 1
 
 
-def test_a_failing_give_up_does_not_stop_the_loop() -> None:
+def test_an_error_in_the_give_up_callback_does_not_stop_the_loop() -> None:
     done: list[int] = []
 
     def fail(_row: int) -> None:
@@ -49,7 +49,7 @@ def test_a_database_error_ends_the_loop(error: Exception) -> None:
     assert seen == [1]
 
 
-def test_within_a_transaction_a_bad_row_leaves_nothing_behind(db: None) -> None:
+def test_a_failing_row_is_rolled_back_in_a_transaction(db: None) -> None:
     def add(slug: str) -> None:
         Organization.objects.create(slug=slug, name=slug)
         if slug == "bad":

@@ -1,4 +1,4 @@
-"""Which addresses are of the internet, and which lead into a private network."""
+"""Public and private IP addresses."""
 
 import pytest
 from pytest_django.fixtures import Settings
@@ -16,7 +16,7 @@ from aiinfra.webhook_urls import PRIVATE, check_url
         "192.168.1.1",
         "169.254.169.254",
         "100.64.0.1",
-        "0.0.0.0",  # noqa: S104 - an address to refuse, not one to bind
+        "0.0.0.0",  # noqa: S104 - tests that it is refused; never bound
         "224.0.0.1",
         "255.255.255.255",
         "240.0.0.1",
@@ -46,12 +46,12 @@ from aiinfra.webhook_urls import PRIVATE, check_url
         "ff0e::1",
     ],
 )
-def test_inner_addresses_are_not_public(address: str) -> None:
+def test_private_and_reserved_addresses_are_not_public(address: str) -> None:
     assert not is_public(address)
 
 
 @pytest.mark.parametrize("address", ["1.1.1.1", "8.8.8.8", "2606:4700:4700::1111", "::ffff:8.8.8.8"])
-def test_addresses_of_the_internet_are_public(address: str) -> None:
+def test_internet_addresses_are_public(address: str) -> None:
     assert is_public(address)
 
 
@@ -90,7 +90,7 @@ PRIVATE_NETWORKS = ["10.0.0.1", "172.16.0.1", "192.168.1", "[fc00::1]", "[fe80::
 
 
 @pytest.mark.parametrize("host", [*LOOPBACK, *METADATA, *PRIVATE_NETWORKS])
-def test_a_url_with_an_inner_address_in_any_notation_is_refused(host: str) -> None:
+def test_a_url_with_a_private_address_in_any_notation_is_refused(host: str) -> None:
     with pytest.raises(ValueError, match=PRIVATE):
         check_url(f"https://{host}:8443/hook")
 
@@ -99,12 +99,12 @@ def test_a_url_with_an_inner_address_in_any_notation_is_refused(host: str) -> No
     "host",
     ["example.com", "8.8.8.8", "134744072", "[2606:4700:4700::1111]", "localhost.example.com", "10.0.0.1.example"],
 )
-def test_public_addresses_and_names_are_accepted_without_asking_dns(host: str) -> None:
+def test_public_addresses_and_host_names_are_accepted_without_a_dns_lookup(host: str) -> None:
     check_url(f"https://{host}/hook")
     assert not is_private_literal(host.strip("[]"))
 
 
-def test_trusted_hosts_may_have_an_inner_address(settings: Settings) -> None:
+def test_trusted_hosts_may_have_a_private_address(settings: Settings) -> None:
     settings.NOTIFICATION_TRUSTED_HOSTS = frozenset({"10.0.0.1", "localhost"})
     check_url("http://10.0.0.1/")
     check_url("https://localhost/")

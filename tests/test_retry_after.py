@@ -1,4 +1,4 @@
-"""How long a server asks us to wait."""
+"""Parsing of `Retry-After` headers."""
 
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -39,11 +39,11 @@ def seconds(value: str, name: str = "retry-after") -> float | None:
         ("1795729960", RETRY_AFTER_MAX_S),
     ],
 )
-def test_numbers_of_any_size_and_unit_are_read_and_bounded(value: str, expected: float) -> None:
+def test_numbers_with_units_are_parsed_and_bounded(value: str, expected: float) -> None:
     assert seconds(value) == expected
 
 
-def test_a_date_is_read_and_bounded() -> None:
+def test_dates_are_parsed_and_bounded() -> None:
     def date(delta: timedelta) -> str:
         return format_datetime(datetime.now(UTC) + delta, usegmt=True)
 

@@ -1,4 +1,4 @@
-"""Every key that a script touches is in the hash slot of a key that it declares: slots may be on different servers."""
+"""Every key that a Lua script uses is in the hash slot of its declared keys, as Redis Cluster requires."""
 
 import hashlib
 from collections.abc import Iterable
@@ -29,12 +29,12 @@ MODEL = "deepseek/deepseek-chat"
 Words = list[str]
 
 
-class Nothing(BaseModel):
-    """The data of an event."""
+class NoData(BaseModel):
+    """Empty event data."""
 
 
 class Watch:
-    """Notes every script that the server runs, with the commands in it."""
+    """Records every script that the server runs, with its commands."""
 
     def __init__(self) -> None:
         self.runs: list[tuple[Words, list[Words]]] = []
@@ -52,24 +52,24 @@ class Watch:
         self._monitor.__exit__()
 
     def _listen(self) -> None:
-        while (said := self._monitor.next_command()) and LAST not in said["command"]:
-            words = said["command"].split(" ")
-            if said["client_type"] == "lua":
+        while (monitored := self._monitor.next_command()) and LAST not in monitored["command"]:
+            words = monitored["command"].split(" ")
+            if monitored["client_type"] == "lua":
                 self.runs[-1][1].append(words)
             elif words[0] == "EVALSHA":
                 self.runs.append((words, []))
 
 
 def declared(run: Words) -> list[str]:
-    """EVALSHA, digest, number of keys, keys."""
+    """The declared keys of `EVALSHA digest numkeys key...`."""
     return run[3 : 3 + int(run[2])]
 
 
 def touched(command: Words) -> list[str]:
-    """The keys of a command, by the server's own knowledge of it."""
+    """The keys of a command, according to the server."""
     try:
         return list(redis_client().execute_command("COMMAND GETKEYS", *command))
-    except ResponseError:  # it has none
+    except ResponseError:  # the command has no keys
         return []
 
 
@@ -104,7 +104,7 @@ def run_the_queue() -> None:
     index.release([entry])
     turns.handed_over(UUID(int=6))
     index.admit([request_of(6)])
-    assert index.claim() is None, "it was handed over"
+    assert index.claim() is None, "it was already sent"
     assert turns.handed_over(UUID(int=6))
     redis_client().lpush(standby.STANDBY, "thread")
     tickets.push_ticket()
@@ -130,7 +130,7 @@ def run_the_cache() -> None:
 
 
 def run_the_others() -> None:
-    live_events.publish(1, [live_events.Draft(live_events.EventType.QUEUE, "-", Nothing())], if_changed=True)
+    live_events.publish(1, [live_events.Draft(live_events.EventType.QUEUE, "-", NoData())], if_changed=True)
     rate_limits.take([rate_limits.Rate("r", 5)], [rate_limits.Slots("s", 5)], "member", organization_id=1)
     attempts.begin("name", "10.0.0.1").succeed()
     repeats._script()(keys=[repeats.PREFIX], args=["event", "request", 5, "others", "bucket"], client=redis_client())
@@ -141,7 +141,7 @@ def run_the_others() -> None:
 
 
 @pytest.mark.usefixtures("redis_url")
-def test_every_script_stays_in_the_slot_of_its_keys() -> None:
+def test_scripts_use_only_the_slot_of_their_declared_keys() -> None:
     with Watch() as watch:
         run_the_queue()
         run_the_cache()
@@ -155,7 +155,7 @@ def test_every_script_stays_in_the_slot_of_its_keys() -> None:
 
 
 def digests() -> set[str]:
-    """By which the server knows the scripts in files."""
+    """The digests of all script files."""
     found = set()
     for path in ROOT.glob("*/**/lua/*.lua"):
         shared = path.with_name("_common.lua")

@@ -1,4 +1,4 @@
-"""What a start of our programs must not import: tests start hundreds of processes, and users wait for commands."""
+"""Modules that commands must not import at startup, because users wait for them and tests start hundreds."""
 
 import json
 import os
@@ -16,7 +16,7 @@ LIBRARIES = ("anthropic", "fido2", "genai_prices", "onnxruntime", "openai", "plo
 PAGES = ("aiinfra.urls", "aiinfra.tenants.admin", "queue_app.urls", "cost_app.urls", "cache_app.urls", "allauth.urls")
 NOT_IN_COMMANDS = (*LIBRARIES, *PAGES, "cost_app.facade", "cache_app.facade", "queue_app.facade", "jwt", "numpy")
 STARTS = {"createorg": NOT_IN_COMMANDS, **dict.fromkeys(("reconcile", "scheduler", "worker"), (*LIBRARIES, *PAGES))}
-"""Command -> what it must not import, in the order of how much each imports: one process loads them one by one."""
+"""Command -> modules it must not import. One process loads the commands in this order, from fewest imports to most."""
 PROGRAM = """
 import json, sys
 import django
@@ -45,7 +45,7 @@ def test_a_command_imports_only_what_it_needs(command: str) -> None:
     assert not set(STARTS[command]) & set(imported()[command])
 
 
-def test_workers_share_the_client_libraries_of_the_providers_that_have_a_key(settings: Settings) -> None:
+def test_workers_preload_client_libraries_of_providers_with_a_key(settings: Settings) -> None:
     assert client_libraries() == ["openai"]
     settings.PROVIDER_API_KEYS = {**settings.PROVIDER_API_KEYS, "anthropic": "a key"}
     assert client_libraries() == ["openai", "anthropic"]

@@ -1,4 +1,4 @@
-"""Pydantic's errors in words."""
+"""Messages for Pydantic's errors."""
 
 from typing import Annotated, Any, Literal
 
@@ -23,14 +23,14 @@ class Payload(BaseModel):
         return value
 
 
-def test_a_message_is_the_validator_s_own_text() -> None:
+def test_a_validator_s_own_message_is_used() -> None:
     with pytest.raises(ValidationError) as refusal:
         Payload.model_validate({"text": "wrong"})
     assert words_of(dict(refusal.value.errors()[0])) == "A text is right, or not given."
 
 
 @pytest.mark.parametrize("kind", list_all_errors(), ids=lambda kind: str(kind["type"]))
-def test_every_message_of_pydantic_s_is_a_sentence_of_our_own(kind: dict[str, Any]) -> None:
+def test_every_pydantic_message_is_replaced_by_a_sentence(kind: dict[str, Any]) -> None:
     words = words_of({"type": kind["type"], "msg": kind["message_template_python"].replace("{field_type}", "List")})
     assert is_sentence(words)
     assert not words.startswith(("Input should", "String should", "Field required", "Extra inputs"))
@@ -64,7 +64,7 @@ Level = Literal["low", "normal", "high"]
         (Payload, 5, "This must be an object."),
     ],
 )
-def test_the_common_messages(kind: Any, value: object, words: str) -> None:
+def test_common_messages(kind: Any, value: object, words: str) -> None:
     with pytest.raises(ValidationError) as refusal:
         TypeAdapter(kind).validate_python(value, strict=True)
     assert first_problem(refusal.value, value) == ((), words)
