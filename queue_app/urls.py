@@ -3,6 +3,7 @@
 from django.urls import path
 
 from queue_app.pages import views
+from queue_app.pages.download import request_content
 
 urlpatterns = [
     path("queue/", views.live, name="queue_live"),
@@ -16,6 +17,7 @@ urlpatterns = [
     path("queue/requests/cancel/", views.cancel_requests, name="queue_cancel_many"),
     path("queue/requests/retry/", views.retry_requests, name="queue_retry_many"),
     path("queue/requests/<uuid:request_id>/", views.request_detail, name="queue_request"),
+    path("queue/requests/<uuid:request_id>/content/", request_content, name="queue_request_content"),
     path("queue/requests/<uuid:request_id>/cancel/", views.cancel_request, name="queue_cancel"),
     path("queue/requests/<uuid:request_id>/retry/", views.retry_request, name="queue_retry"),
 ]

@@ -27,7 +27,7 @@ from cost_app.facade import BudgetRefusedError, ModelNotPricedError
 from queue_app import control
 from queue_app.archive.showing import archived_between, archived_with
 from queue_app.models import ENDED, LIVE, AIRequest
-from queue_app.pages.conversation import answer_blocks, other_parameters, tools_of, turns_of
+from queue_app.pages.beginning import shown_content
 from queue_app.pages.export import COLUMNS, exported
 from queue_app.pages.forms import LaneForm, RequestFilterForm
 from queue_app.pages.screens import RequestRow, changed_rows, live_queue, request_rows, timeline
@@ -271,10 +271,7 @@ def _detail_context(request: MemberRequest, found: AIRequest, *, is_partial: boo
         "status": status,
         "row": RequestRow(found, Sums(status.cost_nano)),
         "steps": timeline(found, status.attempts),
-        "turns": turns_of(status.messages or [], status.parameters),
-        "tools": tools_of(status.parameters),
-        "other_parameters": other_parameters(status.parameters),
-        "answer_blocks": answer_blocks(status.response or {}),
+        **shown_content(status),
         "hit": cache.hit_of(found.id) if found.cached else None,
         "is_partial": is_partial,
         "can_read": can_read,

@@ -152,6 +152,7 @@ PAGE_CELLS = [
     PageCell("queue_cancel_many", "post", "queue:write"),
     PageCell("queue_retry_many", "post", "queue:write"),
     PageCell("queue_request", "get", "queue:read", "pending"),
+    PageCell("queue_request_content", "get", "content:read", "pending"),
     PageCell("queue_cancel", "post", "queue:write", "pending"),
     PageCell("queue_retry", "post", "queue:write", "failed"),
     PageCell("batches", "get", "queue:read"),
