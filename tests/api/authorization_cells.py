@@ -1,6 +1,6 @@
-"""The pages that the authorization matrix opens, how each is called, and what must come back.
+"""The pages in the authorization matrix, how each is called, and the expected result.
 
-The permission that each one needs is repeated here, so that a change in the code alone makes the test fail.
+The required permissions are repeated here, so that a change in the code alone fails the test.
 """
 
 from collections.abc import Iterator
@@ -19,14 +19,14 @@ STAFF_PREFIX = "/admin/"
 
 @dataclass(frozen=True)
 class PageCell:
-    """One page or action of the browser; `names` is the kind of row, or the word, in its address."""
+    """A page or action of the browser; `names` is the kind of row, or the word, in its URL."""
 
     url_name: str
     method: str
     permission: str
     names: str = ""
     finds: str = "open"
-    """What somebody with the right gets; 404 where the page is about a row of a person, and the cast has none."""
+    """The result for a user with the permission; 404 if the page needs a row that the test users do not have."""
 
     def __str__(self) -> str:
         return f"{self.method} {self.url_name}"
@@ -242,11 +242,11 @@ OF_AN_ORGANIZATION = {
     "delivery",
     "threshold",
 }
-"""Kinds of rows that belong to one organization."""
+"""Kinds of rows that belong to an organization."""
 
 
 def expected_of_page(cell: PageCell, role: Role, credential: str, place: str) -> str:
-    """Pages are for sessions: a key alone is no one there. None of the cast is staff."""
+    """Pages require a session; an API key does not log in. None of the test users is staff."""
     if cell.permission == PUBLIC:
         return cell.finds
     if place == "anonymous" or credential == "key":
@@ -259,7 +259,7 @@ def expected_of_page(cell: PageCell, role: Role, credential: str, place: str) ->
 
 
 def views(resolver: URLResolver | None = None, prefix: str = "/") -> Iterator[tuple[str, Any, str | None]]:
-    """(address, view, name) of everything in the URLconf."""
+    """The (address, view, name) of every URL pattern."""
     for entry in (resolver or get_resolver()).url_patterns:
         address = prefix + str(entry.pattern)
         if isinstance(entry, URLPattern):

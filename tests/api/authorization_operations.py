@@ -1,6 +1,6 @@
-"""The operations that the authorization matrix calls, how each is called, and what must come back.
+"""The operations in the authorization matrix, how each is called, and the expected result.
 
-The permission that each one needs is repeated here, so that a change in the code alone makes the test fail.
+The required permissions are repeated here, so that a change in the code alone fails the test.
 """
 
 from collections.abc import Iterator
@@ -40,7 +40,7 @@ from tests.api.support import (
 
 @dataclass(frozen=True)
 class ApiCell:
-    """One operation; `names` is the kind of request that its body names."""
+    """An operation; `names` is the kind of row that its fields name."""
 
     address: str
     method: str
@@ -49,11 +49,13 @@ class ApiCell:
     names: str = ""
     key_only: bool = False
     also: tuple[tuple[str, Any], ...] = ()
-    """Further fields, and what is in them."""
+    """Additional fields and their values."""
     finds: str = "open"
-    """What somebody with the right gets; 400 where only a provider's answer would open the door."""
+    """The result for a caller with the permission; 400 for operations whose success would require a provider's
+    response.
+    """
     is_form: bool = False
-    """Whether the body is a form with a file."""
+    """Whether the body is a form with a file upload."""
 
     def __str__(self) -> str:
         return f"{self.method} {self.address} {self.action or ''}".strip()
@@ -76,7 +78,7 @@ NAMED_BY = {
     "key": "keyId",
     "erasure": "erasureId",
 }
-"""The field that names a kind of row, where it is not a request."""
+"""The field that names each kind of row other than a request."""
 
 INCREASE = (("amount", "1.00"), ("reason", "launch"), ("expiresAt", "2099-01-01T00:00:00Z"))
 
@@ -90,7 +92,7 @@ DAYS = (("first", "2026-01-01"), ("last", "2026-01-31"))
 
 NAMED = (("model", "deepseek-chat"), ("messages", MESSAGES))
 
-ASKED = (("provider", "deepseek"), ("model", "deepseek-chat"), ("messages", MESSAGES))
+CALL = (("provider", "deepseek"), ("model", "deepseek-chat"), ("messages", MESSAGES))
 
 API_CELLS = [
     ApiCell(QUEUE, "GET", "stats", "queue:read"),
@@ -123,10 +125,10 @@ API_CELLS = [
     ApiCell(EVENTS, "GET", None, "queue:read"),
     ApiCell(CACHE, "GET", "stats", "cache:read"),
     ApiCell(CACHE, "GET", "entries", "cache:read"),
-    ApiCell(CACHE, "POST", "lookup", "chat:write", also=ASKED),
-    ApiCell(CACHE, "POST", "store", "cache:write", also=(*ASKED, ("response", {"content": "A list."}))),
+    ApiCell(CACHE, "POST", "lookup", "chat:write", also=CALL),
+    ApiCell(CACHE, "POST", "store", "cache:write", also=(*CALL, ("response", {"content": "A list."}))),
     ApiCell(CACHE, "POST", "clear", "cache:write", also=(("tags", ["report"]),)),
-    ApiCell(CACHE, "POST", "clear-model", "cache:write", also=ASKED[:2]),
+    ApiCell(CACHE, "POST", "clear-model", "cache:write", also=CALL[:2]),
     ApiCell(CACHE, "POST", "clear-all", "cache:write"),
     ApiCell(CACHE, "POST", "remove", "cache:write", also=(("entryId", "0" * 32),)),
     ApiCell(CACHE, "POST", "pin", "cache:write", names="entry"),
@@ -173,7 +175,7 @@ API_CELLS = [
 
 
 def expected_of_api(cell: ApiCell, role: Role, credential: str, place: str) -> str:
-    """What CONTRACT says: 401 without a credential, 404 to strangers, 403 without the right."""
+    """The status by CONTRACT: 401 without a credential, 404 for other organizations, 403 without the permission."""
     right = PERMISSIONS[cell.permission]
     if place == "anonymous":
         return "401"
@@ -187,7 +189,7 @@ def expected_of_api(cell: ApiCell, role: Role, credential: str, place: str) -> s
 
 
 def operations() -> Iterator[tuple[str, str, str | None, Any]]:
-    """(address, method, action, operation) of the whole JSON floor."""
+    """The (address, method, action, operation) of the whole JSON API."""
     for address, endpoint in find_endpoints(get_resolver().url_patterns):
         for (method, action), operation in endpoint.operations.items():
             yield address, method, action, operation

@@ -1,4 +1,4 @@
-"""What the addresses of the authorization matrix name, made in an organization."""
+"""The rows that the URLs and bodies of the authorization matrix name, created in an organization."""
 
 import json
 import time
@@ -44,7 +44,7 @@ Ids = dict[str, str]
 
 
 def ids_of_budgets(organization: Organization) -> dict[str, int]:
-    """A budget and an increase of it."""
+    """A budget and a temporary increase of it."""
     with organization_scope(organization.pk):
         terms = BudgetTerms(period="monthly", limit_nano=1_000_000_000)
         budget = set_budget(organization_id=organization.pk, terms=terms, actor="command:test")
@@ -54,7 +54,7 @@ def ids_of_budgets(organization: Organization) -> dict[str, int]:
 
 
 def make_threshold(organization: Organization) -> ThresholdProposal:
-    """One that no one has decided on yet."""
+    """A threshold proposal that is still pending."""
     figures = dict.fromkeys(("threshold", "before", "error_target", "error_upper", "hits_kept"), 0.9)
     proposal = ThresholdProposal(organization=organization, embedder="minilm", pairs=1, wrong=0, **figures)
     with organization_scope(organization.pk):
@@ -62,11 +62,11 @@ def make_threshold(organization: Organization) -> ThresholdProposal:
     return proposal
 
 
-TOLD = {"type": "test", "severity": "low", "title": "Test", "text": "A test.", "facts": [], "path": "", "data": {}}
+MESSAGE = {"type": "test", "severity": "low", "title": "Test", "text": "A test.", "facts": [], "path": "", "data": {}}
 
 
 def make_proposal() -> PriceProposal:
-    """One for the whole installation."""
+    """A price proposal of the installation."""
     amounts = dict.fromkeys(("input", "cache_read", "cache_write", "output"), 1)
     names = {"provider": "openai", "model": "gpt-4", "state": "waiting"}
     return PriceProposal.objects.get_or_create(**names, defaults={**amounts, "effective_from": timezone.now()})[0]
@@ -74,7 +74,7 @@ def make_proposal() -> PriceProposal:
 
 @pytest.fixture
 def ids_of() -> Callable[[Organization], Ids]:
-    """Makes what the addresses name in an organization."""
+    """Creates the named rows in an organization; returns their IDs by kind."""
 
     def make(organization: Organization) -> Ids:
         owner = make_member(organization, Role.OWNER, f"owner-of-{organization.slug}")
@@ -95,7 +95,7 @@ def ids_of() -> Callable[[Organization], Ids]:
             alert = Alert.objects.create(organization=organization, kind="overrun", severity="low", cause="a")
             channel = Channel.objects.create(organization=organization, kind="email", target="ops@example.com")
             delivery = Delivery.objects.create(
-                organization=organization, channel=channel, message_id=f"msg-{organization.pk}", payload=TOLD
+                organization=organization, channel=channel, message_id=f"msg-{organization.pk}", payload=MESSAGE
             )
             alias = set_alias(organization_id=organization.pk, name="best", target="gpt-4", actor="command:test")
             erasure = erasures.order(organization=organization, user_ref="ben", actor="command:test")
@@ -139,7 +139,7 @@ def ids_of() -> Callable[[Organization], Ids]:
 
 
 def make_batch(organization: Organization) -> Batch:
-    """A batch that has not begun, with its file."""
+    """A batch that has not started, with its input file."""
     owner = Owner(organization.pk)
     call = {"custom_id": "a", "method": "POST", "url": "/v1/chat/completions", "body": {}}
     with organization_scope(organization.pk):
@@ -148,7 +148,7 @@ def make_batch(organization: Organization) -> Batch:
 
 
 def make_entry(organization: Organization) -> str:
-    """The id of a cached answer."""
+    """Stores a cached response; returns its ID."""
     entry = Entry(
         id=f"{organization.pk:032x}",
         organization_id=organization.pk,
@@ -166,7 +166,7 @@ def make_entry(organization: Organization) -> str:
 
 
 def make_hit(organization: Organization) -> CacheHit:
-    """An answer that the cache gave."""
+    """A semantic cache hit."""
     with organization_scope(organization.pk):
         return CacheHit.objects.create(
             id=uuid4(),

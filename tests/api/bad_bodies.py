@@ -1,4 +1,4 @@
-"""Bodies that must be refused: as bytes, or as changes of an accepted body, each with the field that must be named."""
+"""Invalid bodies, as bytes or as changes to a valid body, each with the field that the error must name."""
 
 import json
 from typing import Any
@@ -14,12 +14,12 @@ def nested(depth: int) -> Any:
 
 
 def with_raw(name: str, text: str) -> bytes:
-    """An accepted body with one more member, whose value is spelled as given."""
+    """A valid body with an additional member, whose value is raw JSON."""
     return json.dumps(enqueue_body())[:-1].encode() + f', "{name}": {text}}}'.encode()
 
 
 def enqueue_with_message(content: str) -> bytes:
-    """A body with one message, whose content is spelled as given."""
+    """A body with one message, whose content is raw JSON."""
     return json.dumps(enqueue_body(messages=[{"role": "user", "content": "~"}])).replace('"~"', content).encode()
 
 
@@ -81,12 +81,12 @@ NAMED_RAW: list[tuple[bytes, str]] = [
     (with_raw("metadata", '{"a": 1, "": 2, "": 2}'), "metadata."),
     (enqueue_with_message('"x", "content": "y"'), "messages.0.content"),
 ]
-"""Spelled so that Python's own writer would not, and the field that the error names."""
+"""Raw JSON that Python's encoder would not write, and the field that the error names."""
 
 TEXT = [None, True, 5, 1.5, [], ["a"], {}, {"a": 1}]
-"""Not one text."""
+"""Values that are not a string."""
 NUMBER = ["", "5", "1e3", True, [], [5], {}, {"a": 5}]
-"""Not one number."""
+"""Values that are not a number."""
 LONG = "x" * 200
 NUL = "a\0b"
 
@@ -106,10 +106,10 @@ BY_FIELD: dict[str, list[Any]] = {
     "organizationId": [True, 5, 1.5, [], ["north"], {}, {"slug": "north"}, NUL],
     "action": [True, 5, [], {}, "", NUL, "explode", "stats", "list", "enqueue", "CANCEL"],
 }
-"""Field -> values that it does not take; the error names the field."""
+"""Field -> invalid values; the error names the field."""
 
 NO_CONTENT = [None, True, 5, 1.5, [], [5], [["a"]], {}, {"a": 1}]
-"""Neither a text nor an array of parts."""
+"""Values that are neither a string nor an array of parts."""
 TURN = {"role": "user", "content": "x"}
 INSIDE: dict[str, list[tuple[Any, str]]] = {
     "messages": [
@@ -133,7 +133,7 @@ INSIDE: dict[str, list[tuple[Any, str]]] = {
         *[({"a": number}, "metadata.a") for number in (2**63, -(2**63), 10**300)],
     ],
 }
-"""Field -> values with something wrong inside, and what the error names."""
+"""Field -> values with a nested error, and the path that the error names."""
 
 UNKNOWN_FIELDS = [
     "x",

@@ -1,4 +1,4 @@
-"""Callers of every kind, a queue with prices, and an empty Redis."""
+"""Callers with every kind of credential, a queue with prices, and an empty Redis."""
 
 from collections.abc import Callable, Iterator
 
@@ -19,50 +19,50 @@ from tests.api.support import Caller, new_key, rows
 
 @pytest.fixture(autouse=True)
 def _queue(db: None, redis_url: str, settings: Settings) -> None:
-    """Prices, which a transactional test before this one has emptied, and the three providers."""
+    """Prices, which an earlier transactional test may have deleted, and the three providers."""
     settings.PROVIDER_API_KEYS = {"openai": "", "deepseek": "", "anthropic": ""}
     pricebook.add_shipped_prices()
 
 
 @pytest.fixture
 def key_of(organization: Organization) -> Callable[..., Caller]:
-    """Makes a program with a key of a role, and perhaps fewer scopes."""
+    """Creates a caller with an API key of this role, optionally limited to scopes."""
     return lambda role, scopes=None: Caller(key=new_key(organization, role, scopes))
 
 
 @pytest.fixture
 def program(organization: Organization) -> Caller:
-    """A program with an operator's key."""
+    """A caller with an operator's API key."""
     return Caller(key=new_key(organization, Role.OPERATOR))
 
 
 @pytest.fixture
 def other_program(other_organization: Organization) -> Caller:
-    """A program of the other organization."""
+    """A caller with an operator's API key of the other organization."""
     return Caller(key=new_key(other_organization, Role.OPERATOR))
 
 
 @pytest.fixture
 def admin_program(organization: Organization) -> Caller:
-    """A program with an admin's key."""
+    """A caller with an admin's API key."""
     return Caller(key=new_key(organization, Role.ADMIN))
 
 
 @pytest.fixture
 def browser(operator: User, client_of: Callable[[User], Client]) -> Caller:
-    """The operator's browser; CSRF is not enforced."""
+    """The operator's session, without CSRF checks."""
     return Caller(client_of(operator))
 
 
 @pytest.fixture
 def admin_browser(admin: User, client_of: Callable[[User], Client]) -> Caller:
-    """The admin's browser; CSRF is not enforced."""
+    """The admin's session, without CSRF checks."""
     return Caller(client_of(admin))
 
 
 @pytest.fixture
 def nothing_stored(program: Caller, other_program: Caller, browser: Caller, admin_browser: Caller) -> Iterator[None]:
-    """Fails where the test, with the callers that it starts with, changed the number of rows of any tenant's table."""
+    """Fails if the number of rows in any tenant table has changed since the test's callers were created."""
     before = rows()
     yield
     assert rows() == before
@@ -70,7 +70,7 @@ def nothing_stored(program: Caller, other_program: Caller, browser: Caller, admi
 
 @pytest.fixture
 def completed(organization: Organization) -> Callable[[str], None]:
-    """Ends a request with the answer "A line.", as a worker would."""
+    """Completes a request with the response "A line.", as a worker would."""
 
     def complete(request_id: str) -> None:
         answer = {"role": "assistant", "content": "A line.", "finishReason": "stop"}

@@ -1,4 +1,4 @@
-"""A program that sends requests in one process, while another one changes what it may do; see `tests.support.race`."""
+"""One process sends requests while another changes their permissions; see `tests.support.race`."""
 
 import json
 from collections.abc import Iterator
@@ -6,16 +6,16 @@ from typing import Any
 
 from tests.support.race import Racer, run_racer, tell, wait_for
 
-REMEMBERED = tuple(f'SELECT "{table}"' for table in ("tenants_apikey", "cost_app_costpolicy", "cache_app_cachepolicy"))
+CACHED = tuple(f'SELECT "{table}"' for table in ("tenants_apikey", "cost_app_costpolicy", "cache_app_cachepolicy"))
 TRIES_MAX = 100
 
 
 KEYS: dict[str, str] = {}
-"""By the name of the change. Made before the racers start: they have a pepper of their own."""
+"""API key by change. Created before the racers start, because each process has its own pepper."""
 
 
 def make_keys() -> None:
-    """One key for each change."""
+    """Create one API key for each change."""
     from django.db import connection
 
     from aiinfra.tenants import keys
@@ -32,7 +32,7 @@ def make_keys() -> None:
 
 
 def program(_argument: str) -> Iterator[object]:
-    """For each change: the statuses until all rows are remembered, and that of the first request after the change."""
+    """For each change: the statuses until all rows are cached, and the status of the first request after the change."""
     from django.db import connection
     from django.test import Client
     from django.test.utils import CaptureQueriesContext
@@ -45,20 +45,20 @@ def program(_argument: str) -> Iterator[object]:
             return Client().post("/api/ai/queue", json.dumps(body), content_type="application/json", headers=headers)
 
         statuses = {send().status_code}
-        for _ in range(TRIES_MAX):  # a busy machine may let what is remembered grow too old
+        for _ in range(TRIES_MAX):  # cached rows may expire in between on a slow machine
             with CaptureQueriesContext(connection) as captured:
                 statuses.add(send().status_code)
-            if not any(query["sql"].startswith(REMEMBERED) for query in captured):
+            if not any(query["sql"].startswith(CACHED) for query in captured):
                 break
         else:
-            yield "nothing is remembered"
+            yield "not all rows are cached"
         tell(f"{change}: warm")
         wait_for(f"{change}: done")
         yield f"{change}: {statuses}, then {send().status_code}"
 
 
 def staff(_argument: str) -> Iterator[object]:
-    """Makes each change once the program has sent requests."""
+    """Make each change once `program` has sent its requests."""
     from aiinfra.tenants.models import Organization
     from aiinfra.tenants.scope import organization_scope
 
@@ -91,7 +91,7 @@ def _limit(_organization_id: int, key: str) -> None:
 
 
 def _deactivate(_organization_id: int, key: str) -> None:
-    """As Django's admin does."""
+    """Deactivate the key's creator, as Django admin does."""
     from django.contrib import admin
     from django.test import RequestFactory
 

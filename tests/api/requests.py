@@ -1,4 +1,4 @@
-"""Requests that a caller sends and reads."""
+"""Helpers that send requests and return the parsed response."""
 
 import json
 from typing import Any

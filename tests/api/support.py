@@ -1,4 +1,4 @@
-"""Speaking to the JSON floor as a program or a browser does, and counting what is stored."""
+"""A client for the JSON API, assertions on its errors, and counts of rows and queries."""
 
 import json
 from collections.abc import Callable
@@ -28,17 +28,17 @@ MESSAGES = [{"role": "user", "content": "What is a queue?"}]
 
 
 def enqueue_body(**changes: Any) -> dict[str, Any]:
-    """The smallest body that is accepted, changed."""
+    """The smallest valid body, with these changes."""
     return {"provider": "deepseek", "model": "deepseek-chat", "messages": MESSAGES, **changes}
 
 
 def new_key(organization: Organization, role: Role, scopes: list[str] | None = None) -> str:
-    """The text of a new API key."""
+    """Create an API key and return its text."""
     return keys.create_key(organization=organization, name="bot", role=role, scopes=scopes, actor="command:test")[1]
 
 
 class Caller:
-    """A client of the JSON floor, with an API key or with a logged-in browser's cookies."""
+    """A client of the JSON API, with an API key or a session."""
 
     def __init__(self, client: Client | None = None, key: str | None = None) -> None:
         self.client = client or Client()
@@ -50,7 +50,7 @@ class Caller:
 
     def post(self, path: str, body: Any, *, content_type: str = "application/json", **headers: str) -> HttpResponse:
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
-        extra = {"CONTENT_TYPE": content_type}  # which Django's client leaves out where the body is empty
+        extra = {"CONTENT_TYPE": content_type}  # Django's client omits it if the body is empty
         return self.client.post(path, data, content_type=content_type, headers={**self.headers, **headers}, **extra)
 
     def method(self, name: str, path: str) -> HttpResponse:
@@ -58,7 +58,7 @@ class Caller:
 
 
 def error_of(response: HttpResponse) -> dict[str, Any]:
-    """The error of an answer, once its shape has been checked."""
+    """The error of a response in the native format, after checking the format."""
     assert response["Content-Type"] == "application/json"
     body = json.loads(response.content)
     if response.wsgi_request.path.startswith(V1):
@@ -72,7 +72,7 @@ def error_of(response: HttpResponse) -> dict[str, Any]:
 
 
 def vendor_error_of(response: HttpResponse, body: dict[str, Any]) -> dict[str, Any]:
-    """The error of a door in a vendor's dialect, once its shape has been checked."""
+    """The error of a response in a vendor's format, after checking the format."""
     error: dict[str, Any] = body["error"]
     if response.wsgi_request.path.startswith(MESSAGES_DOOR):
         assert (list(body), list(error)) == (["type", "error", "request_id"], ["type", "message"])
@@ -84,7 +84,7 @@ def vendor_error_of(response: HttpResponse, body: dict[str, Any]) -> dict[str, A
 
 
 def refused(response: HttpResponse, status: int, param: str | None = None) -> dict[str, Any]:
-    """Assert a refusal in the one error shape; `param` is the field that it names."""
+    """Assert that the response is this error and return it; `param` is the field that it names."""
     assert response.status_code == status, response.content
     error = error_of(response)
     assert param is None or error["param"] == param
@@ -92,7 +92,7 @@ def refused(response: HttpResponse, status: int, param: str | None = None) -> di
 
 
 def queries_of(call: Callable[[], object]) -> int:
-    """How many queries a call makes while this process remembers no row."""
+    """The number of queries that a call runs with an empty process cache."""
     timed_cache.clear_all()
     with CaptureQueriesContext(connection) as captured:
         call()
@@ -100,7 +100,7 @@ def queries_of(call: Callable[[], object]) -> int:
 
 
 def rows() -> dict[str, int]:
-    """How many rows every tenant's table has, the log of changes and the keys included."""
+    """The number of rows in every tenant table, including the audit log and API keys."""
     with system_scope():
         return {model.__name__: model.objects.count() for model in tenant_tables()}
 

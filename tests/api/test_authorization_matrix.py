@@ -1,4 +1,4 @@
-"""Every operation and page x role x {session, key} x {own organization, another one, no one}: no wrong cell."""
+"""The authorization matrix: every operation and page, by role, credential, and organization."""
 
 import re
 from collections import defaultdict
@@ -35,13 +35,13 @@ CALLERS = (
     if connection.vendor == "sqlite"
     else [(Role.OWNER, "session"), (Role.OWNER, "key")]
 )
-"""Rights do not depend on the database. On PostgreSQL, owners open everything, so that each query runs there."""
+"""Permissions do not depend on the database. On PostgreSQL, owners open everything, so that every query runs there."""
 PAGE_CALLERS = [each for each in CALLERS if connection.vendor == "sqlite" or each[1] == "session"]
-"""A key opens no page."""
+"""An API key opens no page."""
 KEPT = re.compile(r"_figure$|_burn_down$|_history$|_latency$")
-"""Figures, which a browser keeps and asks for again. It never keeps a page."""
+"""Figures, which the browser may cache. Pages are never cached."""
 NOBODY = ((Role.OWNER, "session"), "anonymous")
-"""The cell without a credential, where role and credential mean nothing."""
+"""The cell without a credential, where role and credential have no meaning."""
 Cell = TypeVar("Cell", calls.ApiCell, pages.PageCell)
 
 
@@ -59,7 +59,7 @@ def foreign(ids_of: Callable[[Organization], Ids], other_organization: Organizat
 def callers(
     key_of: Callable[..., Caller], member_of: Callable[[Role], User], client_of: Callable[[User], Client]
 ) -> dict[tuple[Role, str], Caller]:
-    """A program and a browser of every role."""
+    """A caller by role and credential."""
     return {
         (role, credential): key_of(role) if credential == "key" else Caller(client_of(member_of(role)))
         for role, credential in CALLERS
@@ -67,8 +67,8 @@ def callers(
 
 
 @contextmanager
-def undone(caller: Caller) -> Iterator[Caller]:
-    """The caller for one call that leaves neither rows nor cookies behind."""
+def rolled_back(caller: Caller) -> Iterator[Caller]:
+    """The caller for one call, after which database and cookies are restored."""
     cookies = {name: morsel.value for name, morsel in caller.client.cookies.items()}
     with transaction.atomic():
         yield caller
@@ -78,8 +78,8 @@ def undone(caller: Caller) -> Iterator[Caller]:
 
 
 @contextmanager
-def redis_undone() -> Iterator[None]:
-    """Leaves no change in Redis, and none in what this process remembers of it."""
+def redis_restored() -> Iterator[None]:
+    """Restores Redis and clears the process cache afterwards."""
     client = bytes_client()
     kept = [(key, client.pttl(key), client.dump(key)) for key in client.scan_iter()]
     yield
@@ -89,8 +89,8 @@ def redis_undone() -> Iterator[None]:
     timed_cache.clear_all()
 
 
-def together(cells: Iterable[Cell]) -> dict[str, Any]:
-    """One test for all cells of an area, because its callers cost more than its calls."""
+def by_area(cells: Iterable[Cell]) -> dict[str, Any]:
+    """One test per permission area, because creating the callers takes longer than their calls."""
     areas: dict[str, list[Cell]] = defaultdict(list)
     for cell in cells:
         areas[cell.permission.partition(":")[0]].append(cell)
@@ -98,7 +98,7 @@ def together(cells: Iterable[Cell]) -> dict[str, Any]:
 
 
 def kind_of(response: HttpResponse) -> str:
-    """open, login, or the status."""
+    """`open`, `login`, or the status."""
     if response.status_code == 302 and LOGIN.match(response["Location"]):
         return "login"
     return "open" if response.status_code in {200, 201, 202, 204, 302, 422} else str(response.status_code)
@@ -124,17 +124,17 @@ def wrong_api_cells(
     cell: calls.ApiCell, callers: dict[tuple[Role, str], Caller], own: Ids, foreign: Ids
 ) -> Iterator[tuple[str, ...]]:
     places = ["own", "named", *(["foreign"] if cell.names else [])]
-    with redis_undone():
+    with redis_restored():
         for (role, credential), place in [*product(CALLERS, places), NOBODY]:
             expected = calls.expected_of_api(cell, role, credential, place)
-            with undone(callers[role, credential] if place != "anonymous" else Caller()) as who:
+            with rolled_back(callers[role, credential] if place != "anonymous" else Caller()) as who:
                 found = call_api(cell, who, place, own, foreign)
             if found != expected:
                 yield str(cell), role.value, credential, place, f"expected {expected}, found {found}"
 
 
-@pytest.mark.parametrize("cells", **together(calls.API_CELLS))
-def test_every_operation_matches_its_cell(
+@pytest.mark.parametrize("cells", **by_area(calls.API_CELLS))
+def test_every_operation_matches_the_matrix(
     cells: list[calls.ApiCell], callers: dict[tuple[Role, str], Caller], own: Ids, foreign: Ids
 ) -> None:
     assert [wrong for cell in cells for wrong in wrong_api_cells(cell, callers, own, foreign)] == []
@@ -142,13 +142,13 @@ def test_every_operation_matches_its_cell(
 
 def call_page(cell: pages.PageCell, caller: Caller, place: str, own: Ids, foreign: Ids) -> str:
     ids = foreign if place == "foreign" else own
-    if cell.names == "entry":  # it is in Redis, where nothing is undone
+    if cell.names == "entry":  # stored in Redis, which is not rolled back
         for organization in Organization.objects.all():
             make_entry(organization)
     url = reverse(cell.url_name, args=ids[cell.names].split() if cell.names else [])
     data = {"organization": "south" if place == "foreign" else "north"} if cell.method == "post" else {}
     response = getattr(caller.client, cell.method)(url, data, headers=caller.headers)
-    kind, text = kind_of(response), response.getvalue()  # read to its end, which closes the file that it may come from
+    kind, text = kind_of(response), response.getvalue()  # getvalue() reads the whole response, which closes its file
     assert kind != "403" or b"t have access" in text
     if kind == "open" and cell.method == "get" and cell.permission != pages.PUBLIC and not KEPT.search(cell.url_name):
         assert "no-store" in response["Cache-Control"], str(cell)
@@ -161,29 +161,29 @@ def wrong_page_cells(
 ) -> Iterator[tuple[str, ...]]:
     names_theirs = cell.names in pages.OF_AN_ORGANIZATION or cell.url_name == "switch_organization"
     places = ["own", *(["foreign"] if names_theirs else [])]
-    with redis_undone():
+    with redis_restored():
         for (role, credential), place in [*product(PAGE_CALLERS, places), NOBODY]:
             expected = pages.expected_of_page(cell, role, credential, place)
-            with undone(callers[role, credential] if place != "anonymous" else Caller()) as who:
+            with rolled_back(callers[role, credential] if place != "anonymous" else Caller()) as who:
                 found = call_page(cell, who, place, own, foreign)
             if found != expected:
                 yield str(cell), role.value, credential, place, f"expected {expected}, found {found}"
 
 
-@pytest.mark.parametrize("cells", **together(pages.PAGE_CELLS))
-def test_every_page_matches_its_cell(
+@pytest.mark.parametrize("cells", **by_area(pages.PAGE_CELLS))
+def test_every_page_matches_the_matrix(
     cells: list[pages.PageCell], callers: dict[tuple[Role, str], Caller], own: Ids, foreign: Ids
 ) -> None:
     assert [wrong for cell in cells for wrong in wrong_page_cells(cell, callers, own, foreign)] == []
 
 
-def test_a_session_cannot_switch_to_a_foreign_organization(
+def test_session_cannot_switch_to_a_foreign_organization(
     callers: dict[tuple[Role, str], Caller], own: Ids, foreign: Ids, other_organization: Organization
 ) -> None:
     for cell in pages.PAGE_CELLS:
         if cell.method != "get" or cell.permission == pages.PUBLIC or cell.names:
             continue
-        with undone(callers[Role.OWNER, "session"]) as who:
+        with rolled_back(callers[Role.OWNER, "session"]) as who:
             session = who.client.session
             session["organization_id"] = other_organization.pk
             session.save()
@@ -194,10 +194,7 @@ def test_a_session_cannot_switch_to_a_foreign_organization(
 
 
 def staff_addresses() -> dict[str, str]:
-    """The addresses of Django admin and of RQ's pages, with something in the place of each variable -> their functions.
-
-    Without those of logging in and out, which everyone may.
-    """
+    """URL -> view of every page of Django admin and RQ, with each variable filled in; without login and logout."""
     found = {}
     for address, view, _ in pages.views():
         if address.startswith(pages.STAFF_PREFIX):
@@ -206,10 +203,10 @@ def staff_addresses() -> dict[str, str]:
     return {address: name for address, name in found.items() if address not in {"/admin/login/", "/admin/logout/"}}
 
 
-def test_staff_pages_are_for_staff(
+def test_staff_pages_require_staff(
     callers: dict[tuple[Role, str], Caller], own: Ids, foreign: Ids, settings: Settings
 ) -> None:
-    """Owners and visitors try every address. Other roles try one of each function, none of which looks at a role."""
+    """Owners and anonymous visitors open every URL; other roles open one URL per view, because no view checks roles."""
     settings.PAGES_PER_MINUTE_PERSON = settings.PAGES_PER_MINUTE_ADDRESS = 10_000
     addresses = staff_addresses()
     one_of_each_function = {name: address for address, name in addresses.items()}.values()
@@ -219,7 +216,7 @@ def test_staff_pages_are_for_staff(
     wrong = []
     for caller in [*callers.values(), thorough[-1]]:
         for address in addresses if caller in thorough else one_of_each_function:
-            with undone(caller) as who:
+            with rolled_back(caller) as who:
                 response = who.client.get(address, headers=who.headers)
             if not (kind_of(response) in {"login", "403", "404"} or _refuses_by_json(response)):
                 wrong.append((address, response.status_code, response.get("Location")))
@@ -227,11 +224,11 @@ def test_staff_pages_are_for_staff(
 
 
 def _refuses_by_json(response: HttpResponse) -> bool:
-    """RQ's `stats.json` says so with status 200."""
+    """RQ's `stats.json` returns its error with status 200."""
     return response.content.startswith(b'{"error": true')
 
 
-# Nothing is left out, and nothing changes unseen
+# Completeness
 
 
 def test_every_operation_is_in_the_matrix_with_its_permission() -> None:
@@ -252,14 +249,14 @@ def test_every_page_is_in_the_matrix_with_its_permission() -> None:
     assert in_code == {(cell.url_name, cell.permission) for cell in pages.PAGE_CELLS}
 
 
-def test_every_permission_is_in_the_table() -> None:
+def test_every_permission_of_an_operation_exists() -> None:
     for _, _, _, operation in calls.operations():
         assert operation.permission in PERMISSIONS
     with pytest.raises(KeyError):
         permission_required("queue:everything")
 
 
-def test_the_documented_table_is_the_one_in_the_code() -> None:
+def test_documented_table_matches_the_code() -> None:
     documented = {}
     for line in DOCUMENT.read_text().splitlines():
         if match := re.match(r"\| `(\w+:\w+)` \|(.*)\|$", line):

@@ -1,4 +1,4 @@
-"""What an admin changes in one process holds for the next request in another, which remembered it otherwise."""
+"""A change made in one process applies to the next request in another process, despite its cached rows."""
 
 import pytest
 
@@ -10,7 +10,7 @@ AFTERWARDS = {"revoke": 401, "limit": 403, "deactivate": 401, "budget": 402}
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.usefixtures("organization", "admin")
-def test_a_change_holds_for_the_next_request_of_another_process(run_race: RunRace, redis_url: str) -> None:
+def test_change_applies_to_the_next_request_in_another_process(run_race: RunRace, redis_url: str) -> None:
     pricebook.add_shipped_prices()
     found, made = run_race("tests.api.racers", [("program", ""), ("staff", "")], REDIS_URL=redis_url)
     assert made == list(AFTERWARDS)

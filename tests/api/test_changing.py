@@ -1,4 +1,4 @@
-"""`/api/ai/queue`: cancel, retry, pause, resume and cleanup."""
+"""`/api/ai/queue`: cancel, retry, pause, resume, and cleanup."""
 
 import json
 from collections.abc import Callable
@@ -25,7 +25,7 @@ def enqueue(caller: Caller, **changes: Any) -> str:
     return str(json.loads(response.content)["requestId"])
 
 
-def done(response: HttpResponse) -> dict[str, Any]:
+def body_of(response: HttpResponse) -> dict[str, Any]:
     assert response.status_code == 200, response.content
     body: dict[str, Any] = json.loads(response.content)
     return body
@@ -33,7 +33,7 @@ def done(response: HttpResponse) -> dict[str, Any]:
 
 @pytest.fixture
 def end(organization: Organization) -> Callable[..., None]:
-    """Gives a request one of the last three statuses, some days ago."""
+    """Ends a request with this status, some days ago."""
 
     def make(request_id: str, status: Status, days_ago: float = 0) -> None:
         ended_at = timezone.now() - timedelta(days=days_ago)
@@ -54,19 +54,19 @@ def events(organization: Organization) -> list[tuple[str, str]]:
 
 def test_cancel_ends_a_pending_request(program: Caller, organization: Organization) -> None:
     request_id = enqueue(program)
-    status = done(program.post(QUEUE, {"action": "cancel", "requestId": request_id}))
+    status = body_of(program.post(QUEUE, {"action": "cancel", "requestId": request_id}))
     assert (status["requestId"], status["status"], status["position"]) == (request_id, "cancelled", None)
     assert status["completedAt"] is not None
     assert [attempt["status"] for attempt in status["attempts"]] == ["released"]
     assert events(organization) == [("request.cancelled", request_id)]
 
 
-def test_a_session_can_cancel(browser: Caller) -> None:
-    assert done(browser.post(QUEUE, {"action": "cancel", "requestId": enqueue(browser)}))["status"] == "cancelled"
+def test_session_can_cancel(browser: Caller) -> None:
+    assert body_of(browser.post(QUEUE, {"action": "cancel", "requestId": enqueue(browser)}))["status"] == "cancelled"
 
 
 @pytest.mark.parametrize("status", [Status.COMPLETED, Status.FAILED, Status.CANCELLED])
-def test_an_ended_request_cannot_be_cancelled(program: Caller, end: Callable[..., None], status: Status) -> None:
+def test_ended_request_cannot_be_cancelled(program: Caller, end: Callable[..., None], status: Status) -> None:
     request_id = enqueue(program)
     end(request_id, status)
     before = rows()
@@ -84,14 +84,16 @@ def test_retry_queues_the_request_again(
 ) -> None:
     request_id = enqueue(program)
     end(request_id, status)
-    body = done(program.post(QUEUE, {"action": "retry", "requestId": request_id}))
+    body = body_of(program.post(QUEUE, {"action": "retry", "requestId": request_id}))
     assert (body["status"], body["position"], body["error"]) == ("pending", 1, None)
     assert len(body["attempts"]) == 2
     assert events(organization) == [("request.retried", request_id)]
 
 
 @pytest.mark.parametrize("status", [None, Status.COMPLETED])
-def test_only_a_failed_request_can_be_retried(program: Caller, end: Callable[..., None], status: Status | None) -> None:
+def test_completed_or_pending_request_cannot_be_retried(
+    program: Caller, end: Callable[..., None], status: Status | None
+) -> None:
     request_id = enqueue(program)
     if status:
         end(request_id, status)
@@ -100,7 +102,7 @@ def test_only_a_failed_request_can_be_retried(program: Caller, end: Callable[...
     assert rows() == before
 
 
-def test_a_request_without_content_cannot_be_retried(
+def test_request_without_content_cannot_be_retried(
     program: Caller, end: Callable[..., None], organization: Organization
 ) -> None:
     request_id = enqueue(program)
@@ -114,7 +116,7 @@ def test_a_request_without_content_cannot_be_retried(
 
 
 @pytest.mark.parametrize("action", ["cancel", "retry"])
-def test_another_organizations_request_is_not_found(program: Caller, other_program: Caller, action: str) -> None:
+def test_request_of_another_organization_is_not_found(program: Caller, other_program: Caller, action: str) -> None:
     theirs = enqueue(other_program)
     before = rows()
     answers = set()
@@ -129,7 +131,9 @@ def test_another_organizations_request_is_not_found(program: Caller, other_progr
 
 @pytest.mark.parametrize("action", ["cancel", "retry", "pause", "resume"])
 @pytest.mark.parametrize("role", [Role.VIEWER, Role.FINANCE])
-def test_readers_change_nothing(program: Caller, key_of: Callable[..., Caller], action: str, role: Role) -> None:
+def test_viewer_and_finance_cannot_change_the_queue(
+    program: Caller, key_of: Callable[..., Caller], action: str, role: Role
+) -> None:
     request_id = enqueue(program)
     reader = key_of(role)
     before = rows()
@@ -139,7 +143,7 @@ def test_readers_change_nothing(program: Caller, key_of: Callable[..., Caller], 
 
 
 @pytest.mark.parametrize(("action", "scope"), [("cancel", "queue:admin"), ("pause", "queue:write")])
-def test_a_key_needs_the_scope(key_of: Callable[..., Caller], action: str, scope: str) -> None:
+def test_key_requires_the_scope(key_of: Callable[..., Caller], action: str, scope: str) -> None:
     program = key_of(Role.OWNER, ["queue:read", scope])
     before = rows()
     refused(program.post(QUEUE, {"action": action, **({"requestId": "x"} if action == "cancel" else {})}), 403)
@@ -147,7 +151,7 @@ def test_a_key_needs_the_scope(key_of: Callable[..., Caller], action: str, scope
 
 
 @pytest.mark.parametrize("action", ["cancel", "retry", "pause", "resume", "cleanup"])
-def test_a_browser_must_send_its_csrf_token(owner: User, action: str) -> None:
+def test_session_requires_a_csrf_token(owner: User, action: str) -> None:
     client = Client(enforce_csrf_checks=True)
     client.force_login(owner)
     before = rows()
@@ -155,9 +159,9 @@ def test_a_browser_must_send_its_csrf_token(owner: User, action: str) -> None:
     assert rows() == before
 
 
-def test_cancel_costs_the_same_with_one_and_ten_requests(program: Caller) -> None:
+def test_cancel_runs_the_same_number_of_queries_with_more_requests(program: Caller) -> None:
     def cancel(request_id: str) -> int:
-        return queries_of(lambda: done(program.post(QUEUE, {"action": "cancel", "requestId": request_id})))
+        return queries_of(lambda: body_of(program.post(QUEUE, {"action": "cancel", "requestId": request_id})))
 
     one = cancel(enqueue(program))
     assert cancel([enqueue(program) for _ in range(10)][-1]) == one
@@ -166,9 +170,9 @@ def test_cancel_costs_the_same_with_one_and_ten_requests(program: Caller) -> Non
 # Pause and resume
 
 
-def test_pause_and_resume_a_priority(program: Caller, organization: Organization) -> None:
+def test_priorities_can_be_paused_and_resumed(program: Caller, organization: Organization) -> None:
     def change(action: str, **more: str) -> list[str]:
-        paused: list[str] = done(program.post(QUEUE, {"action": action, **more}))["paused"]
+        paused: list[str] = body_of(program.post(QUEUE, {"action": action, **more}))["paused"]
         return paused
 
     assert change("pause", priority="low") == ["low"]
@@ -180,26 +184,26 @@ def test_pause_and_resume_a_priority(program: Caller, organization: Organization
     assert len(events(organization)) == 6
 
 
-def test_a_paused_priority_accepts_requests(program: Caller, organization: Organization) -> None:
-    done(program.post(QUEUE, {"action": "pause"}))
+def test_paused_priority_accepts_requests(program: Caller, organization: Organization) -> None:
+    body_of(program.post(QUEUE, {"action": "pause"}))
     enqueue(program)
     with organization_scope(organization.pk):
         assert AIRequest.objects.get().status == Status.PENDING
 
 
-def test_a_pause_applies_to_its_organization(
+def test_pause_applies_only_to_its_organization(
     program: Caller, other_program: Caller, organization: Organization
 ) -> None:
-    done(program.post(QUEUE, {"action": "pause", "priority": None}))
-    assert done(other_program.post(QUEUE, {"action": "resume"})) == {"paused": []}
+    body_of(program.post(QUEUE, {"action": "pause", "priority": None}))
+    assert body_of(other_program.post(QUEUE, {"action": "resume"})) == {"paused": []}
     with organization_scope(organization.pk):
         assert QueuePolicy.objects.get().paused_priorities == [10, 100, 500, 1000]
 
 
-def test_pausing_works_without_redis(browser: Caller, settings: Settings) -> None:
+def test_pause_works_without_redis(browser: Caller, settings: Settings) -> None:
     settings.REDIS_URL = "redis://127.0.0.1:1/0"
-    assert done(browser.post(QUEUE, {"action": "pause", "priority": "low"})) == {"paused": ["low"]}
-    assert done(browser.post(QUEUE, {"action": "resume", "priority": "low"})) == {"paused": []}
+    assert body_of(browser.post(QUEUE, {"action": "pause", "priority": "low"})) == {"paused": ["low"]}
+    assert body_of(browser.post(QUEUE, {"action": "resume", "priority": "low"})) == {"paused": []}
 
 
 # Cleanup
@@ -212,8 +216,8 @@ def test_cleanup_applies_the_retention(
     end(kept, Status.COMPLETED, days_ago=8)
     end(old, Status.COMPLETED, days_ago=31)
     end(older, Status.CANCELLED, days_ago=400)
-    assert done(admin_program.post(QUEUE, {"action": "cleanup"})) == {"removed": 2}
-    assert done(admin_program.get(QUEUE, action="cleanup")) == {"removed": 0}
+    assert body_of(admin_program.post(QUEUE, {"action": "cleanup"})) == {"removed": 2}
+    assert body_of(admin_program.get(QUEUE, action="cleanup")) == {"removed": 0}
     with organization_scope(organization.pk):
         assert [str(each.id) for each in AIRequest.objects.all()] == [kept]
         assert RequestContent.objects.count() == 0
@@ -221,21 +225,21 @@ def test_cleanup_applies_the_retention(
     assert other_program.get(QUEUE, action="status", requestId=theirs).status_code == 200
 
 
-def test_a_session_cleans_up_by_post_only(admin_browser: Caller) -> None:
+def test_session_can_clean_up_only_with_post(admin_browser: Caller) -> None:
     before = rows()
     assert "POST" in refused(admin_browser.get(QUEUE, action="cleanup"), 403)["message"]
     assert rows() == before
-    assert done(admin_browser.post(QUEUE, {"action": "cleanup"})) == {"removed": 0}
+    assert body_of(admin_browser.post(QUEUE, {"action": "cleanup"})) == {"removed": 0}
 
 
 @pytest.mark.parametrize("role", [Role.VIEWER, Role.OPERATOR, Role.FINANCE])
-def test_only_admins_clean_up(key_of: Callable[..., Caller], role: Role) -> None:
+def test_only_admins_can_clean_up(key_of: Callable[..., Caller], role: Role) -> None:
     program = key_of(role)
     refused(program.get(QUEUE, action="cleanup"), 403)
     refused(program.post(QUEUE, {"action": "cleanup"}), 403)
 
 
-def test_cleaning_up_needs_the_scope(key_of: Callable[..., Caller]) -> None:
+def test_cleanup_requires_the_scope(key_of: Callable[..., Caller]) -> None:
     program = key_of(Role.OWNER, ["queue:read", "queue:write", "queue:admin"])
     refused(program.get(QUEUE, action="cleanup"), 403)
     refused(program.post(QUEUE, {"action": "cleanup"}), 403)

@@ -1,4 +1,4 @@
-"""What every address of the JSON floor does before it looks at a body."""
+"""Checks of every JSON API endpoint before it reads the body: credentials, methods, parameters, and hosts."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -24,7 +24,7 @@ METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"]
 
 
 @pytest.mark.parametrize("address", ADDRESSES)
-def test_without_a_credential_it_is_401(address: str) -> None:
+def test_missing_credential_returns_401(address: str) -> None:
     for method in ADDRESSES[address]:
         response = Caller().method(method, address)
         assert refused(response, 401)["type"] == "unauthorized"
@@ -32,7 +32,7 @@ def test_without_a_credential_it_is_401(address: str) -> None:
 
 
 @pytest.mark.parametrize("address", ADDRESSES)
-def test_a_bad_credential_is_401(address: str, organization: Organization, browser: Caller) -> None:
+def test_invalid_credential_returns_401(address: str, organization: Organization, browser: Caller) -> None:
     good = browser.client
     text = "aik_" + "0" * 8 + "_" + "0" * 32
     wrong = ["x", "Bearer", "Bearer ", "Bearer x", "Basic eDp5", "Bearer é", "Bearer a\0b", f"Bearer {text}_000000"]
@@ -43,7 +43,7 @@ def test_a_bad_credential_is_401(address: str, organization: Organization, brows
 
 
 @pytest.mark.parametrize("column", ["revoked_at", "expires_at"])
-def test_an_expired_or_revoked_key_is_401(program: Caller, column: str) -> None:
+def test_expired_or_revoked_key_returns_401(program: Caller, column: str) -> None:
     assert program.get(QUEUE, action="stats").status_code == 200
     with system_scope():
         ApiKey.objects.update(**{column: timezone.now() - timedelta(seconds=1)})
@@ -51,13 +51,13 @@ def test_an_expired_or_revoked_key_is_401(program: Caller, column: str) -> None:
     refused(program.get(QUEUE, action="stats"), 401)
 
 
-def test_a_user_without_an_organization_gets_404(client_of: Callable[[User], Client]) -> None:
-    loner = User.objects.create_user("loner")
-    refused(Caller(client_of(loner)).get(QUEUE, action="stats"), 404)
+def test_user_without_an_organization_gets_404(client_of: Callable[[User], Client]) -> None:
+    nobody = User.objects.create_user("nobody")
+    refused(Caller(client_of(nobody)).get(QUEUE, action="stats"), 404)
 
 
 @pytest.mark.parametrize("address", ADDRESSES)
-def test_another_method_is_405(program: Caller, browser: Caller, address: str) -> None:
+def test_other_methods_return_405(program: Caller, browser: Caller, address: str) -> None:
     known = {*ADDRESSES[address], *(["HEAD"] if "GET" in ADDRESSES[address] else [])}
     for method in sorted(set(METHODS) - known):
         for caller in (program, browser):
@@ -67,13 +67,13 @@ def test_another_method_is_405(program: Caller, browser: Caller, address: str) -
             assert method == "HEAD" or error_of(response)["type"] == "method_not_allowed"
 
 
-def test_head_is_get_without_a_body(program: Caller) -> None:
+def test_head_returns_no_body(program: Caller) -> None:
     response = program.client.head(QUEUE, {"action": "stats"}, headers=program.headers)
     assert (response.status_code, response.content) == (200, b"")
 
 
 @pytest.mark.parametrize("query", [{}, {"action": ""}, {"action": "no"}, {"action": "cancel"}, {"action": "a\0b"}])
-def test_an_unknown_action_of_a_get_is_named(program: Caller, query: dict[str, str]) -> None:
+def test_unknown_action_is_named(program: Caller, query: dict[str, str]) -> None:
     refused(program.get(QUEUE, **query), 400, "action")
 
 
@@ -92,11 +92,11 @@ def test_an_unknown_action_of_a_get_is_named(program: Caller, query: dict[str, s
         ({"action": "stats", "a\0b": "1"}, "a\0b"),
     ],
 )
-def test_a_wrong_parameter_is_named(program: Caller, query: dict[str, str], param: str) -> None:
+def test_invalid_parameter_is_named(program: Caller, query: dict[str, str], param: str) -> None:
     refused(program.get(QUEUE, **query), 400, param)
 
 
-def test_too_many_parameters_are_refused_in_the_same_shape(program: Caller) -> None:
+def test_too_many_parameters_return_400(program: Caller) -> None:
     refused(program.get(QUEUE, action="stats", **{f"x{number}": "1" for number in range(1_100)}), 400)
 
 
@@ -110,7 +110,7 @@ def test_invalid_utf_8_is_not_a_server_error(program: Caller) -> None:
 
 
 @pytest.mark.parametrize("path", ["/api/no", "/api/ai/queue/", "/api/ai/queue/x", "/api/"])
-def test_an_unknown_address_is_404_in_the_same_shape(program: Caller, path: str) -> None:
+def test_unknown_api_url_returns_404_as_json(program: Caller, path: str) -> None:
     for caller in (program, Caller()):
         assert refused(caller.get(path), 404)["type"] == "not_found"
         refused(caller.post(path, {}), 404)
@@ -124,35 +124,35 @@ def test_an_unknown_address_is_404_in_the_same_shape(program: Caller, path: str)
         ("/v1/messages/no", "not_found_error"),
     ],
 )
-def test_an_unknown_address_under_v1_is_404_in_the_shape_of_the_vendor(program: Caller, path: str, kind: str) -> None:
+def test_unknown_v1_url_returns_404_in_the_vendor_s_format(program: Caller, path: str, kind: str) -> None:
     for caller in (program, Caller()):
         for response in (caller.get(path), caller.post(path, {})):
             assert refused(response, 404)["type"] == kind
 
 
 @pytest.mark.parametrize("path", [COMPLETIONS, MESSAGES_DOOR])
-def test_under_v1_errors_before_the_endpoint_have_the_shape_of_the_vendor(program: Caller, path: str) -> None:
+def test_v1_errors_raised_before_the_endpoint_have_the_vendor_s_format(program: Caller, path: str) -> None:
     refused(program.client.get(path, headers={**program.headers, "Host": "evil.example"}), 400)
     refused(program.post(path, b" " * (settings.CALL_MIB_MAX * MIB + 1)), 413)
 
 
-def test_an_unknown_page_renders_a_404_page() -> None:
+def test_unknown_page_renders_a_404_page() -> None:
     response = Caller().get("/no-such-page/")
     assert (response.status_code, response["Content-Type"]) == (404, "text/html; charset=utf-8")
 
 
-def test_a_host_that_is_not_ours_is_400_in_the_same_shape(program: Caller) -> None:
+def test_unknown_host_returns_400_as_json(program: Caller) -> None:
     refused(program.client.get(QUEUE, headers={**program.headers, "Host": "evil.example"}), 400)
 
 
-def test_an_internal_error_reveals_no_details(program: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_internal_error_reveals_no_details(program: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
     _break(monkeypatch, RuntimeError("secret detail"))
     response = program.get(QUEUE, action="stats")
     assert refused(response, 500)["type"] == "internal_error"
     assert b"secret" not in response.content
 
 
-def test_an_unavailable_database_is_503(program: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unavailable_database_returns_503(program: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
     _break(monkeypatch, OperationalError("no route to 10.0.0.7"))
     response = program.get(QUEUE, action="stats")
     assert refused(response, 503)["type"] == "unavailable"
@@ -167,7 +167,7 @@ def _break(monkeypatch: pytest.MonkeyPatch, problem: Exception) -> None:
     monkeypatch.setattr(queue_api, "queue_stats", fail)
 
 
-def test_a_session_that_cannot_be_read_is_503_in_the_same_shape(browser: Caller) -> None:
+def test_unreadable_session_returns_503(browser: Caller) -> None:
     def refuse(*_: object) -> None:
         raise OperationalError("away")
 
@@ -177,13 +177,13 @@ def test_a_session_that_cannot_be_read_is_503_in_the_same_shape(browser: Caller)
 
 
 @pytest.mark.parametrize("offered", ["my-request-1", "x", "a b c d e f g", "é" * 10])
-def test_a_valid_request_id_is_kept(program: Caller, offered: str) -> None:
+def test_valid_request_id_header_is_kept(program: Caller, offered: str) -> None:
     program.headers["X-Request-Id"] = offered
     response = program.get(QUEUE)
     assert (error_of(response)["requestId"] == offered) is (offered == "my-request-1")
 
 
-def test_a_key_of_one_organization_sees_nothing_of_another(program: Caller, other_program: Caller) -> None:
+def test_foreign_organization_looks_like_an_unknown_one(program: Caller, other_program: Caller) -> None:
     def body_of(slug: str) -> object:
         error = error_of(program.get(QUEUE, action="stats", organizationId=slug))
         return {**error, "requestId": None}
@@ -191,7 +191,7 @@ def test_a_key_of_one_organization_sees_nothing_of_another(program: Caller, othe
     assert body_of("south") == body_of("no-such")
 
 
-def test_a_key_beats_a_session(browser: Caller, other_program: Caller) -> None:
+def test_api_key_takes_precedence_over_a_session(browser: Caller, other_program: Caller) -> None:
     browser.headers = other_program.headers
     assert browser.get(QUEUE, action="stats", organizationId="south").status_code == 200
     refused(browser.get(QUEUE, action="stats", organizationId="north"), 404)

@@ -1,4 +1,4 @@
-"""docs/api.md: every example is sent, and its tables are those of the code."""
+"""docs/api.md: its examples work, and its tables match the code."""
 
 import json
 import re
@@ -37,7 +37,7 @@ ANSWERS = [json.loads(block) for block in re.findall(r"```json\n(.*?)```", TEXT,
 
 
 def made_once(key_of: Callable[..., Caller], organization: Organization) -> dict[str, Callable[[], str]]:
-    """Variable of the examples -> makes what it names, at its first use."""
+    """Variable of the examples -> creates the row that it names, once."""
     owner = cache(lambda: key_of(Role.OWNER))
 
     def post(address: str, body: dict[str, Any], caller: Caller | None = None) -> Any:
@@ -82,7 +82,7 @@ def made_once(key_of: Callable[..., Caller], organization: Organization) -> dict
 def run(
     key_of: Callable[..., Caller], organization: Organization, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[[str], int]:
-    """Sends what a curl command says, with an owner's key and rows for the ids in it; returns the status."""
+    """Run a curl command with an owner's key and rows for its variables; returns the status."""
     monkeypatch.setattr(chat, "waiting_room", WaitingRoom(0))
     ids = made_once(key_of, organization)
 
@@ -114,7 +114,7 @@ OTHER_STATUSES = {
     '"messages"': 202,
     '"erase"': 202,
 }
-"""Of the examples; the entry and the hit that two of them name are not there."""
+"""Expected statuses by a word in the example. The entries that two examples name do not exist."""
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: " ".join(command.split())[-60:])
@@ -129,7 +129,7 @@ def test_every_example_works(run: Callable[[str], int], command: str) -> None:
     assert run(command) == expected
 
 
-def test_there_are_examples_of_every_action() -> None:
+def test_every_action_has_an_example() -> None:
     assert len(COMMANDS) >= 11
     for _, method, action, _ in operations():
         assert action is None or method == "GET" or any(f'"{action}"' in command for command in COMMANDS)
@@ -154,7 +154,7 @@ def test_documented_operations_match_the_code() -> None:
 
 
 def documented_errors() -> set[tuple[str, str]]:
-    """Status and type of every row of the table."""
+    """The (status, type) of every row of the table."""
     return {
         (status, kind)
         for status, kinds in re.findall(r"^\| (\d{3}) \| (.*?) \|", TEXT, re.MULTILINE)
@@ -162,14 +162,14 @@ def documented_errors() -> set[tuple[str, str]]:
     }
 
 
-def test_every_kind_of_error_is_listed() -> None:
+def test_every_error_type_is_documented() -> None:
     code = "".join(path.read_text(encoding="utf-8") for path in SOURCES_OF_ERRORS)
     raised = set(re.findall(r'ApiError\(\s*(\d{3}),\s*"(\w+)"', code))
     assert len(raised) > 10
     assert raised == documented_errors()
 
 
-def test_the_schema_has_the_statuses_of_the_table() -> None:
+def test_schema_has_the_documented_statuses() -> None:
     assert {str(status) for status in ERRORS | BODY_ERRORS} == {status for status, _ in documented_errors()}
 
 
@@ -177,7 +177,7 @@ def test_the_schema_has_the_statuses_of_the_table() -> None:
     ("address", "answers"),
     [("/api/ai/queue", {"Accepted", "DryRunOut"}), ("/api/ai/chat", {"ChatAnswered", "ChatQueued", "DryRunOut"})],
 )
-def test_the_schema_has_the_quote_of_a_dry_run(address: str, answers: set[str]) -> None:
+def test_schema_describes_dry_run_responses(address: str, answers: set[str]) -> None:
     responses = document()["paths"][address]["post"]["responses"]
     named = re.findall(r"schemas/(\w+)", json.dumps([responses[status] for status in ("200", "202")]))
     assert set(named) >= answers

@@ -23,7 +23,7 @@ def accepted(response: HttpResponse) -> dict[str, object]:
     return body
 
 
-def test_it_is_accepted_with_a_key(program: Caller, organization: Organization) -> None:
+def test_request_with_an_api_key_is_accepted(program: Caller, organization: Organization) -> None:
     body = accepted(program.post(QUEUE, enqueue_body()))
     request_id = body.pop("requestId")
     assert body == {"status": "pending", "cached": False, "position": 1, "message": "The request is queued."}
@@ -36,13 +36,13 @@ def test_it_is_accepted_with_a_key(program: Caller, organization: Organization) 
     assert index.state().size == 1
 
 
-def test_it_is_accepted_with_a_session(browser: Caller, organization: Organization) -> None:
+def test_request_with_a_session_is_accepted(browser: Caller, organization: Organization) -> None:
     accepted(browser.post(QUEUE, enqueue_body()))
     with organization_scope(organization.pk):
         assert AIRequest.objects.get().user_ref == "operator"
 
 
-def test_every_field_is_kept(program: Caller, organization: Organization) -> None:
+def test_every_field_is_stored(program: Caller, organization: Organization) -> None:
     body = enqueue_body(
         organizationId="north",
         priority="critical",
@@ -96,22 +96,22 @@ def test_values_at_the_limits_are_accepted(program: Caller, changes: dict[str, o
 
 
 @pytest.mark.parametrize("content_type", ["application/json; charset=utf-8", "Application/JSON"])
-def test_a_content_type_may_have_parameters_and_capitals(program: Caller, content_type: str) -> None:
+def test_content_type_may_have_parameters_and_capitals(program: Caller, content_type: str) -> None:
     accepted(program.post(QUEUE, enqueue_body(), content_type=content_type))
 
 
-def test_a_body_of_one_mebibyte_is_accepted(program: Caller) -> None:
+def test_body_of_one_mebibyte_is_accepted(program: Caller) -> None:
     body = json.dumps(enqueue_body()).encode()
     accepted(program.post(QUEUE, body + b" " * (1024 * 1024 - len(body))))
 
 
 @pytest.mark.usefixtures("nothing_stored")
-def test_one_byte_more_is_too_large(program: Caller) -> None:
+def test_body_above_one_mebibyte_returns_413(program: Caller) -> None:
     body = json.dumps(enqueue_body()).encode()
     assert refused(program.post(QUEUE, body + b" " * (1024 * 1024 - len(body) + 1)), 413)["type"] == "too_large"
 
 
-def test_positions_count_earlier_requests(program: Caller, other_program: Caller) -> None:
+def test_position_counts_earlier_requests_of_the_organization(program: Caller, other_program: Caller) -> None:
     other_program.post(QUEUE, enqueue_body())
     assert accepted(program.post(QUEUE, enqueue_body(priority="low")))["position"] == 1
     assert accepted(program.post(QUEUE, enqueue_body(priority="low")))["position"] == 2
@@ -119,21 +119,21 @@ def test_positions_count_earlier_requests(program: Caller, other_program: Caller
     assert accepted(program.post(QUEUE, enqueue_body(priority="normal")))["position"] == 2
 
 
-def test_a_request_is_accepted_without_redis(program: Caller, settings: Settings) -> None:
+def test_request_is_accepted_without_redis(program: Caller, settings: Settings) -> None:
     settings.REDIS_URL = "redis://127.0.0.1:1/0"
     accepted(program.post(QUEUE, enqueue_body()))
     assert rows()["AIRequest"] == 1
 
 
 @pytest.mark.parametrize("role", [Role.VIEWER, Role.FINANCE])
-def test_readers_are_refused(key_of: Callable[..., Caller], role: Role) -> None:
+def test_viewer_and_finance_cannot_enqueue(key_of: Callable[..., Caller], role: Role) -> None:
     program = key_of(role)
     before = rows()
     assert "queue:write" in refused(program.post(QUEUE, enqueue_body()), 403)["message"]
     assert rows() == before
 
 
-def test_a_key_without_the_scope_is_refused(key_of: Callable[..., Caller]) -> None:
+def test_key_without_the_scope_is_rejected(key_of: Callable[..., Caller]) -> None:
     program = key_of(Role.OWNER, ["queue:read", "chat:write"])
     before = rows()
     refused(program.post(QUEUE, enqueue_body()), 403)
@@ -142,12 +142,12 @@ def test_a_key_without_the_scope_is_refused(key_of: Callable[..., Caller]) -> No
 
 @pytest.mark.usefixtures("nothing_stored")
 @pytest.mark.parametrize("slug", ["south", "no-such", ""])
-def test_another_organization_is_not_found(program: Caller, other_organization: Organization, slug: str) -> None:
+def test_foreign_organization_is_not_found(program: Caller, other_organization: Organization, slug: str) -> None:
     error = refused(program.post(QUEUE, enqueue_body(organizationId=slug)), 404)
     assert (error["type"], error["param"]) == ("not_found", None)
 
 
-def test_a_user_may_name_another_of_their_organizations(
+def test_user_can_name_another_of_their_organizations(
     browser: Caller, operator: User, other_organization: Organization
 ) -> None:
     other_organization.memberships.create(user=operator, role=Role.OPERATOR)
@@ -156,14 +156,14 @@ def test_a_user_may_name_another_of_their_organizations(
         assert AIRequest.objects.count() == 1
 
 
-def test_the_role_of_the_named_organization_counts(
+def test_role_in_the_named_organization_applies(
     browser: Caller, operator: User, other_organization: Organization
 ) -> None:
     other_organization.memberships.create(user=operator, role=Role.VIEWER)
     refused(browser.post(QUEUE, enqueue_body(organizationId="south")), 403)
 
 
-def test_a_browser_must_send_its_csrf_token(operator: User) -> None:
+def test_session_requires_a_csrf_token(operator: User) -> None:
     client = Client(enforce_csrf_checks=True)
     client.force_login(operator)
     before = rows()
@@ -173,7 +173,7 @@ def test_a_browser_must_send_its_csrf_token(operator: User) -> None:
     accepted(Caller(client).post(QUEUE, enqueue_body(), **{"X-CSRFToken": token}))
 
 
-def test_a_key_needs_no_csrf_token(program: Caller) -> None:
+def test_api_key_requires_no_csrf_token(program: Caller) -> None:
     program.client = Client(enforce_csrf_checks=True)
     accepted(program.post(QUEUE, enqueue_body()))
 
@@ -190,13 +190,13 @@ def test_a_key_needs_no_csrf_token(program: Caller) -> None:
     ],
 )
 @pytest.mark.usefixtures("nothing_stored")
-def test_an_unknown_provider_or_model_is_named(
+def test_unknown_provider_or_model_is_named(
     program: Caller, provider: str, model: str, status: int, param: str
 ) -> None:
     refused(program.post(QUEUE, enqueue_body(provider=provider, model=model)), status, param)
 
 
-def test_a_full_queue_says_when_to_come_back(program: Caller, organization: Organization) -> None:
+def test_full_queue_returns_429_with_retry_after(program: Caller, organization: Organization) -> None:
     with organization_scope(organization.pk):
         policy = QueuePolicy.objects.create(organization=organization, depth_limit=2)
     index.set_policy(policy)
@@ -209,7 +209,7 @@ def test_a_full_queue_says_when_to_come_back(program: Caller, organization: Orga
     assert rows() == before
 
 
-def test_another_organizations_full_queue_does_not_matter(
+def test_full_queue_of_another_organization_does_not_matter(
     program: Caller, other_program: Caller, organization: Organization
 ) -> None:
     with organization_scope(organization.pk):
@@ -220,7 +220,7 @@ def test_another_organizations_full_queue_does_not_matter(
     accepted(other_program.post(QUEUE, enqueue_body()))
 
 
-def test_the_tenth_costs_as_many_queries_as_the_second(program: Caller) -> None:
+def test_enqueue_runs_the_same_number_of_queries_with_more_requests(program: Caller) -> None:
     def enqueue() -> None:
         accepted(program.post(QUEUE, enqueue_body()))
 
@@ -228,5 +228,5 @@ def test_the_tenth_costs_as_many_queries_as_the_second(program: Caller) -> None:
     second = queries_of(enqueue)
     for _ in range(7):
         enqueue()
-    # With nothing remembered, the key, prices and rules are read too. PostgreSQL also takes a lock against new budgets.
+    # An empty cache adds the key, prices, and rules. PostgreSQL also takes a lock against new budgets.
     assert queries_of(enqueue) == second <= (12 if connection.vendor == "postgresql" else 11)

@@ -1,4 +1,4 @@
-"""`Idempotency-Key`: a repeat gets the first answer, and one row is stored."""
+"""`Idempotency-Key`: a repeated request gets the first response and stores no row."""
 
 import json
 import threading
@@ -28,7 +28,7 @@ def answer_of(response: HttpResponse) -> dict[str, Any]:
     return body
 
 
-def test_a_repeat_gets_the_same_answer_and_one_row(program: Caller) -> None:
+def test_repeat_gets_the_first_response_and_stores_no_row(program: Caller) -> None:
     first = answer_of(program.post(QUEUE, enqueue_body(), **KEY))
     program.post(QUEUE, enqueue_body(priority="critical"))
     before = rows()
@@ -36,7 +36,7 @@ def test_a_repeat_gets_the_same_answer_and_one_row(program: Caller) -> None:
     assert rows() == before
 
 
-def test_a_repeat_gets_the_first_answer_after_the_request_has_moved(program: Caller) -> None:
+def test_repeat_gets_the_first_response_after_a_status_change(program: Caller) -> None:
     first = answer_of(program.post(QUEUE, enqueue_body(), **KEY))
     program.post(QUEUE, {"action": "cancel", "requestId": first["requestId"]})
     assert answer_of(program.post(QUEUE, enqueue_body(), **KEY)) == first
@@ -60,7 +60,7 @@ def test_a_repeat_gets_the_first_answer_after_the_request_has_moved(program: Cal
         {"model": "no-such-model"},
     ],
 )
-def test_another_body_is_409(program: Caller, changes: dict[str, Any]) -> None:
+def test_reusing_the_key_with_a_different_body_returns_409(program: Caller, changes: dict[str, Any]) -> None:
     answer_of(program.post(QUEUE, enqueue_body(), **KEY))
     before = rows()
     error = refused(program.post(QUEUE, enqueue_body(**changes), **KEY), 409, "Idempotency-Key")
@@ -68,31 +68,31 @@ def test_another_body_is_409(program: Caller, changes: dict[str, Any]) -> None:
     assert rows() == before
 
 
-def test_the_order_of_body_members_does_not_matter(program: Caller) -> None:
+def test_order_of_body_members_does_not_matter(program: Caller) -> None:
     body = enqueue_body(metadata={"a": 1, "b": 2}, temperature=1)
     first = answer_of(program.post(QUEUE, body, **KEY))
-    turned = dict(reversed(body.items())) | {"metadata": {"b": 2, "a": 1}, "temperature": 1.0}
-    assert answer_of(program.post(QUEUE, turned, **KEY)) == first
+    reordered = dict(reversed(body.items())) | {"metadata": {"b": 2, "a": 1}, "temperature": 1.0}
+    assert answer_of(program.post(QUEUE, reordered, **KEY)) == first
 
 
-def test_another_organization_may_use_the_same_key(program: Caller, other_program: Caller) -> None:
+def test_key_can_be_reused_in_another_organization(program: Caller, other_program: Caller) -> None:
     ours = answer_of(program.post(QUEUE, enqueue_body(), **KEY))
     theirs = answer_of(other_program.post(QUEUE, enqueue_body(priority="low"), **KEY))
     assert ours["requestId"] != theirs["requestId"]
     assert rows()["AIRequest"] == 2
 
 
-def test_without_a_key_every_request_is_a_new_one(program: Caller) -> None:
+def test_requests_without_a_key_are_separate(program: Caller) -> None:
     answers = [answer_of(program.post(QUEUE, enqueue_body())) for _ in range(2)]
     assert answers[0]["requestId"] != answers[1]["requestId"]
 
 
-def test_a_refused_request_leaves_its_key_free(program: Caller) -> None:
+def test_rejected_request_does_not_use_up_its_key(program: Caller) -> None:
     refused(program.post(QUEUE, enqueue_body(model="no"), **KEY), 422)
     answer_of(program.post(QUEUE, enqueue_body(), **KEY))
 
 
-def test_a_repeat_is_answered_although_the_queue_is_full(program: Caller, organization: Organization) -> None:
+def test_repeat_is_accepted_when_the_queue_is_full(program: Caller, organization: Organization) -> None:
     with organization_scope(organization.pk):
         policy = QueuePolicy.objects.create(organization=organization, depth_limit=1)
     index.set_policy(policy)
@@ -100,19 +100,19 @@ def test_a_repeat_is_answered_although_the_queue_is_full(program: Caller, organi
     assert answer_of(program.post(QUEUE, enqueue_body(), **KEY)) == first
 
 
-def test_a_chat_repeats_too(program: Caller) -> None:
+def test_chat_supports_idempotency_keys(program: Caller) -> None:
     first = answer_of(program.post(CHAT, {"messages": MESSAGES}, **KEY))
     assert answer_of(program.post(CHAT, {"messages": MESSAGES}, **KEY)) == first
     refused(program.post(CHAT, {"messages": MESSAGES * 2}, **KEY), 409, "Idempotency-Key")
     assert rows()["AIRequest"] == 1
 
 
-def at_once(number: int, call: Callable[[int], HttpResponse]) -> list[HttpResponse]:
-    """The answers of calls by threads that start together, each on its own database connection."""
-    together = threading.Barrier(number)
+def concurrently(number: int, call: Callable[[int], HttpResponse]) -> list[HttpResponse]:
+    """The responses of concurrent calls, each with its own database connection."""
+    barrier = threading.Barrier(number)
 
     def run(position: int) -> HttpResponse:
-        together.wait()
+        barrier.wait()
         try:
             return call(position)
         finally:
@@ -126,7 +126,7 @@ def at_once(number: int, call: Callable[[int], HttpResponse]) -> list[HttpRespon
 @pytest.mark.parametrize("attempt", range(3))
 def test_concurrent_repeats_store_one_row(organization: Organization, attempt: int) -> None:
     text = new_key(organization, Role.OPERATOR)
-    responses = at_once(4, lambda _: Caller(key=text).post(QUEUE, enqueue_body(), **KEY))
+    responses = concurrently(4, lambda _: Caller(key=text).post(QUEUE, enqueue_body(), **KEY))
     answers = [answer_of(response) for response in responses]
     assert len({answer["requestId"] for answer in answers}) == 1
     assert all(answer == answers[0] for answer in answers)
@@ -134,15 +134,17 @@ def test_concurrent_repeats_store_one_row(organization: Organization, attempt: i
 
 
 @pytest.mark.django_db(transaction=True)
-def test_one_of_several_concurrent_bodies_wins(organization: Organization) -> None:
+def test_one_of_several_concurrent_bodies_is_accepted(organization: Organization) -> None:
     text = new_key(organization, Role.OPERATOR)
-    responses = at_once(4, lambda number: Caller(key=text).post(QUEUE, enqueue_body(timeout=1_000 + number), **KEY))
+    responses = concurrently(
+        4, lambda number: Caller(key=text).post(QUEUE, enqueue_body(timeout=1_000 + number), **KEY)
+    )
     assert sorted(response.status_code for response in responses) == [202, 409, 409, 409]
     assert rows()["AIRequest"] == 1
 
 
 @pytest.mark.parametrize(("hours", "has_ended", "is_repeat"), [(23, True, True), (25, True, False), (25, False, True)])
-def test_the_key_of_a_chat_is_free_after_24_hours(
+def test_key_of_an_ended_chat_can_be_reused_after_24_hours(
     program: Caller,
     organization: Organization,
     completed: Callable[[str], None],

@@ -1,4 +1,4 @@
-"""A budget of an API key, from the call that comes in with the key to the refusal."""
+"""Budgets of API keys, from the first call to the rejection."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -28,14 +28,14 @@ BODIES = {QUEUE: enqueue_body(maxTokens=100, cache="bypass"), CHAT: {"messages":
 
 @pytest.fixture
 def key(organization: Organization) -> tuple[ApiKey, Caller]:
-    """The key that has a budget."""
+    """The API key with the budget."""
     made, text = keys.create_key(organization=organization, name="bot", role=Role.OPERATOR, actor="command:test")
     return made, Caller(key=text)
 
 
 @pytest.fixture
-def limited(organization: Organization, key: tuple[ApiKey, Caller]) -> Callable[[int], None]:
-    """Gives the key a daily budget that blocks, in nano-dollars, over the API."""
+def limit_key(organization: Organization, key: tuple[ApiKey, Caller]) -> Callable[[int], None]:
+    """Sets a daily blocking budget of the key through the API, in nano-dollars."""
 
     def limit(nano: int) -> None:
         scope = {"type": "api_key", "value": key[0].key_id}
@@ -48,23 +48,23 @@ def limited(organization: Organization, key: tuple[ApiKey, Caller]) -> Callable[
 
 
 def used(organization: Organization) -> tuple[int, int]:
-    """(spent, held) of the key's window."""
+    """Spent and held amounts in the key's budget window."""
     with organization_scope(organization.pk):
         window = BudgetWindow.objects.get()
         return window.committed_nano, window.reserved_nano
 
 
 @pytest.mark.parametrize("path", [QUEUE, CHAT])
-def test_the_budget_of_a_key_refuses_that_key_and_no_other(
+def test_key_budget_rejects_only_calls_with_that_key(
     organization: Organization,
     key: tuple[ApiKey, Caller],
-    limited: Callable[[int], None],
+    limit_key: Callable[[int], None],
     program: Caller,
     browser: Caller,
     provider: ScriptedProvider,  # noqa: F811 - the fixture
     path: str,
 ) -> None:
-    limited(BOUND)
+    limit_key(BOUND)
     caller, body = key[1], BODIES[path]
     assert caller.post(path, body).status_code == 202
     assert used(organization) == (0, BOUND)
@@ -80,13 +80,13 @@ def test_the_budget_of_a_key_refuses_that_key_and_no_other(
         assert Hold.objects.count() == 1, "a refused call holds nothing"
 
 
-def test_a_repeated_call_asks_the_same_keys_budget_again(
+def test_retried_call_checks_the_key_budget_again(
     organization: Organization,
     key: tuple[ApiKey, Caller],
-    limited: Callable[[int], None],
+    limit_key: Callable[[int], None],
     provider: ScriptedProvider,  # noqa: F811 - the fixture
 ) -> None:
-    limited(BOUND + COSTS)
+    limit_key(BOUND + COSTS)
     provider.script = [refusal("TIMEOUT", may_be_billed=True), answer()]
     assert key[1].post(QUEUE, BODIES[QUEUE]).status_code == 202
     work_off()
@@ -98,17 +98,17 @@ def test_a_repeated_call_asks_the_same_keys_budget_again(
 
 
 def work_off() -> None:
-    """Process everything that may start now."""
+    """Process all requests that can start now."""
     while claim := claim_next("worker"):
         process(claim)
 
 
 @pytest.mark.parametrize("rotations", [1, 3])
 @pytest.mark.usefixtures("provider")
-def test_a_rotated_key_inherits_its_predecessors_spending(
-    key: tuple[ApiKey, Caller], limited: Callable[[int], None], organization: Organization, rotations: int
+def test_rotated_key_keeps_its_budget_and_spending(
+    key: tuple[ApiKey, Caller], limit_key: Callable[[int], None], organization: Organization, rotations: int
 ) -> None:
-    limited(BOUND)
+    limit_key(BOUND)
     row, caller = key
     assert caller.post(QUEUE, BODIES[QUEUE]).status_code == 202
     work_off()
@@ -117,13 +117,13 @@ def test_a_rotated_key_inherits_its_predecessors_spending(
         with organization_scope(organization.pk):
             row, text = keys.rotate_key(key=row, overlap=timedelta(0), actor="command:test")
         refused(Caller(key=text).post(QUEUE, {**BODIES[QUEUE], "contextKey": str(number)}), 402)
-    limited(BOUND + COSTS)
+    limit_key(BOUND + COSTS)
     assert Caller(key=text).post(QUEUE, {**BODIES[QUEUE], "contextKey": "fits"}).status_code == 202
-    assert used(organization) == (COSTS, BOUND), "the line of keys has one budget"
+    assert used(organization) == (COSTS, BOUND), "all rotated keys share one budget"
 
 
 @pytest.mark.usefixtures("provider")
-def test_a_key_can_begin_with_a_budget(organization: Organization, admin: User, client_of: Browser) -> None:
+def test_key_can_be_created_with_a_budget(organization: Organization, admin: User, client_of: Browser) -> None:
     client = client_of(admin)
     fields = {"name": "bot", "role": "operator", "budget": dollars(BOUND), "budget_period": "daily"}
     assert client.post(reverse("key_create"), fields).status_code == 302
@@ -138,7 +138,7 @@ def test_a_key_can_begin_with_a_budget(organization: Organization, admin: User, 
 
 
 @pytest.mark.parametrize("amount", ["-1", "100000000", "abc", "0.0000000001"])
-def test_a_key_with_an_invalid_budget_is_not_created(
+def test_key_with_an_invalid_budget_is_not_created(
     organization: Organization, admin: User, client_of: Browser, amount: str
 ) -> None:
     fields = {"name": "bot", "role": "operator", "budget": amount}
@@ -147,7 +147,7 @@ def test_a_key_with_an_invalid_budget_is_not_created(
         assert not ApiKey.objects.exists() and not Budget.objects.exists()
 
 
-def test_a_key_without_a_budget_has_none_and_one_of_zero_refuses_everything(
+def test_key_without_a_budget_has_none_and_zero_blocks_everything(
     organization: Organization, admin: User, client_of: Browser
 ) -> None:
     client = client_of(admin)
@@ -157,7 +157,7 @@ def test_a_key_without_a_budget_has_none_and_one_of_zero_refuses_everything(
             assert list(Budget.objects.values_list("period", "limit_nano")) == budgets
 
 
-def test_a_key_is_not_created_if_its_budget_fails(
+def test_key_is_not_created_if_its_budget_fails(
     organization: Organization, admin: User, client_of: Browser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: object, **__: object) -> None:
@@ -170,7 +170,7 @@ def test_a_key_is_not_created_if_its_budget_fails(
         assert not ApiKey.objects.exists()
 
 
-def test_the_page_of_a_key_leads_to_a_budget_for_it(
+def test_keys_page_links_to_a_new_budget_for_the_key(
     organization: Organization, admin: User, client_of: Browser
 ) -> None:
     made = keys.create_key(organization=organization, name="bot", role=Role.OPERATOR, actor="command:test")[0]

@@ -1,4 +1,4 @@
-"""A call with a key goes straight to its endpoint, one with a cookie the long way: both get the same answer."""
+"""Calls with an API key skip the session middleware; calls with a cookie do not. Both get the same response."""
 
 import json
 from collections.abc import Callable
@@ -43,7 +43,7 @@ TIMES = {"RateLimit-Reset", "x-ratelimit-reset-requests"}
 
 @pytest.fixture
 def send(organization: Organization, settings: Settings) -> Callable[..., Any]:
-    """Sends one of the calls, straight or the long way."""
+    """Send one of the calls; a cookie sends it through the session middleware."""
     settings.ALLOWED_HOSTS = ["testserver"]
     settings.SECURE_SSL_REDIRECT = False
     good = new_key(organization, Role.OPERATOR)
@@ -58,8 +58,8 @@ def send(organization: Organization, settings: Settings) -> Callable[..., Any]:
     return call
 
 
-def shown(response: HttpResponseBase) -> tuple[int, dict[str, str], Any]:
-    """Status, headers and error, without what differs between two equal requests."""
+def comparable(response: HttpResponseBase) -> tuple[int, dict[str, str], Any]:
+    """Status, headers, and error, without values that differ between equal requests."""
     headers = {name: value for name, value in response.items() if name not in OF_ONE_REQUEST | TIMES}
     kept = {name: str(name in response) for name in OF_ONE_REQUEST | TIMES}
     if response.streaming or response.status_code < 400 or response["Content-Type"] != "application/json":
@@ -70,10 +70,10 @@ def shown(response: HttpResponseBase) -> tuple[int, dict[str, str], Any]:
 
 
 @pytest.mark.parametrize("name", CALLS)
-def test_status_headers_and_errors_are_the_same_both_ways(name: str, send: Callable[..., Any]) -> None:
-    straight, long_way = send(name), send(name, HTTP_COOKIE="theme=dark")
-    assert shown(straight) == shown(long_way)
-    for response in (straight, long_way):
+def test_both_paths_return_the_same_status_headers_and_error(name: str, send: Callable[..., Any]) -> None:
+    straight, with_session = send(name), send(name, HTTP_COOKIE="theme=dark")
+    assert comparable(straight) == comparable(with_session)
+    for response in (straight, with_session):
         response.close()
 
 
@@ -86,7 +86,7 @@ def test_only_calls_without_a_cookie_skip_the_session(
     assert hasattr(request, "principal") is not is_straight
 
 
-def test_a_refused_key_and_scope_are_in_the_security_log_with_the_address(send: Callable[..., Any]) -> None:
+def test_security_log_records_refused_keys_and_scopes_with_the_address(send: Callable[..., Any]) -> None:
     before = SecurityEvent.objects.count()
     send("a wrong key", REMOTE_ADDR="192.0.2.7")
     send("a missing scope", REMOTE_ADDR="192.0.2.7")
@@ -97,18 +97,18 @@ def test_a_refused_key_and_scope_are_in_the_security_log_with_the_address(send: 
     }
 
 
-def test_a_failure_outside_of_the_endpoint_is_an_error_and_not_a_page(
+def test_failure_outside_the_endpoint_returns_a_json_error(
     send: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: object, **__: object) -> None:
         raise RuntimeError
 
     monkeypatch.setattr("aiinfra.tenants.security_log.answers.repeats.count", fail)
-    straight, long_way = send("a wrong key"), send("a wrong key", HTTP_COOKIE="theme=dark")
+    straight, with_session = send("a wrong key"), send("a wrong key", HTTP_COOKIE="theme=dark")
     assert straight.status_code == 500
-    assert shown(straight) == shown(long_way)
+    assert comparable(straight) == comparable(with_session)
 
 
-def test_the_middleware_comes_before_the_session(settings: Settings) -> None:
+def test_middleware_comes_directly_before_the_session(settings: Settings) -> None:
     names = [name.rpartition(".")[2] for name in settings.MIDDLEWARE]
     assert names.index("straight_to_endpoint") + 1 == names.index("SessionMiddleware")

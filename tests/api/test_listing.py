@@ -1,4 +1,4 @@
-"""The list of requests."""
+"""`/api/ai/queue`: list."""
 
 from base64 import urlsafe_b64encode
 from collections.abc import Callable
@@ -18,7 +18,7 @@ from tests.api.support import QUEUE, Caller, queries_of, refused
 
 @pytest.fixture
 def many(program: Caller, organization: Organization) -> list[str]:
-    """Two pages and a bit of requests, oldest first, some at the same moment."""
+    """More than two pages of requests, oldest first, some with the same creation time."""
     with organization_scope(organization.pk):
         AIRequest.objects.bulk_create(
             AIRequest(
@@ -36,19 +36,19 @@ def ids(page: dict[str, Any]) -> list[str]:
     return [request["requestId"] for request in page["requests"]]
 
 
-def test_an_empty_list_is_a_page(program: Caller) -> None:
+def test_empty_list_has_no_cursor(program: Caller) -> None:
     assert read(program, action="list") == {"requests": [], "nextCursor": None}
 
 
-def test_a_line_says_what_a_request_is(program: Caller) -> None:
+def test_list_item_has_the_fields_of_the_status(program: Caller) -> None:
     request_id = enqueue(program, priority="high")
-    (line,) = read(program, action="list")["requests"]
+    (item,) = read(program, action="list")["requests"]
     status = read(program, action="status", requestId=request_id)
-    assert line == {name: status[name] for name in line}
-    assert set(status) - set(line) == {"position", "attempts", "response", "usage"}
+    assert item == {name: status[name] for name in item}
+    assert set(status) - set(item) == {"position", "attempts", "response", "usage"}
 
 
-def test_pages_go_through_everything_once(program: Caller, many: list[str]) -> None:
+def test_pages_return_every_request_once(program: Caller, many: list[str]) -> None:
     seen, cursor = [], {}
     sizes = []
     while cursor is not None:
@@ -60,7 +60,7 @@ def test_pages_go_through_everything_once(program: Caller, many: list[str]) -> N
     assert sizes == [PAGE_SIZE, PAGE_SIZE, 7]
 
 
-def test_a_page_is_the_same_when_new_requests_come(program: Caller, many: list[str]) -> None:
+def test_page_does_not_change_when_requests_are_added(program: Caller, many: list[str]) -> None:
     first = read(program, action="list")
     second = read(program, action="list", cursor=first["nextCursor"])
     for _ in range(3):
@@ -68,7 +68,7 @@ def test_a_page_is_the_same_when_new_requests_come(program: Caller, many: list[s
     assert read(program, action="list", cursor=first["nextCursor"]) == second
 
 
-def test_a_page_goes_on_where_a_request_has_been_removed(
+def test_cursor_works_after_its_request_was_deleted(
     program: Caller, many: list[str], organization: Organization
 ) -> None:
     first = read(program, action="list")
@@ -78,7 +78,7 @@ def test_a_page_goes_on_where_a_request_has_been_removed(
     assert ids(read(program, action="list", cursor=first["nextCursor"])) == rest
 
 
-def test_a_list_can_be_narrowed(program: Caller) -> None:
+def test_list_can_be_filtered(program: Caller) -> None:
     low = enqueue(program, priority="low")
     cancelled = enqueue(program, priority="high")
     program.post(QUEUE, {"action": "cancel", "requestId": cancelled})
@@ -87,14 +87,14 @@ def test_a_list_can_be_narrowed(program: Caller) -> None:
     assert ids(read(program, action="list", priority="high", status="pending")) == []
 
 
-def test_a_list_holds_nothing_of_another_organization(program: Caller, other_program: Caller, many: list[str]) -> None:
+def test_list_shows_only_requests_of_the_organization(program: Caller, other_program: Caller, many: list[str]) -> None:
     theirs = enqueue(other_program)
     cursor = read(program, action="list")["nextCursor"]
     assert ids(read(other_program, action="list")) == [theirs]
     assert ids(read(other_program, action="list", cursor=cursor)) == []
 
 
-def test_a_list_holds_no_contents(program: Caller, completed: Callable[[str], None]) -> None:
+def test_list_contains_no_contents(program: Caller, completed: Callable[[str], None]) -> None:
     completed(enqueue(program))
     response = program.get(QUEUE, action="list")
     assert b"What is a queue" not in response.content and b"A line." not in response.content
@@ -125,11 +125,11 @@ def encoded(text: str) -> str:
         encoded(f"99999-01-01T00:00:00+00:00|{AN_ID}"),
     ],
 )
-def test_an_invalid_cursor_is_refused(program: Caller, cursor: str) -> None:
+def test_invalid_cursor_is_rejected(program: Caller, cursor: str) -> None:
     refused(program.get(QUEUE, action="list", cursor=cursor), 400, "cursor")
 
 
-def test_a_list_costs_the_same_with_one_and_ten_requests(program: Caller) -> None:
+def test_list_runs_the_same_number_of_queries_with_more_requests(program: Caller) -> None:
     enqueue(program)
     read(program, action="list")
     one = queries_of(lambda: read(program, action="list"))

@@ -1,4 +1,4 @@
-"""Every write of the API honors `Idempotency-Key`: the same answer again, one effect, 409 for another body."""
+"""Every write supports `Idempotency-Key`: a repeat gets the same response, has no effect, and needs the same body."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -19,7 +19,7 @@ from tests.api.support import CACHE, COST, QUEUE, Caller, new_key, refused
 
 KEY = {"Idempotency-Key": "raise-4711"}
 OWN = {None, "track"}
-"""Actions whose key is kept with their own row: enqueue, chat and track; tests/api/test_idempotency.py."""
+"""Actions that store the key in their own row (enqueue, chat, and track); see tests/api/test_idempotency.py."""
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ def test_every_write_declares_its_idempotency() -> None:
     assert len(found) > 20
 
 
-def test_a_repeat_gets_the_first_answer_and_changes_nothing(program: Caller, body: dict[str, Any]) -> None:
+def test_repeat_gets_the_first_response_and_changes_nothing(program: Caller, body: dict[str, Any]) -> None:
     first, second = (program.post(COST, body, **KEY) for _ in range(2))
     assert first.status_code == 200, first.content
     assert (second.status_code, second.content) == (200, first.content)
@@ -71,7 +71,9 @@ def test_a_repeat_gets_the_first_answer_and_changes_nothing(program: Caller, bod
 
 
 @pytest.mark.parametrize("change", [{"amount": "6.00"}, {"action": "remove-budget", "amount": None}])
-def test_the_key_with_another_body_is_a_conflict(program: Caller, body: dict[str, Any], change: dict[str, Any]) -> None:
+def test_reusing_the_key_with_a_different_body_returns_409(
+    program: Caller, body: dict[str, Any], change: dict[str, Any]
+) -> None:
     program.post(COST, body, **KEY)
     other = {name: value for name, value in {**body, **change}.items() if value is not None}
     if other["action"] == "remove-budget":
@@ -81,14 +83,14 @@ def test_the_key_with_another_body_is_a_conflict(program: Caller, body: dict[str
     assert increases() == 1
 
 
-def test_a_refused_request_frees_its_key(program: Caller, body: dict[str, Any]) -> None:
+def test_rejected_request_does_not_use_up_its_key(program: Caller, body: dict[str, Any]) -> None:
     refused(program.post(COST, {**body, "amount": "-1.00"}, **KEY), 400)
     refused(program.post(COST, {**body, "budgetId": "999999"}, **KEY), 404)
     assert program.post(COST, body, **KEY).status_code == 200
     assert increases() == 1
 
 
-def test_keys_belong_to_the_organization(
+def test_keys_are_separate_per_organization(
     program: Caller, other_organization: Organization, body: dict[str, Any]
 ) -> None:
     program.post(COST, body, **KEY)
@@ -113,7 +115,7 @@ def test_writes_with_external_effects_claim_the_key_first(
     refused(program.post(address, other, **KEY), 409)
 
 
-def test_a_repeat_during_the_first_run_is_refused(program: Caller, organization: Organization) -> None:
+def test_repeat_during_the_first_run_returns_409(program: Caller, organization: Organization) -> None:
     body = {"action": "pause", "priority": "low"}
     program.post(QUEUE, body, **KEY)
     with system_scope():
@@ -127,7 +129,7 @@ def test_a_repeat_during_the_first_run_is_refused(program: Caller, organization:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_concurrent_equal_writes_act_once(program: Caller, body: dict[str, Any]) -> None:
+def test_concurrent_repeats_take_effect_once(program: Caller, body: dict[str, Any]) -> None:
     barrier = threading.Barrier(4)
 
     def call(_number: int) -> bytes:

@@ -1,4 +1,4 @@
-"""`/api/ai/queue`: stats, status and list."""
+"""`/api/ai/queue`: stats and status."""
 
 import json
 from collections.abc import Callable
@@ -21,7 +21,7 @@ from tests.api.support import QUEUE, Caller, error_of, queries_of, refused
 # Stats
 
 
-def test_an_empty_queue_has_figures(program: Caller) -> None:
+def test_stats_of_an_empty_queue(program: Caller) -> None:
     assert read(program, action="stats") == {
         "queueSize": 0,
         "processing": 0,
@@ -40,7 +40,7 @@ def test_an_empty_queue_has_figures(program: Caller) -> None:
     }
 
 
-def test_figures_are_those_of_the_organization(program: Caller, other_program: Caller) -> None:
+def test_stats_count_only_requests_of_the_organization(program: Caller, other_program: Caller) -> None:
     for priority in ("critical", "low", "low"):
         enqueue(program, priority=priority)
     enqueue(other_program)
@@ -50,25 +50,25 @@ def test_figures_are_those_of_the_organization(program: Caller, other_program: C
     assert read(other_program, action="stats")["queueSize"] == 1
 
 
-def test_every_role_may_read(key_of: Callable[..., Caller]) -> None:
+def test_every_role_can_read(key_of: Callable[..., Caller]) -> None:
     for role in Role:
         read(key_of(role), action="stats")
         read(key_of(role, ["queue:read"]), action="list")
 
 
-def test_a_key_without_the_scope_reads_nothing(key_of: Callable[..., Caller]) -> None:
+def test_key_without_the_scope_cannot_read(key_of: Callable[..., Caller]) -> None:
     program = key_of(Role.OWNER, ["queue:write", "content:read"])
     for query in ({"action": "stats"}, {"action": "list"}, {"action": "status", "requestId": str(uuid4())}):
         assert "queue:read" in refused(program.get(QUEUE, **query), 403)["message"]
 
 
-def test_a_session_reads_without_a_csrf_token(browser: Caller) -> None:
+def test_session_reads_without_a_csrf_token(browser: Caller) -> None:
     browser.client.handler.enforce_csrf_checks = True
     for action in ("stats", "list"):
         read(browser, action=action)
 
 
-def test_stats_cost_the_same_with_one_and_ten_requests(program: Caller) -> None:
+def test_stats_run_the_same_number_of_queries_with_more_requests(program: Caller) -> None:
     enqueue(program)
     read(program, action="stats")
     one = queries_of(lambda: read(program, action="stats"))
@@ -80,7 +80,7 @@ def test_stats_cost_the_same_with_one_and_ten_requests(program: Caller) -> None:
 # Status
 
 
-def test_a_pending_request_has_a_position(program: Caller) -> None:
+def test_status_of_a_pending_request(program: Caller) -> None:
     enqueue(program)
     request_id = enqueue(program, priority="low", tags=["a"])
     status = read(program, action="status", requestId=request_id)
@@ -115,7 +115,7 @@ def test_times_are_utc(program: Caller) -> None:
     assert read(program, action="status", requestId=enqueue(program))["createdAt"].endswith("Z")
 
 
-def test_another_organizations_request_is_not_found(program: Caller, other_program: Caller) -> None:
+def test_request_of_another_organization_is_not_found(program: Caller, other_program: Caller) -> None:
     theirs = enqueue(other_program)
     answers = set()
     for request_id in (theirs, str(uuid4()), "not-an-id", "", "x" * 5_000, theirs.upper(), "{" + theirs + "}"):
@@ -139,7 +139,7 @@ def test_contents_require_permission(
         assert json.loads(response.content) == {**seen, "response": None}
 
 
-def test_a_cancelled_and_retried_requests_answer_hides_contents_too(
+def test_retry_response_hides_contents_without_permission(
     program: Caller, key_of: Callable[..., Caller], completed: Callable[[str], None], organization: Organization
 ) -> None:
     writer = key_of(Role.OWNER, ["queue:write"])
@@ -152,7 +152,7 @@ def test_a_cancelled_and_retried_requests_answer_hides_contents_too(
     assert b"A line." not in response.content
 
 
-def test_status_costs_the_same_with_one_and_ten_attempts(program: Caller, organization: Organization) -> None:
+def test_status_runs_the_same_number_of_queries_with_more_attempts(program: Caller, organization: Organization) -> None:
     request_id = enqueue(program)
     with organization_scope(organization.pk):
         attempt = Attempt.objects.get()
@@ -165,11 +165,11 @@ def test_status_costs_the_same_with_one_and_ten_attempts(program: Caller, organi
 
 
 @pytest.mark.parametrize("method", ["PUT", "DELETE"])
-def test_other_methods_are_refused(program: Caller, method: str) -> None:
+def test_other_methods_return_405(program: Caller, method: str) -> None:
     assert error_of(program.method(method, f"{QUEUE}?action=list"))["type"] == "method_not_allowed"
 
 
-def test_an_answer_that_another_caller_asked_for_is_a_recorded_reading(
+def test_reading_another_caller_s_content_is_logged(
     program: Caller, browser: Caller, key_of: Callable[..., Caller], completed: Callable[[str], None]
 ) -> None:
     request_id = enqueue(program)

@@ -1,6 +1,6 @@
-"""What the OpenAPI document says is true: generated requests, right and wrong ones, at every operation.
+"""Generated valid and invalid requests to every operation match the OpenAPI document.
 
-No check is switched off. What JSON Schema cannot say is put right in the generated data instead, where it says why.
+All checks are enabled. Generated data is adjusted where JSON Schema cannot express a rule, with the reason.
 """
 
 import json
@@ -40,36 +40,36 @@ CONTENT_MAX = 200_000
 RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 CURSOR = urlsafe_b64encode(f"2026-01-01T00:00:00+00:00|{uuid4()}".encode()).decode()
 CURSORS = {CACHE: "1700000000000", KEYS: urlsafe_b64encode(b"1").decode()}
-"""Cursors of the lists with an order of their own."""
+"""Cursors of lists with their own order."""
 VARIES_MESSAGES = re.compile("Object with valid 'messages' value|messages -> Array with invalid items")
-"""How schemathesis describes a case that differs from the others in its messages alone."""
+"""How schemathesis describes a case that varies only the messages."""
 
-# Making the examples of an address takes seconds. Only its test does so; collecting the tests makes none.
+# Generating an address's examples takes seconds. Only its test does so, not the collection.
 schema_of_address = schemathesis.pytest.from_fixture("schema")
 
 
 @pytest.fixture(params=document()["paths"])
 def schema(request: pytest.FixtureRequest) -> BaseSchema:
-    """The document as it is served, reduced to one address."""
+    """The served document, reduced to one address."""
     request.node._nodeid = request.node.nodeid  # schemathesis reads what pytest 9.1 removed
     served = Client().get("/api/schema").json()
     address = request.param
     schema = schemathesis.openapi.from_dict({**served, "paths": {address: served["paths"][address]}})
     schema.app = application
-    # A pattern at every text, within `metadata` too, could say that NUL is refused; test_bad_bodies.py checks it.
+    # A pattern for every string, including those in `metadata`, could exclude NUL; test_bad_bodies.py tests NUL.
     schema.config.generation.update(deterministic=True, allow_x00=False)
     return schema
 
 
 @pytest.fixture
 def request_id(admin_program: Caller) -> str:
-    """A request that can be named."""
+    """A request that the generated cases can name."""
     return str(json.loads(admin_program.post(QUEUE, enqueue_body()).content)["requestId"])
 
 
 @pytest.fixture
 def budget_id(admin_program: Caller) -> str:
-    """A budget that can be named."""
+    """A budget that the generated cases can name."""
     made = admin_program.post(COST, {"action": "set-budget", "period": "daily", "limit": 1})
     return str(json.loads(made.content)["id"])
 
@@ -82,13 +82,13 @@ def admin_headers(
     budget_id: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[dict[str, str]]:
-    """An admin's key; from here on the end of a request leaves the test's connection, and so its transaction, alone."""
+    """Headers with an admin's key. Requests no longer close the test's connection, which keeps its transaction."""
     sign = {"kind": "requests", "name": "programs", "target": "", "min_severity": "low", "actor": "user:admin"}
     add_channel(organization_id=organization.pk, **sign)
-    # No one processes what is queued here, so that a client who waits would wait for its whole deadline.
+    # No worker runs, so a waiting client would wait until its deadline.
     monkeypatch.setattr(chat, "waiting_room", WaitingRoom(0))
-    monkeypatch.setattr(django_settings, "UNAUTHENTICATED_PER_MINUTE", 100_000)  # many bad keys are tried
-    monkeypatch.setattr(web_stopping, "is_stopping", lambda: True)  # else live events would have no end
+    monkeypatch.setattr(django_settings, "UNAUTHENTICATED_PER_MINUTE", 100_000)  # the cases include many invalid keys
+    monkeypatch.setattr(web_stopping, "is_stopping", lambda: True)  # ends the event streams
     for module in (event_stream, waiting):
         monkeypatch.setattr(module, "release_connections", lambda: None)
     signals = (request_started, request_finished)
@@ -100,7 +100,7 @@ def admin_headers(
 
 
 def make_budget_possible(body: dict[str, Any], key_id: str) -> None:
-    """What a schema cannot say of a budget: the order of thresholds, caps, nine decimals, names that exist."""
+    """Adjust what a schema cannot express about a budget: threshold order, caps, nine decimals, and existing names."""
     thresholds = [body.get("warningThreshold", 80), body.get("alertThreshold", 95)]
     is_set = body.get("action") == "set-budget"
     if is_set and all(type(each) in (int, float) and each == int(each) and 1 <= each <= 100 for each in thresholds):
@@ -123,7 +123,7 @@ def make_budget_possible(body: dict[str, Any], key_id: str) -> None:
 
 
 def make_times_possible(body: dict[str, Any]) -> None:
-    """Ends that lie in the future."""
+    """Move times into the future."""
     if isinstance(body.get("expiresAt"), str) and RFC_3339.fullmatch(body["expiresAt"]):
         body["expiresAt"] = "2099-01-01T00:00:00Z"
     if isinstance(body.get("until"), str) and RFC_3339.fullmatch(body["until"]):
@@ -131,7 +131,7 @@ def make_times_possible(body: dict[str, Any]) -> None:
 
 
 def make_tracking_possible(body: dict[str, Any]) -> None:
-    """A call of the last month."""
+    """Move the call into the last month, and adjust its amounts."""
     if isinstance(body.get("at"), str) and RFC_3339.fullmatch(body["at"]):
         body["at"] = timezone.now().isoformat()
     if body.get("batch") is True and body.get("tier") in get_args(TierIn):
@@ -142,7 +142,7 @@ def make_tracking_possible(body: dict[str, Any]) -> None:
 
 
 def make_usage_possible(usage: object) -> None:
-    """Parts that are not larger than their wholes."""
+    """Make parts no larger than their totals."""
     if isinstance(usage, dict):
         for part in ("cacheReadTokens", "cacheWriteTokens", "cacheWrite1hTokens", "reasoningTokens"):
             if _is_count(usage.get(part)):
@@ -152,7 +152,7 @@ def make_usage_possible(usage: object) -> None:
 
 
 def make_answer_possible(response: object) -> None:
-    """A content that is too long in characters, not in bytes: no schema states the size limit of a body."""
+    """Shorten content that is too long in bytes rather than characters: no schema states the limit of a body's size."""
     if not isinstance(response, dict):
         return
     make_usage_possible(response.get("usage"))
@@ -162,7 +162,7 @@ def make_answer_possible(response: object) -> None:
 
 
 def with_possible_numbers(value: Any) -> Any:
-    """The value with whole numbers of 64 bits: no schema reaches into members of any name and depth."""
+    """The value with integers limited to 64 bits: no schema covers members of any name and depth."""
     if isinstance(value, dict):
         return {name: with_possible_numbers(each) for name, each in value.items()}
     if isinstance(value, list):
@@ -171,7 +171,7 @@ def with_possible_numbers(value: Any) -> Any:
 
 
 def make_call_possible(body: dict[str, Any]) -> None:
-    """Turns without images: DeepSeek takes none, and no schema knows which provider the request names."""
+    """Remove images: DeepSeek accepts none, and no schema knows the provider of a request."""
     body.update({name: with_possible_numbers(body[name]) for name in {"messages", "metadata", "parameters"} & {*body}})
     messages = body.get("messages")
     for message in messages if isinstance(messages, list) else []:
@@ -201,14 +201,14 @@ def _is_count(value: object) -> bool:
 
 
 def make_days_possible(query: dict[str, Any]) -> None:
-    """A range of days that ends after it begins, of this millennium."""
+    """Replace the days with a range that ends after it begins."""
     for name, day in (("first", "2026-01-01"), ("last", "2026-01-31")):
         if re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", str(query[name])):
             query[name] = day
 
 
 def make_possible(case: Case, request_id: str, budget_id: str, key_id: str) -> None:
-    """Put names that exist in the place of texts that only have the right form: no schema can know what there is."""
+    """Replace well-formed names with existing ones: no schema can know what exists."""
     assume(not is_left_to_the_other(case))
     known = {
         "provider": ("deepseek", 32),
@@ -226,7 +226,9 @@ def make_possible(case: Case, request_id: str, budget_id: str, key_id: str) -> N
     if case.path == EVENTS and isinstance(case.query, dict) and isinstance(case.query.get("requestId"), str):
         named = str(case.query.get("types")).split(",")
         if EventType.REQUEST not in named and set(named) <= set(EventType):
-            case.query["types"] = ",".join([EventType.REQUEST, *named])  # or nothing would ever come
+            case.query["types"] = ",".join(
+                [EventType.REQUEST, *named]
+            )  # without its events, the stream would stay empty
     if isinstance(case.query, dict) and {"first", "last"} <= set(case.query):
         make_days_possible(case.query)
     if isinstance(case.body, dict):
@@ -237,9 +239,9 @@ def make_possible(case: Case, request_id: str, budget_id: str, key_id: str) -> N
 
 
 def is_left_to_the_other(case: Case) -> bool:
-    """Whether the other address that takes messages gets this one: both read `messages` by the same model.
+    """Whether the case runs at the other endpoint that accepts messages: both validate `messages` with one model.
 
-    The thousands of shapes of messages are dealt to the two by their content.
+    The thousands of variants are divided between the two endpoints by content.
     """
     described = getattr(case.meta.phase.data, "description", None) if case.meta else None
     if IS_FULL or case.path not in (CHAT, QUEUE) or not VARIES_MESSAGES.match(described or ""):

@@ -65,7 +65,7 @@ ON_SQLITE_ALONE = (
     # These also use HTTP but create their own clients. tests/gateway/ covers streaming on both databases.
     "tests/clients/",
     # Staff pages are refused before they run a query.
-    "tests/api/test_authorization_matrix.py::test_staff_pages_are_for_staff",
+    "tests/api/test_authorization_matrix.py::test_staff_pages_require_staff",
     # The run as owner saves all forms; these roles see fewer of them.
     "tests/web/test_every_form.py::test_every_form_of_every_page_saves_what_it_has_rendered[finance]",
     "tests/web/test_every_form.py::test_every_form_of_every_page_saves_what_it_has_rendered[operator]",

@@ -1,4 +1,4 @@
-"""API keys of an organization."""
+"""Create API keys of an organization."""
 
 from aiinfra.tenants import keys
 from aiinfra.tenants.authorization import Role

@@ -1,4 +1,4 @@
-"""What real processes race for with an API key; see `tests.support.race`. The argument is the key."""
+"""Concurrent processes that use an API key; see `tests.support.race`. Their argument is the key."""
 
 import time
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ from tests.support.race import Racer, run_racer, tell, wait_for
 
 
 def watch(key: str) -> Iterator[object]:
-    """Authenticate again and again until it is refused; yields when the last call that passed began."""
+    """Authenticate until the key is refused; yield the start time of the last successful call."""
     from aiinfra.tenants import key_authentication
 
     passed_at = time.monotonic()
@@ -23,7 +23,7 @@ def watch(key: str) -> Iterator[object]:
 
 
 def revoke(key: str) -> Iterator[object]:
-    """Revoke the key that the other one uses; yields when that was committed."""
+    """Revoke the key that `watch` uses; yield the time of the commit."""
     from aiinfra.tenants import keys
     from aiinfra.tenants.models import ApiKey
     from aiinfra.tenants.scope import system_scope

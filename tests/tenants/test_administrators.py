@@ -1,4 +1,4 @@
-"""`manage.py createadmin`: the first administrator of an installation."""
+"""The command `createadmin`, which creates the first administrator of an installation."""
 
 from io import StringIO
 
@@ -18,7 +18,7 @@ def create(*arguments: str) -> list[str]:
     return out.getvalue().splitlines()
 
 
-def test_a_new_administrator_gets_a_password_alone_on_the_last_line() -> None:
+def test_new_administrator_gets_a_password_on_the_last_line() -> None:
     assert not administrators.exists()
     lines = create("Ada@Company.example")
     user = User.objects.get()
@@ -30,7 +30,7 @@ def test_a_new_administrator_gets_a_password_alone_on_the_last_line() -> None:
     assert (event.actor, event.verb) == ("command:createadmin", "administrator.created")
 
 
-def test_an_existing_account_keeps_its_password() -> None:
+def test_existing_account_keeps_its_password() -> None:
     User.objects.create_user("ada@company.example", "ada@company.example", "her own password")
     assert "existing password" in create("ada@company.example")[0]
     user = User.objects.get()
@@ -38,7 +38,9 @@ def test_an_existing_account_keeps_its_password() -> None:
     assert user.check_password("her own password")
 
 
-def test_the_administrator_can_own_an_organization_that_is_created_if_missing(organization: Organization) -> None:
+def test_organization_option_makes_the_administrator_an_owner_and_creates_missing_organizations(
+    organization: Organization,
+) -> None:
     create("ada@company.example", "--organization", "west")
     create("ada@company.example", "--organization", "west")
     create("ada@company.example", "--organization", organization.slug)
@@ -54,7 +56,7 @@ def test_the_administrator_can_own_an_organization_that_is_created_if_missing(or
         (["ada@company.example", "--organization", "not a slug"], "valid"),
     ],
 )
-def test_wrong_values_create_nothing(arguments: list[str], why: str) -> None:
+def test_invalid_arguments_create_nothing(arguments: list[str], why: str) -> None:
     with pytest.raises(CommandError, match=why):
         create(*arguments)
     assert not User.objects.exists()

@@ -16,7 +16,7 @@ def write(organization: Organization, target: str = "target", **more: object) ->
     return audit.record(organization_id=organization.pk, target=target, **fields)  # type: ignore[arg-type]
 
 
-def test_an_event_carries_the_request_and_where_it_came_from(organization: Organization) -> None:
+def test_event_records_request_id_and_address(organization: Organization) -> None:
     token = request_id_var.set("request-1")
     with called_from("10.0.0.7"):
         event = write(organization, changes={"role": [None, "viewer"]})
@@ -29,14 +29,14 @@ def page(cursor: str = "") -> RowPage[AuditEvent]:
 
 
 @pytest.mark.parametrize("statement", ["UPDATE tenants_auditevent SET actor = 'x'", "DELETE FROM tenants_auditevent"])
-def test_the_database_itself_refuses_to_change_or_delete(organization: Organization, statement: str) -> None:
+def test_database_rejects_changes_and_deletions(organization: Organization, statement: str) -> None:
     write(organization)
     with pytest.raises(DatabaseError, match="append-only"), transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(statement)
 
 
 @pytest.mark.django_db(transaction=True)
-def test_emptying_the_database_leaves_the_refusal_to_delete_in_place() -> None:
+def test_flush_keeps_the_append_only_triggers() -> None:
     write(Organization.objects.create(slug="emptied"))
     empty()
     with system_scope():
@@ -59,7 +59,7 @@ def test_events_are_paged_by_time_and_id(organization: Organization) -> None:
         assert page(first.next_cursor).rows == whole[2:4]
 
 
-def test_events_of_the_same_moment_are_neither_lost_nor_repeated(organization: Organization) -> None:
+def test_paging_neither_loses_nor_repeats_events_with_the_same_time(organization: Organization) -> None:
     now = timezone.now()
     rows = [AuditEvent(organization=organization, at=now, actor="x", verb="a.b", target=str(n)) for n in range(4)]
     with organization_scope(organization.pk):
@@ -86,7 +86,7 @@ def test_actors_are_named_by_kind() -> None:
     assert audit.command_actor("createorg") == "command:createorg"
 
 
-def test_a_change_that_fails_leaves_no_event(organization: Organization) -> None:
+def test_failed_transaction_leaves_no_event(organization: Organization) -> None:
     with pytest.raises(RuntimeError), transaction.atomic():
         write(organization)
         raise RuntimeError
@@ -102,7 +102,7 @@ TRIGGERS = {
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("table", ["tenants_auditevent", "cost_app_ledgerentry", "cost_app_modelprice"])
-def test_the_tables_that_prove_something_are_append_only(table: str) -> None:
+def test_audit_tables_are_append_only(table: str) -> None:
     with connection.cursor() as cursor:
         cursor.execute(TRIGGERS[connection.vendor])
         assert {(table, f"{table}_no_update"), (table, f"{table}_no_delete")} <= set(cursor.fetchall())

@@ -18,13 +18,13 @@ def write(organization: Organization, target: str, verb: str = "member.added") -
     audit.record(organization_id=organization.pk, actor="user:owner", verb=verb, target=target)
 
 
-def test_without_events_the_page_says_so(finance: User, client_of: Browser) -> None:
+def test_empty_page_says_so(finance: User, client_of: Browser) -> None:
     client = client_of(finance)
     assert "No events yet" in client.get(reverse("audit")).text
     assert "No matching events" in client.get(reverse("audit"), {"text": "x"}).text
 
 
-def test_only_the_own_organization_s_events_are_shown(
+def test_page_shows_only_events_of_the_organization(
     organization: Organization, other_organization: Organization, finance: User, client_of: Browser
 ) -> None:
     write(organization, "our-target")
@@ -55,7 +55,7 @@ def test_older_events_are_on_the_next_page(organization: Organization, finance: 
     assert not targets[0] & targets[1]
 
 
-def test_htmx_gets_the_rows_alone(organization: Organization, finance: User, client_of: Browser) -> None:
+def test_htmx_request_gets_only_the_rows(organization: Organization, finance: User, client_of: Browser) -> None:
     write(organization, "our-target")
     part = client_of(finance).get(reverse("audit"), headers={"HX-Request": "true"}).text
     assert "our-target" in part
@@ -65,14 +65,14 @@ def test_htmx_gets_the_rows_alone(organization: Organization, finance: User, cli
 @pytest.mark.parametrize(
     "cursor", ["", "~", "2026-01-01T00:00:00~3f2b8c10-0000-0000-0000-000000000000", "\0~\0", "9" * 999]
 )
-def test_a_cursor_that_is_not_ours_is_the_beginning(
+def test_invalid_cursor_shows_the_first_page(
     organization: Organization, finance: User, client_of: Browser, cursor: str
 ) -> None:
     write(organization, "our-target")
     assert "our-target" in client_of(finance).get(reverse("audit"), {"cursor": cursor}).text
 
 
-def test_more_events_cost_no_more_queries(organization: Organization, finance: User, client_of: Browser) -> None:
+def test_query_count_does_not_grow_with_events(organization: Organization, finance: User, client_of: Browser) -> None:
     client = client_of(finance)
     write(organization, "one")
     with CaptureQueriesContext(connection) as few:

@@ -1,4 +1,4 @@
-"""Audit events in words."""
+"""Audit events as sentences."""
 
 import re
 from collections.abc import Callable
@@ -20,7 +20,7 @@ TWO = {"warning_percent": [80, 90], "rollover_unused": [False, True]}
 
 
 @pytest.mark.parametrize(
-    ("verb", "target", "changes", "said"),
+    ("verb", "target", "changes", "expected"),
     [
         (
             "budget.changed",
@@ -57,17 +57,17 @@ TWO = {"warning_percent": [80, 90], "rollover_unused": [False, True]}
         ),
     ],
 )
-def test_an_event_is_a_sentence_with_names_and_amounts(
-    organization: Organization, verb: str, target: str, changes: dict[str, Any], said: str
+def test_event_is_a_sentence_with_names_and_amounts(
+    organization: Organization, verb: str, target: str, changes: dict[str, Any], expected: str
 ) -> None:
     event = audit.record(organization_id=organization.pk, actor="user:ada", verb=verb, target=target, changes=changes)
-    told = sentence(event)
-    assert told.who == "ada"
-    assert said in f"{told.before}{told.target}{told.after}"
-    assert verb in told.raw
+    result = sentence(event)
+    assert result.who == "ada"
+    assert expected in f"{result.before}{result.target}{result.after}"
+    assert verb in result.raw
 
 
-def test_an_api_key_has_its_name_and_a_command_is_one(organization: Organization) -> None:
+def test_actor_is_named_by_key_or_command(organization: Organization) -> None:
     key, _ = keys.create_key(organization=organization, name="Website", role=Role.VIEWER, actor="command:test")
     with organization_scope(organization.pk):
         by = [
@@ -77,7 +77,7 @@ def test_an_api_key_has_its_name_and_a_command_is_one(organization: Organization
     assert by == ["API key Website", "The command createorg", "Python"]
 
 
-def test_the_page_has_sentences_links_and_the_record(
+def test_page_shows_sentences_links_and_the_record(
     organization: Organization, finance: User, client_of: Callable[[User], Client]
 ) -> None:
     audit.record(

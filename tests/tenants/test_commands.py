@@ -31,14 +31,14 @@ def test_createorg_creates_an_organization_once() -> None:
     assert Organization.objects.get().name == "West"
 
 
-def test_createorg_refuses_wrong_values() -> None:
+def test_createorg_rejects_invalid_values() -> None:
     with pytest.raises(CommandError, match="Mars/Base"):
         run("createorg", "west", "--timezone", "Mars/Base")
 
 
 def test_createorg_creates_an_owner_with_a_working_password(client: Client) -> None:
-    told = run("createorg", "west", "--owner", "Ada@west.example")[1]
-    password = told.split(" password ")[1].split()[0]
+    line = run("createorg", "west", "--owner", "Ada@west.example")[1]
+    password = line.split(" password ")[1].split()[0]
     assert client.login(username="ada@west.example", password=password)
     membership = Membership.objects.get(organization__slug="west")
     assert (membership.user.username, membership.role) == ("ada@west.example", "owner")
@@ -46,8 +46,8 @@ def test_createorg_creates_an_owner_with_a_working_password(client: Client) -> N
 
 def test_createorg_keeps_an_existing_accounts_password() -> None:
     user = User.objects.create_user("ada", "Ada@west.example", "her own password")
-    told = run("createorg", "west", "--owner", "ada@west.example")[1]
-    assert "with the password" not in told
+    line = run("createorg", "west", "--owner", "ada@west.example")[1]
+    assert "with the password" not in line
     user.refresh_from_db()
     assert user.check_password("her own password")
     assert Membership.objects.get().user == user
@@ -66,7 +66,7 @@ def test_createapikey_prints_only_the_key_on_the_last_line(organization: Organiz
     assert principal.scopes == {"queue:read", "chat:write"}
 
 
-def test_createapikey_refuses_unknown_values(organization: Organization) -> None:
+def test_createapikey_rejects_unknown_values(organization: Organization) -> None:
     with pytest.raises(CommandError, match="does not exist"):
         run("createapikey", "nowhere", "--name", "bot", "--role", "viewer")
     with pytest.raises(CommandError, match="queue:write"):
@@ -86,7 +86,7 @@ def test_seeding_twice_changes_nothing() -> None:
     assert User.objects.get(username="owner@demo").check_password(demo.password())
 
 
-def test_the_demo_key_is_kept_for_its_owner_alone_and_replaced_when_it_is_lost() -> None:
+def test_demo_key_file_is_private_and_a_lost_key_is_replaced() -> None:
     key = run("seed_demo")[-1]
     assert demo.key_path().read_text() == key
     assert stat.S_IMODE(demo.key_path().stat().st_mode) == 0o600
@@ -97,7 +97,7 @@ def test_the_demo_key_is_kept_for_its_owner_alone_and_replaced_when_it_is_lost()
     assert key_authentication.authenticate(f"Bearer {other}")
 
 
-def test_the_demo_people_are_told_only_where_there_is_a_demo() -> None:
+def test_demo_logins_are_listed_only_when_the_demo_exists() -> None:
     assert demo.demo_logins() == []
     run("seed_demo")
     assert "viewer@demo" in demo.demo_logins()

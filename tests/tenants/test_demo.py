@@ -1,4 +1,4 @@
-"""Demo accounts: only on a machine of one's own, with a random password, and never with power over the installation."""
+"""Demo accounts: only on a local machine, with a random password, and never with staff rights."""
 
 import stat
 from pathlib import Path
@@ -20,11 +20,11 @@ REAL = {
     "SECURE_PROXY_SSL_HEADER": ("HTTP_X_FORWARDED_PROTO", "https"),
     "PROVIDER_API_KEYS": {"openai": "sk-real", "deepseek": "", "anthropic": ""},
 }
-"""Settings of installations where a demo account would be a way in."""
+"""Settings of installations where a demo account would be a security risk."""
 
 
 @pytest.fixture(autouse=True)
-def _own_machine(settings: Settings, tmp_path: Path) -> None:
+def _local_machine(settings: Settings, tmp_path: Path) -> None:
     settings.DATA_DIR = tmp_path
     settings.BIND, settings.HTTPS, settings.SECURE_PROXY_SSL_HEADER = "127.0.0.1", False, None
     settings.PROVIDER_API_KEYS = dict.fromkeys(("openai", "deepseek", "anthropic"), "")
@@ -33,7 +33,7 @@ def _own_machine(settings: Settings, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", REAL)
-def test_demo_accounts_are_refused_where_others_or_money_are_involved(settings: Settings, name: str) -> None:
+def test_demo_accounts_are_refused_on_reachable_or_paid_installations(settings: Settings, name: str) -> None:
     setattr(settings, name, REAL[name])
     with pytest.raises(CommandError, match="only for trying aiinfra on one machine"):
         call_command("seed_demo")
@@ -42,28 +42,28 @@ def test_demo_accounts_are_refused_where_others_or_money_are_involved(settings: 
 
 
 @pytest.mark.parametrize("host", ["192.0.2.7", "[::]", "10.0.0.1", "aiinfra.example", "localhost.example"])
-def test_an_address_that_others_can_reach_is_not_loopback(host: str) -> None:
+def test_address_that_others_can_reach_is_not_loopback(host: str) -> None:
     assert not demo_rules.is_loopback(host)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.8.9.1", "[::1]", "::1", "localhost", "LOCALHOST."])
-def test_loopback_has_several_spellings(host: str) -> None:
+def test_loopback_address_is_recognized_in_every_notation(host: str) -> None:
     assert demo_rules.is_loopback(host)
 
 
 @pytest.mark.parametrize(("url", "is_real"), [("http://127.0.0.1:11434/v1", False), ("https://llm.example/v1", True)])
-def test_a_key_of_a_server_on_this_machine_costs_nothing(settings: Settings, url: str, is_real: bool) -> None:
+def test_key_of_a_local_provider_does_not_count_as_paid(settings: Settings, url: str, is_real: bool) -> None:
     settings.COMPATIBLE_PROVIDERS, settings.COMPATIBLE_API_KEYS = {"my-llm": url}, {"my-llm": "x"}
     assert demo_rules.obstacles() == (["MY_LLM_API_KEY is set"] if is_real else [])
 
 
-def test_no_demo_account_has_power_over_the_installation() -> None:
+def test_demo_accounts_are_not_staff() -> None:
     demo.seed()
     assert not User.objects.filter(is_staff=True).exists()
     assert not User.objects.filter(is_superuser=True).exists()
 
 
-def test_the_password_is_random_and_in_a_private_file() -> None:
+def test_password_is_random_and_in_a_private_file() -> None:
     demo.seed()
     first = demo.password()
     assert len(first) >= 16
@@ -75,7 +75,7 @@ def test_the_password_is_random_and_in_a_private_file() -> None:
     assert User.objects.get(username="viewer@demo").check_password(demo.password())
 
 
-def test_a_password_that_someone_changed_is_left_alone() -> None:
+def test_seeding_keeps_a_changed_password() -> None:
     demo.seed()
     viewer = User.objects.get(username="viewer@demo")
     viewer.set_password("chosen by a person")
@@ -86,9 +86,7 @@ def test_a_password_that_someone_changed_is_left_alone() -> None:
 
 
 @pytest.mark.parametrize("name", REAL)
-def test_a_demo_session_ends_when_the_settings_no_longer_allow_it(
-    settings: Settings, client: Client, name: str
-) -> None:
+def test_demo_session_ends_when_settings_no_longer_allow_it(settings: Settings, client: Client, name: str) -> None:
     demo.seed()
     assert client.login(username="viewer@demo", password=demo.password())
     assert client.get("/costs/").status_code == 200
@@ -98,12 +96,12 @@ def test_a_demo_session_ends_when_the_settings_no_longer_allow_it(
 
 
 def findings() -> list[tuple[str, str]]:
-    """What doctor says about people."""
+    """The levels and texts that `doctor` reports about accounts."""
     return [(str(finding.level), finding.text) for finding in doctor._people()]
 
 
 @pytest.mark.parametrize("name", REAL)
-def test_doctor_fails_where_demo_accounts_remain_after_the_settings_changed(settings: Settings, name: str) -> None:
+def test_doctor_fails_when_demo_accounts_remain_after_settings_changed(settings: Settings, name: str) -> None:
     demo.seed()
     assert ("ok", "Demo accounts exist, and only this machine can reach them") in findings()
     setattr(settings, name, REAL[name])
@@ -112,13 +110,13 @@ def test_doctor_fails_where_demo_accounts_remain_after_the_settings_changed(sett
     assert all(level != "FAILED" for level, _ in findings())
 
 
-def test_doctor_fails_where_a_demo_account_is_staff() -> None:
+def test_doctor_fails_when_a_demo_account_is_staff() -> None:
     demo.seed()
     User.objects.filter(username="owner@demo").update(is_staff=True)
     assert any(level == "FAILED" and "owner@demo is staff" in text for level, text in findings())
 
 
-def test_removing_the_demo_ends_its_people_and_its_key() -> None:
+def test_removing_the_demo_deactivates_its_accounts_and_key() -> None:
     key = demo.seed()
     call_command("seed_demo", "--remove")
     assert not User.objects.filter(is_active=True).exists()

@@ -9,7 +9,7 @@ def documented() -> dict[str, list[bool]]:
     return {row[0].strip("`"): [cell == "yes" for cell in row[1:]] for row in rows if len(row) == 7}
 
 
-def test_the_documented_table_is_the_one_in_force() -> None:
+def test_documented_permission_table_matches_the_code() -> None:
     in_force = {name: [*(role in right.roles for role in Role), right.by_key] for name, right in PERMISSIONS.items()}
     assert documented() == in_force
 
@@ -20,6 +20,6 @@ def test_every_command_is_documented() -> None:
     assert all(f"manage.py {path.stem}" in text for path in commands)
 
 
-def test_every_right_of_staff_is_documented() -> None:
+def test_every_staff_right_is_documented() -> None:
     text = (ROOT / "docs" / "authorization.md").read_text(encoding="utf-8")
     assert all(f"| `{right}` | {title} |" in text for right, title in TITLES.items())

@@ -13,7 +13,7 @@ Browser = Callable[[User], Client]
 
 @pytest.fixture
 def link_for(organization: Organization, admin: User) -> Callable[[str], str]:
-    """The address of an invitation for an e-mail address."""
+    """The path of a new invitation for an email address."""
 
     def make(email: str) -> str:
         _, token = invitations.invite(
@@ -25,13 +25,13 @@ def link_for(organization: Organization, admin: User) -> Callable[[str], str]:
 
 
 def opened(client: Client, link: str) -> str:
-    """Where the link leads in that browser."""
+    """The path that the link redirects to."""
     response = client.get(link)
     assert response.status_code == 302
     return response.headers["Location"]
 
 
-def test_a_new_person_creates_an_account_and_is_logged_in(link_for: Callable[[str], str], client: Client) -> None:
+def test_new_user_creates_an_account_and_is_logged_in(link_for: Callable[[str], str], client: Client) -> None:
     link = link_for("new@example.com")
     page = opened(client, link)
     assert "Join North Ltd" in client.get(page).text
@@ -43,7 +43,7 @@ def test_a_new_person_creates_an_account_and_is_logged_in(link_for: Callable[[st
 
 
 @pytest.mark.parametrize("password", ["", "short", "password1234", "new@example.com"])
-def test_a_weak_password_is_refused_with_the_reason(
+def test_weak_password_is_rejected_with_the_reason(
     link_for: Callable[[str], str], client: Client, password: str
 ) -> None:
     response = client.post(opened(client, link_for("new@example.com")), {"password": password})
@@ -52,14 +52,14 @@ def test_a_weak_password_is_refused_with_the_reason(
     assert not User.objects.filter(username="new@example.com").exists()
 
 
-def test_an_existing_person_has_to_log_in(link_for: Callable[[str], str], stranger: User, client: Client) -> None:
+def test_existing_user_has_to_log_in(link_for: Callable[[str], str], stranger: User, client: Client) -> None:
     page = opened(client, link_for(stranger.email))
     assert "Log in to accept" in client.get(page).text
     assert client.post(page, {"password": "correct horse battery"}).status_code == 422
     assert Membership.objects.filter(user=stranger).count() == 1
 
 
-def test_a_logged_in_user_joins_with_that_account(
+def test_logged_in_user_joins_with_their_account(
     link_for: Callable[[str], str], stranger: User, client_of: Browser
 ) -> None:
     client = client_of(stranger)
@@ -77,7 +77,7 @@ def test_another_account_cannot_accept(link_for: Callable[[str], str], viewer: U
     assert Membership.objects.get(user=viewer).role == "viewer"
 
 
-def test_an_unknown_link_is_404_and_a_post_needs_a_csrf_token(link_for: Callable[[str], str]) -> None:
+def test_unknown_link_returns_404_and_post_requires_a_csrf_token(link_for: Callable[[str], str]) -> None:
     assert Client().get(reverse("invitation", args=["x" * 43])).status_code == 404
     strict = Client(enforce_csrf_checks=True)
     assert (
@@ -86,7 +86,7 @@ def test_an_unknown_link_is_404_and_a_post_needs_a_csrf_token(link_for: Callable
     )
 
 
-def test_the_token_leaves_the_address_at_once(link_for: Callable[[str], str], client: Client) -> None:
+def test_token_is_removed_from_the_address(link_for: Callable[[str], str], client: Client) -> None:
     link = link_for("new@example.com")
     response = client.get(link)
     assert response.headers["Referrer-Policy"] == "no-referrer"
@@ -96,9 +96,7 @@ def test_the_token_leaves_the_address_at_once(link_for: Callable[[str], str], cl
     assert not User.objects.filter(username="new@example.com").exists()
 
 
-def test_a_person_who_has_to_log_in_comes_back_to_the_invitation(
-    link_for: Callable[[str], str], stranger: User, client: Client
-) -> None:
+def test_login_returns_to_the_invitation(link_for: Callable[[str], str], stranger: User, client: Client) -> None:
     page = opened(client, link_for(stranger.email))
     form = {"username": "stranger", "password": "a long password", "next": page}
     assert client.post(reverse("login"), form).headers["Location"] == page

@@ -16,7 +16,7 @@ def make(organization: Organization, by: User, email: str = "new@example.com") -
     return invitations.invite(organization=organization, email=email, role=Role.OPERATOR, by=by, actor="user:x")
 
 
-def test_a_new_person_joins_with_a_new_account(organization: Organization, admin: User) -> None:
+def test_new_user_joins_with_a_new_account(organization: Organization, admin: User) -> None:
     invitation, token = make(organization, admin)
     assert invitations.find_open(token) == invitation
     user = invitations.accept_with_new_account(invitation=invitation, password="a long password")
@@ -25,9 +25,7 @@ def test_a_new_person_joins_with_a_new_account(organization: Organization, admin
     assert invitations.find_open(token) is None
 
 
-def test_an_existing_user_joins_and_keeps_their_password(
-    organization: Organization, admin: User, stranger: User
-) -> None:
+def test_existing_user_joins_and_keeps_their_password(organization: Organization, admin: User, stranger: User) -> None:
     invitation, _ = make(organization, admin, stranger.email.upper())
     with pytest.raises(MemberError, match="Log in"):
         invitations.accept_with_new_account(invitation=invitation, password="another password")
@@ -37,7 +35,7 @@ def test_an_existing_user_joins_and_keeps_their_password(
     assert stranger.check_password("a long password")
 
 
-def test_a_link_works_once_and_not_after_a_week(organization: Organization, admin: User, stranger: User) -> None:
+def test_link_works_once_and_expires_after_a_week(organization: Organization, admin: User, stranger: User) -> None:
     invitation, _ = make(organization, admin, stranger.email)
     invitations.accept(invitation=invitation, user=stranger)
     with pytest.raises(MemberError, match="used"):
@@ -50,10 +48,10 @@ def test_a_link_works_once_and_not_after_a_week(organization: Organization, admi
         invitations.accept(invitation=old, user=User.objects.create_user("fourth", "late@example.com"))
 
 
-def test_an_invitation_is_for_the_account_of_its_address(
+def test_invitation_is_only_for_the_account_with_its_address(
     organization: Organization, admin: User, viewer: User, stranger: User
 ) -> None:
-    """A link that someone else finds gives them nothing: not a stranger, not a member who would gain rights."""
+    """A leaked link is useless to others, including members who would gain rights."""
     invitation, token = make(organization, admin, "new@example.com")
     for user in (viewer, stranger, User.objects.create_user("nobody", "")):
         with pytest.raises(MemberError, match=r"for new@example\.com"):
@@ -61,7 +59,7 @@ def test_an_invitation_is_for_the_account_of_its_address(
     assert invitations.find_open(token) == invitation
 
 
-def test_a_member_who_accepts_again_does_not_use_up_the_link(organization: Organization, admin: User) -> None:
+def test_accepting_as_an_existing_member_does_not_use_up_the_link(organization: Organization, admin: User) -> None:
     invitation, token = make(organization, admin, "late@example.com")
     admin.email = "late@example.com"
     admin.save(update_fields=["email"])
@@ -70,13 +68,13 @@ def test_a_member_who_accepts_again_does_not_use_up_the_link(organization: Organ
     assert invitations.find_open(token) == invitation
 
 
-def test_the_database_holds_no_usable_token(organization: Organization, admin: User) -> None:
+def test_database_contains_no_usable_token(organization: Organization, admin: User) -> None:
     invitation, token = make(organization, admin)
     assert token not in str(Invitation._base_manager.values_list().get(pk=invitation.pk))
     assert invitations.find_open(invitation.token_digest) is None
 
 
-def test_inviting_again_ends_the_first_link(organization: Organization, admin: User) -> None:
+def test_inviting_again_invalidates_the_first_link(organization: Organization, admin: User) -> None:
     _, first = make(organization, admin)
     _, second = make(organization, admin, "NEW@example.com")
     assert invitations.find_open(first) is None
@@ -90,7 +88,7 @@ def test_members_cannot_be_invited_and_roles_are_limited(organization: Organizat
         invitations.invite(organization=organization, email="x@y.zz", role=Role.OWNER, by=admin, actor="user:admin")
 
 
-def test_the_link_is_emailed_if_a_mail_server_is_configured(
+def test_link_is_emailed_when_a_mail_server_is_configured(
     organization: Organization, admin: User, settings: Settings, mailoutbox: list[object]
 ) -> None:
     invitation, _ = make(organization, admin)
@@ -103,6 +101,6 @@ def test_the_link_is_emailed_if_a_mail_server_is_configured(
 
 @pytest.mark.parametrize("token", ["", "\0", "\ud800", "x" * 100_000])
 @pytest.mark.django_db
-def test_a_hostile_token_is_not_an_invitation(token: str, django_assert_num_queries: DjangoAssertNumQueries) -> None:
+def test_malformed_token_finds_no_invitation(token: str, django_assert_num_queries: DjangoAssertNumQueries) -> None:
     with django_assert_num_queries(1):
         assert invitations.find_open(token) is None

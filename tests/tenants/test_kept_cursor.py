@@ -1,4 +1,4 @@
-"""Prepared statements share one cursor of their connection."""
+"""Prepared statements share one cursor per connection."""
 
 from typing import Any
 
@@ -25,7 +25,7 @@ def test_statements_share_a_cursor(organization: Organization) -> None:
 
 
 @pytest.mark.django_db
-def test_statements_are_logged_while_queries_are(organization: Organization) -> None:
+def test_statements_are_logged_while_queries_are_captured(organization: Organization) -> None:
     kept()
     with organization_scope(organization.pk), CaptureQueriesContext(connection) as queries:
         AIRequest.objects.fetch(idempotency_key="none")
@@ -33,7 +33,7 @@ def test_statements_are_logged_while_queries_are(organization: Organization) -> 
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_new_connection_has_a_cursor_of_its_own() -> None:
+def test_new_connection_gets_its_own_cursor() -> None:
     before = kept()
     connection.close()
     with kept() as after:

@@ -1,5 +1,3 @@
-"""Rotating an API key."""
-
 from datetime import timedelta
 
 import pytest
@@ -14,7 +12,7 @@ from aiinfra.tenants.webhook_secrets import rotate_webhook_secret
 from tests.tenants.made_keys import make, stored
 
 
-def test_rotation_lets_both_keys_work_during_the_overlap(organization: Organization) -> None:
+def test_both_keys_work_during_the_overlap(organization: Organization) -> None:
     key, old_text = make(organization, scopes=["queue:read"])
     with organization_scope(organization.pk):
         new, new_text = keys.rotate_key(key=key, overlap=timedelta(hours=1), actor="user:owner")
@@ -36,7 +34,7 @@ def test_rotation_lets_both_keys_work_during_the_overlap(organization: Organizat
     ],
     ids=["expires within the overlap", "expires later", "never expires"],
 )
-def test_rotation_never_prolongs_a_key(
+def test_rotation_never_extends_a_key_s_lifetime(
     organization: Organization, monkeypatch: pytest.MonkeyPatch, expires_in: timedelta | None, old_ends_in: timedelta
 ) -> None:
     now = timezone.now()
@@ -47,14 +45,16 @@ def test_rotation_never_prolongs_a_key(
         logged = AuditEvent.objects.get(verb="api_key.rotated").changes
     assert stored(key).expires_at == now + old_ends_in
     assert stored(new).expires_at == (now + expires_in if expires_in else None)
-    assert logged["expires_at"][1] == (now + old_ends_in).isoformat(timespec="seconds"), "the audit log says otherwise"
+    assert logged["expires_at"][1] == (now + old_ends_in).isoformat(timespec="seconds"), (
+        "the audit log has another expiry"
+    )
     now += max(old_ends_in, expires_in or timedelta(0))
     timed_cache.clear_all()
     assert key_authentication.authenticate(f"Bearer {old_text}") is None
     assert (key_authentication.authenticate(f"Bearer {new_text}") is None) is (expires_in is not None)
 
 
-def test_a_key_is_rotated_once_and_not_after_its_expiry(organization: Organization) -> None:
+def test_only_an_active_key_can_be_rotated(organization: Organization) -> None:
     key, _ = make(organization)
     expired, _ = make(organization, expires_at=timezone.now())
     with organization_scope(organization.pk):
@@ -66,7 +66,7 @@ def test_a_key_is_rotated_once_and_not_after_its_expiry(organization: Organizati
         assert ApiKey.objects.count() == 4
 
 
-def test_the_successor_belongs_to_who_rotated_or_else_to_who_made_the_key(
+def test_new_key_belongs_to_the_rotating_user_or_else_to_the_original_creator(
     organization: Organization, owner: User, admin: User
 ) -> None:
     key, _ = make(organization, Role.VIEWER, created_by=owner)
@@ -77,7 +77,7 @@ def test_the_successor_belongs_to_who_rotated_or_else_to_who_made_the_key(
     assert (third.name, third.role, third.organization_id) == (key.name, Role.VIEWER, organization.pk)
 
 
-def test_rotation_without_overlap_ends_the_old_key(organization: Organization) -> None:
+def test_rotation_without_overlap_ends_the_old_key_immediately(organization: Organization) -> None:
     key, text = make(organization)
     with organization_scope(organization.pk):
         keys.rotate_key(key=key, overlap=timedelta(0), actor="user:owner")
@@ -85,13 +85,13 @@ def test_rotation_without_overlap_ends_the_old_key(organization: Organization) -
 
 
 @pytest.mark.parametrize("overlap", [timedelta(seconds=-1), timedelta(hours=24, seconds=1)])
-def test_rotation_refuses_other_overlaps(organization: Organization, overlap: timedelta) -> None:
+def test_rotation_rejects_invalid_overlaps(organization: Organization, overlap: timedelta) -> None:
     key, _ = make(organization)
     with organization_scope(organization.pk), pytest.raises(ValueError, match="24 hours"):
         keys.rotate_key(key=key, overlap=overlap, actor="user:owner")
 
 
-def test_only_a_key_in_use_is_rotated_and_only_by_who_could_make_it(organization: Organization, admin: User) -> None:
+def test_rotation_requires_a_key_in_use_and_permission_to_create_it(organization: Organization, admin: User) -> None:
     key, _ = make(organization, Role.OWNER)
     with organization_scope(organization.pk):
         with pytest.raises(keys.PermissionExceededError):
@@ -101,7 +101,7 @@ def test_only_a_key_in_use_is_rotated_and_only_by_who_could_make_it(organization
             keys.rotate_key(key=key, overlap=timedelta(0), actor="user:owner")
 
 
-def test_rotation_keeps_the_signing_secret_of_webhooks(organization: Organization) -> None:
+def test_rotation_keeps_the_webhook_signing_secret(organization: Organization) -> None:
     key, _ = make(organization)
     with organization_scope(organization.pk):
         secret = rotate_webhook_secret(key=key, actor="user:owner")

@@ -16,7 +16,7 @@ from tests.tenants.made_keys import make, stored
 WELL_FORMED = 52 + len(key_text.SCHEME)
 
 
-def test_a_key_resolves_its_organization_role_and_scopes(organization: Organization) -> None:
+def test_key_resolves_its_organization_role_and_scopes(organization: Organization) -> None:
     key, text = make(organization, scopes=["queue:read"])
     principal = key_authentication.authenticate(f"Bearer {text}")
     assert principal is not None
@@ -27,13 +27,13 @@ def test_a_key_resolves_its_organization_role_and_scopes(organization: Organizat
     assert not principal.can("queue:write")
 
 
-def test_without_scopes_it_has_all_of_its_role(organization: Organization) -> None:
+def test_key_without_scopes_has_all_scopes_of_its_role(organization: Organization) -> None:
     key, _ = make(organization, Role.FINANCE)
     assert key.scopes == scopes_of(Role.FINANCE)
 
 
 @pytest.mark.parametrize("scope", ["queue:write", "member:manage", "no:such"])
-def test_a_scope_that_the_role_does_not_have_is_refused_by_name(organization: Organization, scope: str) -> None:
+def test_scope_outside_the_role_is_rejected_by_name(organization: Organization, scope: str) -> None:
     with pytest.raises(ValueError, match=scope):
         make(organization, Role.VIEWER, scopes=[scope])
 
@@ -47,7 +47,7 @@ def test_members_cannot_create_a_key_with_a_higher_role(
     make(organization, Role.ADMIN, created_by=admin)
 
 
-def test_the_database_holds_no_usable_key(organization: Organization) -> None:
+def test_database_contains_no_usable_key(organization: Organization) -> None:
     key, text = make(organization)
     secret = text.split("_")[2]
     values = [str(value) for value in ApiKey._base_manager.values_list().get(pk=key.pk)]
@@ -63,8 +63,8 @@ def header_of(key_id: str, secret: str) -> str:
     return f"Bearer {body}_{key_text.checksum(body)}"
 
 
-def test_two_keys_that_share_a_secret_or_an_id_are_not_mixed_up(organization: Organization) -> None:
-    """The right keys come first, so that whatever is remembered of them would let a mix of both in."""
+def test_secrets_and_ids_of_different_keys_cannot_be_combined(organization: Organization) -> None:
+    """Valid keys authenticate first, so that their cached results could let a combination in."""
     one, first = make(organization)
     two, second = make(organization)
     for key, text in ((one, first), (two, second)):
@@ -81,7 +81,7 @@ def test_two_keys_that_share_a_secret_or_an_id_are_not_mixed_up(organization: Or
 
 
 @pytest.mark.parametrize("place", [0, 15, 31])
-def test_a_wrong_secret_is_refused_despite_the_cache(organization: Organization, place: int) -> None:
+def test_wrong_secret_is_rejected_despite_the_cache(organization: Organization, place: int) -> None:
     key, text = make(organization)
     secret = text.split("_")[2]
     other = "a" if secret[place] != "a" else "b"
@@ -91,7 +91,7 @@ def test_a_wrong_secret_is_refused_despite_the_cache(organization: Organization,
     assert key_authentication.authenticate(f"Bearer {text}")
 
 
-def test_a_well_formed_key_costs_one_query_known_or_not(
+def test_well_formed_key_takes_one_query_whether_known_or_unknown(
     organization: Organization, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     _, text = make(organization)
@@ -116,7 +116,7 @@ def test_a_mistyped_character_is_found_without_a_query(place: int, character: st
 
 
 @pytest.mark.parametrize("header", ["Bearer  {}", "bearer {} ", "BEARER   {}  "])
-def test_blanks_around_a_key_and_the_case_of_its_scheme_do_not_matter(header: str) -> None:
+def test_whitespace_and_scheme_case_are_ignored(header: str) -> None:
     body = f"aik_{'Ab3dE6gH'}_{'x1' * 16}"
     text = f"{body}_{key_text.checksum(body)}"
     assert key_text.parse(header.format(text)) is not None
@@ -141,12 +141,12 @@ def test_malformed_headers_do_not_raise(header: object) -> None:
         "\ud800" * WELL_FORMED,
     ],
 )
-def test_hostile_headers_do_not_authenticate(header: str) -> None:
+def test_malicious_headers_do_not_authenticate(header: str) -> None:
     assert key_authentication.authenticate(header) is None
 
 
 @pytest.mark.parametrize("scheme", ["Basic  ", "Bearer_", "Bearer", "Token: "])
-def test_a_valid_key_with_another_scheme_does_not_authenticate(organization: Organization, scheme: str) -> None:
+def test_valid_key_with_another_scheme_does_not_authenticate(organization: Organization, scheme: str) -> None:
     _, text = make(organization)
     assert key_authentication.authenticate(f"{scheme}{text}") is None
     assert key_authentication.authenticate(f"bEARER {text}")
@@ -176,7 +176,7 @@ def test_last_use_is_recorded_at_most_once_per_minute(organization: Organization
     assert stored(key).last_used_at > first - timedelta(minutes=1)  # type: ignore[operator]
 
 
-def test_changing_or_using_one_key_leaves_the_others_alone(organization: Organization) -> None:
+def test_changing_or_using_one_key_does_not_affect_others(organization: Organization) -> None:
     rotated, _ = make(organization)
     revoked, _ = make(organization)
     used, text = make(organization)
@@ -193,7 +193,7 @@ def test_changing_or_using_one_key_leaves_the_others_alone(organization: Organiz
 
 
 def test_wrong_keys_are_not_cached(organization: Organization) -> None:
-    """Whoever tries many would push out those that are in use."""
+    """Otherwise many guesses could evict the keys in use."""
     key, text = make(organization)
     assert key_authentication.authenticate(header_of(key.key_id, "0" * 32)) is None
     assert len(key_authentication._remembered._kept) == 0
@@ -212,11 +212,11 @@ def test_wrong_keys_are_not_cached(organization: Organization) -> None:
         (Role.VIEWER, Role.OPERATOR, ["queue:read"], False),
     ],
 )
-def test_a_key_never_exceeds_its_creators_rights(creator: Role, role: Role, scopes: list[str], can: bool) -> None:
+def test_key_never_exceeds_its_creators_rights(creator: Role, role: Role, scopes: list[str], can: bool) -> None:
     assert keys.can_make(creator, role, scopes) is can
 
 
-def test_every_change_leaves_its_audit_row_without_the_secret(organization: Organization) -> None:
+def test_every_change_writes_an_audit_event_without_the_secret(organization: Organization) -> None:
     key, text = make(organization)
     with organization_scope(organization.pk):
         new, _ = keys.rotate_key(key=key, overlap=timedelta(0), actor="user:owner")
@@ -226,7 +226,7 @@ def test_every_change_leaves_its_audit_row_without_the_secret(organization: Orga
     assert not any(text.split("_")[2] in f"{row.target}{row.changes}" for row in rows)
 
 
-def test_another_organizations_key_cannot_be_revoked(
+def test_key_of_another_organization_cannot_be_revoked(
     organization: Organization, other_organization: Organization
 ) -> None:
     key, text = make(organization)
@@ -235,7 +235,7 @@ def test_another_organizations_key_cannot_be_revoked(
     assert key_authentication.authenticate(f"Bearer {text}")
 
 
-def test_without_an_epoch_a_key_is_remembered_for_half_a_second_and_never_beyond_its_expiry(
+def test_key_without_an_epoch_is_cached_for_half_a_second_and_never_past_its_expiry(
     organization: Organization, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seconds, now = 100.0, timezone.now()
@@ -253,8 +253,8 @@ def test_without_an_epoch_a_key_is_remembered_for_half_a_second_and_never_beyond
     assert key_authentication.authenticate(f"Bearer {text}").role is Role.VIEWER  # type: ignore[union-attr]
 
 
-def test_a_key_works_only_while_its_creator_is_an_active_member(organization: Organization, admin: User) -> None:
-    """However the person lost their rights: the admin site changes rows without ending keys."""
+def test_key_works_only_while_its_creator_is_an_active_member(organization: Organization, admin: User) -> None:
+    """However the creator lost their rights: the admin site changes rows without revoking keys."""
     _, text = make(organization, Role.OPERATOR, created_by=admin)
     membership = Membership.objects.filter(user=admin, organization=organization)
 
@@ -275,6 +275,6 @@ def test_a_key_works_only_while_its_creator_is_an_active_member(organization: Or
     assert not works()
 
 
-def test_a_key_of_a_command_depends_on_nobody(organization: Organization) -> None:
+def test_key_created_by_a_command_does_not_depend_on_a_member(organization: Organization) -> None:
     _, text = make(organization, Role.OWNER)
     assert key_authentication.authenticate(f"Bearer {text}") is not None

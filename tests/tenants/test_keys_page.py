@@ -26,11 +26,11 @@ def make(organization: Organization, name: str = "bot", role: Role = Role.VIEWER
     return keys.create_key(organization=organization, name=name, role=role, actor="command:test")[0]
 
 
-def test_without_keys_the_page_says_what_they_are_for(admin: User, client_of: Browser) -> None:
+def test_empty_page_explains_keys(admin: User, client_of: Browser) -> None:
     assert "No API keys yet" in client_of(admin).get(reverse("keys")).text
 
 
-def test_a_key_is_shown_once_and_works(admin: User, client_of: Browser) -> None:
+def test_key_is_shown_once_and_works(admin: User, client_of: Browser) -> None:
     client = client_of(admin)
     created = client.post(
         reverse("key_create"), {"name": "bot", "role": "operator", "scopes": ["queue:read"], "lifetime": "30"}
@@ -45,7 +45,7 @@ def test_a_key_is_shown_once_and_works(admin: User, client_of: Browser) -> None:
     assert text not in client.get(reverse("keys")).text
 
 
-def test_the_cookie_of_a_new_key_is_for_its_page_alone(admin: User, client_of: Browser) -> None:
+def test_cookie_of_a_new_key_is_limited_to_the_keys_page(admin: User, client_of: Browser) -> None:
     cookie = client_of(admin).post(reverse("key_create"), {"name": "bot", "role": "operator"}).cookies["new_key"]
     assert (cookie["path"], cookie["httponly"], cookie["samesite"], cookie["max-age"]) == (
         reverse("keys"),
@@ -56,26 +56,26 @@ def test_the_cookie_of_a_new_key_is_for_its_page_alone(admin: User, client_of: B
 
 
 @pytest.mark.parametrize("cookie", ["nonsense", "abcdefgh:secret"])
-def test_a_forged_cookie_shows_no_key(admin: User, client_of: Browser, cookie: str) -> None:
+def test_forged_cookie_shows_no_key(admin: User, client_of: Browser, cookie: str) -> None:
     client = client_of(admin)
     client.cookies["new_key"] = cookie
     page = client.get(reverse("keys"))
     assert (page.status_code, "Copy it now" in page.text) == (200, False)
 
 
-def test_the_address_of_the_form_opens_it(admin: User, client_of: Browser) -> None:
+def test_form_url_opens_the_dialog(admin: User, client_of: Browser) -> None:
     page = client_of(admin).get(reverse("key_create"), follow=True)
     assert page.redirect_chain == [(f"{reverse('keys')}?new", 302)]
     assert "data-open" in page.text
     assert '<option value="operator" selected>' in page.text
 
 
-def test_every_scope_has_a_sentence() -> None:
+def test_every_scope_is_described() -> None:
     described = [name for scopes in SCOPES.values() for name in scopes]
     assert sorted(described) == sorted(name for name, right in PERMISSIONS.items() if right.by_key)
 
 
-def test_a_scope_beyond_the_role_is_named_in_the_form(admin: User, client_of: Browser) -> None:
+def test_scope_outside_the_role_is_named_in_the_form(admin: User, client_of: Browser) -> None:
     response = client_of(admin).post(
         reverse("key_create"), {"name": "bot", "role": "viewer", "scopes": ["queue:write"]}
     )
@@ -85,7 +85,7 @@ def test_a_scope_beyond_the_role_is_named_in_the_form(admin: User, client_of: Br
     assert not ApiKey._base_manager.exists()
 
 
-def test_an_admin_cannot_make_or_rotate_an_owner_s_key(
+def test_admin_cannot_create_or_rotate_a_key_of_an_owner(
     organization: Organization, admin: User, client_of: Browser
 ) -> None:
     client = client_of(admin)
@@ -97,7 +97,7 @@ def test_an_admin_cannot_make_or_rotate_an_owner_s_key(
     assert "more permissions" in response.text
 
 
-def test_a_key_is_rotated_and_then_replaced(organization: Organization, admin: User, client_of: Browser) -> None:
+def test_rotated_key_is_shown_as_replaced(organization: Organization, admin: User, client_of: Browser) -> None:
     key = make(organization)
     client = client_of(admin)
     response = client.post(reverse("key_rotate", args=[key.key_id]), {"overlap": "1"}, follow=True)
@@ -105,7 +105,7 @@ def test_a_key_is_rotated_and_then_replaced(organization: Organization, admin: U
     assert "replaced" in response.text
 
 
-def test_a_key_is_revoked(organization: Organization, admin: User, client_of: Browser) -> None:
+def test_key_is_revoked(organization: Organization, admin: User, client_of: Browser) -> None:
     key = make(organization)
     response = client_of(admin).post(reverse("key_revoke", args=[key.key_id]), follow=True)
     assert " revoked." in response.text
@@ -113,12 +113,12 @@ def test_a_key_is_revoked(organization: Organization, admin: User, client_of: Br
         assert ApiKey.objects.get().revoked_at is not None
 
 
-def test_a_name_is_text_and_never_markup(organization: Organization, admin: User, client_of: Browser) -> None:
+def test_key_name_is_escaped(organization: Organization, admin: User, client_of: Browser) -> None:
     make(organization, name="<script>alert(1)</script>")
     assert "<script>alert" not in client_of(admin).get(reverse("keys")).text
 
 
-def test_more_keys_cost_no_more_queries(organization: Organization, admin: User, client_of: Browser) -> None:
+def test_query_count_does_not_grow_with_keys(organization: Organization, admin: User, client_of: Browser) -> None:
     client = client_of(admin)
     make(organization)
     with CaptureQueriesContext(connection) as few:

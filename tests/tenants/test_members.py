@@ -21,7 +21,7 @@ def verbs(organization: Organization) -> list[str]:
         return list(AuditEvent.objects.order_by("at").values_list("verb", flat=True))
 
 
-def test_a_role_is_changed_and_recorded(organization: Organization, owner: User, viewer: User) -> None:
+def test_role_change_is_recorded(organization: Organization, owner: User, viewer: User) -> None:
     assert members.change_role(membership=membership(viewer), role=Role.FINANCE, by=owner, actor="user:owner")
     assert not members.change_role(membership=membership(viewer), role=Role.FINANCE, by=owner, actor="user:owner")
     assert membership(viewer).role == "finance"
@@ -29,7 +29,7 @@ def test_a_role_is_changed_and_recorded(organization: Organization, owner: User,
 
 
 @pytest.mark.parametrize(("role", "refused"), [(Role.OWNER, True), (Role.ADMIN, False)])
-def test_members_cannot_grant_above_their_own_role(admin: User, viewer: User, role: Role, refused: bool) -> None:
+def test_members_cannot_grant_a_role_above_their_own(admin: User, viewer: User, role: Role, refused: bool) -> None:
     if not refused:
         assert members.change_role(membership=membership(viewer), role=role, by=admin, actor="user:admin")
         return
@@ -37,14 +37,14 @@ def test_members_cannot_grant_above_their_own_role(admin: User, viewer: User, ro
         members.change_role(membership=membership(viewer), role=role, by=admin, actor="user:admin")
 
 
-def test_members_cannot_demote_or_remove_someone_above_them(owner: User, admin: User) -> None:
+def test_members_cannot_demote_or_remove_members_above_them(owner: User, admin: User) -> None:
     with pytest.raises(MemberError):
         members.change_role(membership=membership(owner), role=Role.VIEWER, by=admin, actor="user:admin")
     with pytest.raises(MemberError):
         members.remove_member(membership=membership(owner), by=admin, actor="user:admin")
 
 
-def test_the_last_owner_stays_until_there_is_another(organization: Organization, owner: User, viewer: User) -> None:
+def test_last_owner_cannot_be_demoted_or_removed(organization: Organization, owner: User, viewer: User) -> None:
     with pytest.raises(MemberError, match="at least one owner"):
         members.change_role(membership=membership(owner), role=Role.ADMIN, by=owner, actor="user:owner")
     with pytest.raises(MemberError, match="at least one owner"):
@@ -54,14 +54,12 @@ def test_the_last_owner_stays_until_there_is_another(organization: Organization,
     assert not Membership.objects.filter(user=owner).exists()
 
 
-def test_a_stranger_changes_nothing(viewer: User, stranger: User) -> None:
+def test_non_member_cannot_change_members(viewer: User, stranger: User) -> None:
     with pytest.raises(MemberError, match="not a member"):
         members.change_role(membership=membership(viewer), role=Role.VIEWER, by=stranger, actor="user:stranger")
 
 
-def test_a_member_who_is_demoted_loses_the_keys_that_he_could_not_make_now(
-    organization: Organization, owner: User, admin: User
-) -> None:
+def test_demoted_member_loses_keys_beyond_their_new_role(organization: Organization, owner: User, admin: User) -> None:
     owner_two = membership(admin)
     members.change_role(membership=owner_two, role=Role.OWNER, by=owner, actor="user:owner")
     for name, role in (("high", Role.OWNER), ("low", Role.VIEWER)):
@@ -73,9 +71,7 @@ def test_a_member_who_is_demoted_loses_the_keys_that_he_could_not_make_now(
     assert usable_keys() == {"other's"}
 
 
-def test_a_member_who_is_removed_loses_keys_and_invitations(
-    organization: Organization, owner: User, admin: User
-) -> None:
+def test_removed_member_loses_keys_and_invitations(organization: Organization, owner: User, admin: User) -> None:
     keys.create_key(organization=organization, name="bot", role=Role.VIEWER, created_by=admin, actor="user:admin")
     invitations.invite(organization=organization, email="a@b.co", role=Role.VIEWER, by=admin, actor="user:admin")
     members.remove_member(membership=membership(admin), by=owner, actor="user:owner")
@@ -85,7 +81,7 @@ def test_a_member_who_is_removed_loses_keys_and_invitations(
     assert verbs(organization) == ["api_key.created", "member.invited", "api_key.revoked", "member.removed"]
 
 
-def test_a_member_is_added_once(organization: Organization, stranger: User) -> None:
+def test_member_is_added_once(organization: Organization, stranger: User) -> None:
     members.add_member(organization=organization, user=stranger, role=Role.VIEWER, actor="user:owner")
     with pytest.raises(MemberError, match="already"):
         members.add_member(organization=organization, user=stranger, role=Role.ADMIN, actor="user:owner")

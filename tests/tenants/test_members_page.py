@@ -19,14 +19,14 @@ def membership(user: User) -> Membership:
     return Membership.objects.get(user=user)
 
 
-def test_a_viewer_sees_the_members_but_no_way_to_change_them(viewer: User, owner: User, client_of: Browser) -> None:
+def test_viewer_sees_members_without_controls(viewer: User, owner: User, client_of: Browser) -> None:
     page = client_of(viewer).get(reverse("members")).text
     assert "owner" in page
     assert reverse("member_invite") not in page
     assert 'data-dialog="#member-' not in page
 
 
-def test_an_invitation_s_link_is_shown_once_and_works(admin: User, client_of: Browser) -> None:
+def test_invitation_link_is_shown_once_and_works(admin: User, client_of: Browser) -> None:
     client = client_of(admin)
     response = client.post(reverse("member_invite"), {"email": "new@example.com", "role": "viewer"})
     link = re.search(r"/invitations/[\w-]+/", response.text)
@@ -36,7 +36,7 @@ def test_an_invitation_s_link_is_shown_once_and_works(admin: User, client_of: Br
     assert Client().get(link[0], follow=True).status_code == 200
 
 
-def test_an_invitation_by_email_leads_to_the_public_address_whatever_host_was_asked(
+def test_emailed_invitation_uses_the_public_url_and_ignores_the_host_header(
     admin: User, client_of: Browser, settings: Settings, mailoutbox: list[EmailMessage]
 ) -> None:
     settings.EMAIL_HOST, settings.AIINFRA_PUBLIC_URL = "mail.example", "https://ai.example/"
@@ -47,14 +47,14 @@ def test_an_invitation_by_email_leads_to_the_public_address_whatever_host_was_as
     assert "evil.example" not in str(mailoutbox[0].message())
 
 
-def test_an_admin_cannot_invite_an_owner(admin: User, client_of: Browser) -> None:
+def test_admin_cannot_invite_an_owner(admin: User, client_of: Browser) -> None:
     response = client_of(admin).post(reverse("member_invite"), {"email": "new@example.com", "role": "owner"})
     assert response.status_code == 422
     assert "data-open" in response.text
     assert not Invitation._base_manager.exists()
 
 
-def test_a_role_is_changed(admin: User, viewer: User, client_of: Browser) -> None:
+def test_role_is_changed(admin: User, viewer: User, client_of: Browser) -> None:
     response = client_of(admin).post(
         reverse("member_role", args=[membership(viewer).pk]), {"role": "finance"}, follow=True
     )
@@ -62,7 +62,7 @@ def test_a_role_is_changed(admin: User, viewer: User, client_of: Browser) -> Non
     assert membership(viewer).role == "finance"
 
 
-def test_the_last_owner_sees_why_they_cannot_leave(owner: User, client_of: Browser) -> None:
+def test_last_owner_is_told_why_they_cannot_be_removed(owner: User, client_of: Browser) -> None:
     response = client_of(owner).post(reverse("member_remove", args=[membership(owner).pk]))
     assert response.status_code == 422
     assert "at least one owner" in response.text
@@ -77,7 +77,7 @@ def test_demotion_and_removal_apply_to_the_next_request(owner: User, admin: User
     assert browser.get(reverse("members")).status_code == 404
 
 
-def test_an_invitation_is_withdrawn(organization: Organization, admin: User, client_of: Browser) -> None:
+def test_invitation_is_withdrawn(organization: Organization, admin: User, client_of: Browser) -> None:
     client = client_of(admin)
     client.post(reverse("member_invite"), {"email": "new@example.com", "role": "viewer"})
     response = client.post(reverse("invitation_withdraw", args=[Invitation._base_manager.get().pk]), follow=True)
@@ -85,7 +85,7 @@ def test_an_invitation_is_withdrawn(organization: Organization, admin: User, cli
     assert not Invitation._base_manager.exists()
 
 
-def test_more_members_cost_no_more_queries(organization: Organization, admin: User, client_of: Browser) -> None:
+def test_query_count_does_not_grow_with_members(organization: Organization, admin: User, client_of: Browser) -> None:
     client = client_of(admin)
     with CaptureQueriesContext(connection) as few:
         client.get(reverse("members"))

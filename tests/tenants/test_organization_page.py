@@ -6,7 +6,7 @@ from django.urls import reverse
 from aiinfra.tenants.models import Organization, User
 
 
-def test_an_admin_changes_name_and_zone(
+def test_admin_changes_name_and_time_zone(
     organization: Organization, admin: User, client_of: Callable[[User], Client]
 ) -> None:
     values = {"name": "Far North", "time_zone": "Asia/Tokyo"}
@@ -16,7 +16,7 @@ def test_an_admin_changes_name_and_zone(
     assert (organization.name, organization.time_zone) == ("Far North", "Asia/Tokyo")
 
 
-def test_invalid_values_are_named_and_the_page_header_is_unchanged(
+def test_invalid_values_are_rejected_and_the_page_header_is_unchanged(
     organization: Organization, admin: User, client_of: Callable[[User], Client]
 ) -> None:
     values = {"name": "Unsaved", "time_zone": "Mars/Base"}

@@ -12,7 +12,7 @@ def update(organization: Organization, **changes: str) -> bool:
 
 
 @pytest.mark.django_db
-def test_an_organization_is_created_and_recorded() -> None:
+def test_organization_is_created_and_recorded() -> None:
     made = create_organization(slug="west", time_zone="Asia/Tokyo", actor="command:createorg")
     assert (made.name, made.time_zone, made.is_demo) == ("west", "Asia/Tokyo", False)
     with organization_scope(made.pk):
@@ -20,7 +20,7 @@ def test_an_organization_is_created_and_recorded() -> None:
 
 
 @pytest.mark.parametrize("wrong", [{"slug": "a b"}, {"slug": ""}, {"time_zone": "Mars/Base"}, {"slug": "north"}])
-def test_wrong_values_are_refused(organization: Organization, wrong: dict[str, str]) -> None:
+def test_invalid_values_are_rejected(organization: Organization, wrong: dict[str, str]) -> None:
     with pytest.raises(ValidationError):
         create_organization(actor="command:createorg", **{"slug": "west", **wrong})  # type: ignore[arg-type]
     assert Organization.objects.count() == 1
@@ -33,7 +33,7 @@ def test_only_changes_are_saved_and_recorded(organization: Organization) -> None
         assert AuditEvent.objects.get().changes == {"name": ["North Ltd", "Far North"]}
 
 
-def test_an_unknown_time_zone_changes_nothing(organization: Organization) -> None:
+def test_unknown_time_zone_changes_nothing(organization: Organization) -> None:
     with pytest.raises(ValidationError):
         update(organization, time_zone="../../etc/passwd")
     organization.refresh_from_db()

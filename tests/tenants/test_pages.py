@@ -1,4 +1,4 @@
-"""What holds for every page of the tenants; tests/api/test_authorization_matrix.py says who may open it."""
+"""Checks for every page of members, keys, and audit; tests/api/test_authorization_matrix.py checks permissions."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from aiinfra.tenants.models import ApiKey, Invitation, Membership, Organization,
 
 @dataclass(frozen=True)
 class Address:
-    """One page or action, and the row that its address names. A form's action may also open as a page."""
+    """A page or action, and the kind of row in its URL. A form's action may also open as a page."""
 
     name: str
     method: str
@@ -41,7 +41,7 @@ by_name = pytest.mark.parametrize("address", ADDRESSES, ids=lambda address: addr
 
 @pytest.fixture
 def url_of(organization: Organization, owner: User, viewer: User) -> Callable[[Address], str]:
-    """The address with a row of the organization in it."""
+    """Builds the URL of an address with a row of the organization."""
     key, _ = keys.create_key(organization=organization, name="bot", role=Role.VIEWER, actor="command:test")
     invitation, _ = invitations.invite(
         organization=organization, email="new@example.com", role=Role.VIEWER, by=owner, actor="user:owner"
@@ -56,7 +56,7 @@ def url_of(organization: Organization, owner: User, viewer: User) -> Callable[[A
 
 
 @pytest.mark.parametrize("address", NAMING, ids=lambda address: address.name)
-def test_a_stranger_gets_404_and_changes_nothing(
+def test_other_organizations_get_404_and_change_nothing(
     address: Address, url_of: Callable[[Address], str], stranger: User, client_of: Callable[[User], Client]
 ) -> None:
     response = client_of(stranger).post(url_of(address), {"role": "owner", "overlap": "0"})
@@ -67,7 +67,7 @@ def test_a_stranger_gets_404_and_changes_nothing(
 
 
 @by_name
-def test_a_user_without_an_organization_gets_404(
+def test_user_without_an_organization_gets_404(
     address: Address, url_of: Callable[[Address], str], client_of: Callable[[User], Client]
 ) -> None:
     nobody = User.objects.create_user("nobody")
@@ -75,7 +75,7 @@ def test_a_user_without_an_organization_gets_404(
 
 
 @by_name
-def test_another_method_is_refused(
+def test_other_methods_return_405(
     address: Address, url_of: Callable[[Address], str], owner: User, client_of: Callable[[User], Client]
 ) -> None:
     assert client_of(owner).delete(url_of(address)).status_code == 405
@@ -84,9 +84,7 @@ def test_another_method_is_refused(
 
 
 @by_name
-def test_a_form_without_a_csrf_token_is_refused(
-    address: Address, url_of: Callable[[Address], str], owner: User
-) -> None:
+def test_form_without_a_csrf_token_is_rejected(address: Address, url_of: Callable[[Address], str], owner: User) -> None:
     client = Client(enforce_csrf_checks=True)
     client.force_login(owner)
     response = client.post(url_of(address))
@@ -95,7 +93,7 @@ def test_a_form_without_a_csrf_token_is_refused(
 
 
 @by_name
-def test_bad_input_changes_nothing(
+def test_invalid_input_changes_nothing(
     address: Address, url_of: Callable[[Address], str], owner: User, client_of: Callable[[User], Client]
 ) -> None:
     bad = {"name": "\0", "email": "no", "role": "king", "overlap": "x", "scopes": "\0", "time_zone": "Mars"}

@@ -69,12 +69,12 @@ MAY_SEE_THE_INSTALLATION = {
 
 
 @pytest.mark.parametrize("model", [ApiKey, AuditEvent, Invitation])
-def test_no_query_without_an_organization(model: type[ApiKey]) -> None:
+def test_query_without_an_organization_raises(model: type[ApiKey]) -> None:
     with pytest.raises(NoOrganizationError):
         model.objects.all()
 
 
-def test_a_scope_shows_one_organization_and_the_system_scope_all(
+def test_organization_scope_sees_one_organization_and_system_scope_sees_all(
     organization: Organization, other_organization: Organization
 ) -> None:
     for each in (organization, other_organization):
@@ -87,7 +87,7 @@ def test_a_scope_shows_one_organization_and_the_system_scope_all(
 
 
 @pytest.mark.parametrize("way", ["create", "insert"])
-def test_a_row_of_another_organization_cannot_be_inserted_in_a_scope(
+def test_row_of_another_organization_cannot_be_inserted_in_a_scope(
     organization: Organization, other_organization: Organization, way: str
 ) -> None:
     foreign = {"organization_id": other_organization.pk, "actor": "x", "verb": "a.b", "target": "t"}
@@ -118,7 +118,7 @@ def test_inserting_never_overwrites_a_row(organization: Organization) -> None:
         assert ApiKey.objects.get().secret_digest == "x"
 
 
-def test_an_inner_scope_gives_the_outer_one_back(organization: Organization, other_organization: Organization) -> None:
+def test_inner_scope_restores_the_outer_scope(organization: Organization, other_organization: Organization) -> None:
     with organization_scope(organization.pk):
         with organization_scope(other_organization.pk), system_scope():
             pass
@@ -126,22 +126,22 @@ def test_an_inner_scope_gives_the_outer_one_back(organization: Organization, oth
         assert AuditEvent.objects.get() == row
 
 
-def test_a_scope_ends_with_its_block_and_also_by_an_error(organization: Organization) -> None:
+def test_scope_ends_with_its_block_even_after_an_error(organization: Organization) -> None:
     with pytest.raises(RuntimeError), organization_scope(organization.pk):
         raise RuntimeError
     with pytest.raises(NoOrganizationError):
         AuditEvent.objects.count()
 
 
-def test_only_known_files_see_all_organizations() -> None:
+def test_only_listed_files_use_the_system_scope() -> None:
     assert users_of("system_scope") == set(MAY_SEE_ALL)
 
 
-def test_only_known_files_enter_the_scope_of_the_installation() -> None:
+def test_only_listed_files_use_the_installation_scope() -> None:
     assert users_of("installation_scope") == set(MAY_SEE_THE_INSTALLATION)
 
 
-def test_organization_rows_never_belong_to_the_installation(organization: Organization) -> None:
+def test_organization_and_installation_rows_are_separate(organization: Organization) -> None:
     for owner in (organization, None):
         with owner_scope(owner and owner.pk):
             AuditEvent.objects.create(organization=owner, actor="x", verb="a.b", target="t")

@@ -20,7 +20,7 @@ def log_in(client: Client, name: str, password: str = PASSWORD, **more: str) -> 
 
 
 @pytest.mark.usefixtures("redis_url")
-def test_a_person_logs_in_and_out(owner: User, client: Client) -> None:
+def test_user_logs_in_and_out(owner: User, client: Client) -> None:
     assert log_in(client, "owner").headers["Location"] == reverse("home")  # type: ignore[attr-defined]
     assert client.get(reverse("members")).status_code == 200
     assert client.post(reverse("logout")).headers["Location"] == reverse("login")
@@ -29,14 +29,16 @@ def test_a_person_logs_in_and_out(owner: User, client: Client) -> None:
 
 @pytest.mark.usefixtures("redis_url")
 @pytest.mark.parametrize(("name", "password"), [("owner", "wrong"), ("nobody", PASSWORD), ("", ""), ("\0", "\0")])
-def test_a_wrong_name_or_password_gets_the_same_message(owner: User, client: Client, name: str, password: str) -> None:
+def test_wrong_username_and_wrong_password_get_the_same_status(
+    owner: User, client: Client, name: str, password: str
+) -> None:
     response = log_in(client, name, password)
     assert response.status_code == 422  # type: ignore[attr-defined]
     assert "sessionid" not in client.cookies
 
 
 @pytest.mark.usefixtures("redis_url")
-def test_after_ten_failures_the_right_password_is_refused(owner: User, client: Client) -> None:
+def test_correct_password_is_refused_after_ten_failures(owner: User, client: Client) -> None:
     for _ in range(10):
         log_in(client, "owner", "wrong")
     response = log_in(client, "owner")
@@ -70,7 +72,7 @@ def test_login_redirects_only_to_local_pages(owner: User, client: Client, wanted
 
 
 @pytest.mark.django_db
-def test_the_login_page_offers_demo_users_without_their_password(
+def test_login_page_offers_demo_users_without_their_password(
     client: Client, settings: Settings, tmp_path: Path
 ) -> None:
     settings.DATA_DIR = tmp_path
@@ -83,17 +85,17 @@ def test_the_login_page_offers_demo_users_without_their_password(
     assert "owner@demo" not in client.get(reverse("login")).text
 
 
-def test_a_logged_in_user_sees_no_login_page(owner: User, client_of: Browser) -> None:
+def test_logged_in_user_is_redirected_from_the_login_page(owner: User, client_of: Browser) -> None:
     assert client_of(owner).get(reverse("login")).status_code == 302
 
 
-def test_the_way_in_leads_to_the_queue_or_says_that_there_is_no_organization(owner: User, client_of: Browser) -> None:
+def test_home_redirects_to_the_queue_or_explains_a_missing_organization(owner: User, client_of: Browser) -> None:
     assert client_of(owner).get(reverse("home")).headers["Location"] == reverse("queue_live")
     nobody = User.objects.create_user("nobody")
     assert "You are not a member of an organization" in client_of(nobody).get(reverse("home")).text
 
 
-def test_the_switcher_changes_the_organization_and_its_time_zone(
+def test_organization_switcher_changes_the_organization(
     owner: User, other_organization: Organization, client_of: Browser
 ) -> None:
     Membership.objects.create(organization=other_organization, user=owner, role=Role.VIEWER)
@@ -106,7 +108,7 @@ def test_the_switcher_changes_the_organization_and_its_time_zone(
     assert client.get(reverse("keys")).status_code == 403
 
 
-def test_rows_belong_to_the_selected_organization(
+def test_pages_show_rows_of_the_selected_organization(
     owner: User, organization: Organization, other_organization: Organization, client_of: Browser
 ) -> None:
     Membership.objects.create(organization=other_organization, user=owner, role=Role.OWNER)
@@ -127,7 +129,7 @@ def test_users_cannot_switch_to_a_foreign_organization(
     assert client_of(owner).post(reverse("switch_organization"), {"organization": slug}).status_code == 404
 
 
-def test_an_ended_membership_falls_back_to_another_one(
+def test_ended_membership_falls_back_to_another_organization(
     owner: User, other_organization: Organization, client_of: Browser
 ) -> None:
     second = Membership.objects.create(organization=other_organization, user=owner, role=Role.VIEWER)
@@ -138,7 +140,7 @@ def test_an_ended_membership_falls_back_to_another_one(
 
 
 @pytest.mark.parametrize("name", ["logout", "switch_organization"])
-def test_session_changes_need_a_post_and_a_csrf_token(owner: User, client_of: Browser, name: str) -> None:
+def test_logout_and_switch_require_post_and_a_csrf_token(owner: User, client_of: Browser, name: str) -> None:
     assert client_of(owner).get(reverse(name)).status_code == 405
     strict = Client(enforce_csrf_checks=True)
     strict.force_login(owner)
@@ -151,7 +153,7 @@ def new_password(client: Client, old: str, new: str) -> int:
 
 
 @pytest.mark.usefixtures("redis_url")
-def test_a_new_password_works_here_and_ends_the_sessions_elsewhere(owner: User, client_of: Browser) -> None:
+def test_password_change_keeps_this_session_and_ends_others(owner: User, client_of: Browser) -> None:
     here, elsewhere = client_of(owner), client_of(owner)
     assert "Change password" in here.get(reverse("password")).text
     assert new_password(here, PASSWORD, "another long password") == 302
@@ -163,7 +165,7 @@ def test_a_new_password_works_here_and_ends_the_sessions_elsewhere(owner: User, 
 
 @pytest.mark.usefixtures("redis_url")
 @pytest.mark.parametrize(("old", "new"), [("wrong", "another long password"), (PASSWORD, "short"), (PASSWORD, "")])
-def test_a_password_stays_where_the_old_or_the_new_one_is_wrong(
+def test_password_is_unchanged_when_the_old_or_new_one_is_invalid(
     owner: User, client_of: Browser, old: str, new: str
 ) -> None:
     assert new_password(client_of(owner), old, new) == 422
@@ -172,7 +174,7 @@ def test_a_password_stays_where_the_old_or_the_new_one_is_wrong(
 
 
 @pytest.mark.usefixtures("redis_url")
-def test_guessing_the_old_password_ends_after_ten_times(owner: User, client_of: Browser) -> None:
+def test_wrong_old_password_is_limited_to_ten_attempts(owner: User, client_of: Browser) -> None:
     client = client_of(owner)
     for _ in range(10):
         assert new_password(client, "wrong", "another long password") == 422
@@ -193,7 +195,7 @@ def test_guessing_the_old_password_ends_after_ten_times(owner: User, client_of: 
         ({"HX-Request": "true"}, "/"),
     ],
 )
-def test_a_script_without_a_session_is_sent_to_the_log_in_page_with_its_page_as_next(
+def test_script_without_a_session_gets_a_login_redirect_with_its_page_as_next(
     client: Client, headers: dict[str, str], back: str
 ) -> None:
     response = client.get(reverse("queue_request_changes"), headers=headers)
@@ -204,7 +206,7 @@ def test_a_script_without_a_session_is_sent_to_the_log_in_page_with_its_page_as_
 
 
 @pytest.mark.django_db
-def test_a_user_without_a_session_is_redirected(client: Client) -> None:
+def test_user_without_a_session_is_redirected_to_login(client: Client) -> None:
     response = client.get(reverse("queue_requests"))
     assert (response.status_code, response.headers["Location"]) == (302, "/login/?next=/queue/requests/")
 
@@ -221,7 +223,7 @@ def test_a_user_without_a_session_is_redirected(client: Client) -> None:
         ("", "/"),
     ],
 )
-def test_another_organization_opens_on_the_same_page_if_it_can_be_opened_there(
+def test_switching_organizations_stays_on_the_page_if_it_is_allowed_there(
     owner: User, other_organization: Organization, client_of: Browser, page: str, lands_on: str
 ) -> None:
     Membership.objects.create(user=owner, organization=other_organization, role=Role.VIEWER)

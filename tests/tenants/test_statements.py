@@ -1,4 +1,4 @@
-"""Statements whose SQL is written once do what querysets do, and see no other rows."""
+"""Prepared statements behave like querysets and respect organization scopes."""
 
 import uuid
 from datetime import datetime, timedelta
@@ -25,7 +25,7 @@ def request_of(organization: Organization, **columns: Any) -> AIRequest:
 
 
 def stored(request: AIRequest) -> AIRequest:
-    """What a queryset reads of it."""
+    """The request as a queryset reads it."""
     with system_scope():
         return AIRequest.objects.get(id=request.id)
 
@@ -34,7 +34,7 @@ def columns_of(row: Any) -> dict[str, Any]:
     return {field.attname: getattr(row, field.attname) for field in row._meta.concrete_fields}
 
 
-def test_an_inserted_row_has_every_value_of_the_instance(organization: Organization) -> None:
+def test_inserted_row_has_every_value_of_the_instance(organization: Organization) -> None:
     row = request_of(
         organization, tags=["a", 'b"'], metadata={"k": [1, None]}, lease_until=NOON, cached=True, idempotency_key=None
     )
@@ -44,13 +44,13 @@ def test_an_inserted_row_has_every_value_of_the_instance(organization: Organizat
     assert not row._state.adding
 
 
-def test_an_inserted_row_gets_its_automatic_key(organization: Organization) -> None:
+def test_inserted_row_gets_its_automatic_key(organization: Organization) -> None:
     with organization_scope(organization.pk):
         event = AuditEvent.objects.create(organization=organization, actor="x", verb="a.b", target="t")
         assert AuditEvent.objects.get().pk == event.pk
 
 
-def test_several_rows_are_one_statement(
+def test_insert_all_runs_one_statement(
     organization: Organization, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     rows = [request_of(organization, user_ref=str(number)) for number in range(3)]
@@ -61,7 +61,7 @@ def test_several_rows_are_one_statement(
         assert set(AIRequest.objects.values_list("id", "user_ref")) == {(row.id, row.user_ref) for row in rows}
 
 
-def test_rows_with_automatic_keys_get_them_in_order(organization: Organization) -> None:
+def test_insert_all_assigns_automatic_keys_in_order(organization: Organization) -> None:
     events = [AuditEvent(organization=organization, actor=name, verb="a.b", target="t") for name in "xyz"]
     with organization_scope(organization.pk):
         AuditEvent.objects.insert_all(events)
@@ -80,7 +80,7 @@ def test_rows_of_another_organization_cannot_be_inserted(
         assert not AIRequest.objects.exists()
 
 
-def test_a_failed_statement_breaks_its_transaction_as_any_query_does(organization: Organization) -> None:
+def test_failed_statement_breaks_its_transaction_like_any_query(organization: Organization) -> None:
     with organization_scope(organization.pk):
         row = AIRequest.objects.insert(request_of(organization))
         with pytest.raises(IntegrityError), transaction.atomic():
@@ -90,7 +90,7 @@ def test_a_failed_statement_breaks_its_transaction_as_any_query_does(organizatio
         assert AIRequest.objects.count() == 1
 
 
-def test_a_row_is_fetched_as_a_queryset_reads_it(organization: Organization) -> None:
+def test_fetch_returns_the_same_row_as_a_queryset(organization: Organization) -> None:
     row = request_of(organization, tags=["a"], metadata={"k": 1}, lease_until=NOON, cached=True)
     with organization_scope(organization.pk):
         AIRequest.objects.insert(row)
@@ -101,7 +101,7 @@ def test_a_row_is_fetched_as_a_queryset_reads_it(organization: Organization) -> 
         assert AIRequest.objects.fetch(id=uuid.uuid4()) is None
 
 
-def test_a_related_row_is_fetched_with_it(
+def test_fetch_loads_a_related_row_in_the_same_query(
     organization: Organization, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     row = request_of(organization, tags=["a"])
@@ -115,14 +115,14 @@ def test_a_related_row_is_fetched_with_it(
             assert bytes(content.call) == b"call"
 
 
-def test_fetching_one_of_several_rows_is_an_error(organization: Organization) -> None:
+def test_fetching_one_of_several_rows_raises(organization: Organization) -> None:
     with organization_scope(organization.pk):
         AIRequest.objects.insert_all([request_of(organization), request_of(organization)])
         with pytest.raises(MultipleObjectsReturned):
             AIRequest.objects.fetch(provider="openai")
 
 
-def test_filters_compare_as_in_a_queryset(organization: Organization) -> None:
+def test_filters_compare_like_a_queryset(organization: Organization) -> None:
     row = request_of(organization, lease_until=NOON, status=Status.PROCESSING)
     later = NOON + timedelta(seconds=1)
     with organization_scope(organization.pk):
@@ -135,7 +135,7 @@ def test_filters_compare_as_in_a_queryset(organization: Organization) -> None:
         assert AIRequest.objects.fetch(lease_until=NOON) == row
 
 
-def test_a_change_sets_columns_where_the_filters_match(organization: Organization) -> None:
+def test_change_updates_only_matching_rows(organization: Organization) -> None:
     row, other = request_of(organization), request_of(organization)
     with organization_scope(organization.pk):
         AIRequest.objects.insert_all([row, other])
@@ -147,7 +147,7 @@ def test_a_change_sets_columns_where_the_filters_match(organization: Organizatio
     assert stored(other).status == Status.PENDING
 
 
-def test_a_column_can_keep_its_first_value(organization: Organization) -> None:
+def test_unless_set_keeps_the_first_value(organization: Organization) -> None:
     row = request_of(organization)
     with organization_scope(organization.pk):
         AIRequest.objects.insert(row)
@@ -156,7 +156,7 @@ def test_a_column_can_keep_its_first_value(organization: Organization) -> None:
     assert stored(row).started_at == NOON
 
 
-def test_the_same_statement_serves_each_scope(organization: Organization, other_organization: Organization) -> None:
+def test_same_statement_serves_every_scope(organization: Organization, other_organization: Organization) -> None:
     rows = {each.pk: request_of(each) for each in (organization, other_organization)}
     with system_scope():
         AIRequest.objects.insert_all(list(rows.values()))
@@ -175,7 +175,7 @@ def test_the_same_statement_serves_each_scope(organization: Organization, other_
             AIRequest.objects.change({"worker": "w"}, id=row.id)
 
 
-def test_a_prepared_statement_takes_expressions_and_stays_in_scope(
+def test_prepared_statement_accepts_expressions_and_stays_in_scope(
     organization: Organization, other_organization: Organization
 ) -> None:
     select = AIRequest.objects.prepare_select(
@@ -200,7 +200,7 @@ def test_a_prepared_statement_takes_expressions_and_stays_in_scope(
     assert stored(theirs).crashes == 0
 
 
-def test_a_table_inside_a_prepared_statement_is_in_scope_too(
+def test_subquery_of_a_prepared_statement_is_in_scope(
     organization: Organization, other_organization: Organization
 ) -> None:
     with_content = AIRequest.objects.prepare_select(

@@ -1,4 +1,4 @@
-"""A signing secret that is replaced while its API key is rotated reaches the new key as well."""
+"""A webhook secret replaced while its API key is being rotated also reaches the new key."""
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -20,7 +20,7 @@ pytestmark = [
 
 
 def replace(key: ApiKey) -> str:
-    """Run it in a new thread: it closes that thread's connection."""
+    """Replace the secret in a new thread; closes that thread's connection."""
     try:
         with organization_scope(key.organization_id):
             return rotate_webhook_secret(key=key, actor="user:admin")
@@ -28,20 +28,20 @@ def replace(key: ApiKey) -> str:
         connection.close()
 
 
-def is_waited_for() -> bool:
+def is_blocking() -> bool:
     query = "SELECT EXISTS (SELECT 1 FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY(pg_blocking_pids(pid)))"
     with connection.cursor() as cursor:
         cursor.execute(query)
         return bool(cursor.fetchone()[0])
 
 
-def test_a_rotation_that_is_not_committed_yet_gets_the_new_secret(organization: Organization) -> None:
+def test_uncommitted_rotation_gets_the_new_secret(organization: Organization) -> None:
     key, _ = make(organization)
     with ThreadPoolExecutor(1) as threads, organization_scope(organization.pk):
         with transaction.atomic():
             successor, _ = keys.rotate_key(key=key, overlap=timedelta(hours=1), actor="user:owner")
             replaced = threads.submit(replace, key)
-            wait_until(lambda: replaced.done() or is_waited_for(), "the other change to wait for this one")
+            wait_until(lambda: replaced.done() or is_blocking(), "the secret change to block on the rotation")
             assert not replaced.done()
         secret = replaced.result()
     assert (stored(key).webhook_secret, stored(successor).webhook_secret) == (secret, secret)

@@ -1,4 +1,4 @@
-"""One guard in front of every way in: the login page, Django admin, and the change of a password."""
+"""The rate limit shared by every place that checks a password: the login page, Django admin, and password changes."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -35,13 +35,13 @@ def test_guessing_ends_with_429_on_every_login_page(owner: User, path: str) -> N
     assert "Try again in 5 minutes" in answer.text
 
 
-def test_failures_of_one_login_page_count_on_the_other(owner: User) -> None:
+def test_login_pages_share_the_failure_count(owner: User) -> None:
     for _ in range(10):
         guess("/login/", "owner")
     assert guess("/admin/login/", "owner").status_code == 429
 
 
-def test_guessing_the_current_password_counts_as_logging_in(owner: User, client_of: Browser) -> None:
+def test_wrong_current_password_counts_as_failed_login(owner: User, client_of: Browser) -> None:
     client = client_of(owner)
     form = {"old_password": "wrong", "new_password1": "another long password", "new_password2": "another long password"}
     assert [client.post(reverse("password"), form).status_code for _ in range(10)] == [422] * 10
@@ -51,7 +51,7 @@ def test_guessing_the_current_password_counts_as_logging_in(owner: User, client_
 
 
 @pytest.mark.django_db(transaction=True)
-def test_of_thirty_guesses_at_once_ten_are_evaluated(owner: User) -> None:
+def test_ten_of_thirty_concurrent_guesses_are_checked(owner: User) -> None:
     barrier = Barrier(30)
 
     def attempt(_: int) -> int:
@@ -59,7 +59,7 @@ def test_of_thirty_guesses_at_once_ten_are_evaluated(owner: User) -> None:
         try:
             return int(guess("/login/", "owner").status_code)
         finally:
-            connection.close()  # the next guess needs its place in the pool
+            connection.close()  # returns it to the pool for the next guess
 
     with ThreadPoolExecutor(30) as threads:
         statuses = list(threads.map(attempt, range(30)))
@@ -68,7 +68,7 @@ def test_of_thirty_guesses_at_once_ten_are_evaluated(owner: User) -> None:
 
 @pytest.fixture
 def hashed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """One entry for each password that was hashed."""
+    """The passwords that were hashed."""
     calls: list[str] = []
     encode = MD5PasswordHasher.encode
 
@@ -81,7 +81,7 @@ def hashed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 @pytest.mark.parametrize("name", ["owner", "nobody", "inactive", "without-password", "nul\0", "", "x" * 500])
-def test_every_wrong_answer_takes_one_hash(owner: User, hashed: list[str], name: str) -> None:
+def test_every_failed_login_computes_one_hash(owner: User, hashed: list[str], name: str) -> None:
     User.objects.create_user("inactive", password=PASSWORD, is_active=False)
     User.objects.create_user("without-password")
     hashed.clear()
@@ -89,7 +89,7 @@ def test_every_wrong_answer_takes_one_hash(owner: User, hashed: list[str], name:
     assert len(hashed) == 1
 
 
-def test_a_blocked_attempt_costs_no_hash(owner: User, hashed: list[str]) -> None:
+def test_blocked_attempt_computes_no_hash(owner: User, hashed: list[str]) -> None:
     for _ in range(10):
         authenticate(username="owner", password="wrong")
     hashed.clear()
@@ -98,7 +98,7 @@ def test_a_blocked_attempt_costs_no_hash(owner: User, hashed: list[str]) -> None
     assert hashed == []
 
 
-def test_without_a_free_place_nothing_is_hashed(
+def test_login_returns_429_without_hashing_when_all_hash_slots_are_taken(
     owner: User, hashed: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(hashing, "PATIENCE_S", 0)
@@ -110,23 +110,23 @@ def test_without_a_free_place_nothing_is_hashed(
 
 
 @pytest.mark.parametrize("name", ["owner", " Owner ", "OWNER@example.com", "owner@example.com"])
-def test_people_log_in_with_username_or_email_in_any_case(owner: User, name: str) -> None:
+def test_login_accepts_username_or_email_in_any_case(owner: User, name: str) -> None:
     assert guess("/login/", name, PASSWORD).status_code == 302
 
 
-def test_an_exact_name_comes_before_another_spelling(owner: User) -> None:
+def test_exact_username_takes_precedence_over_case_insensitive_match(owner: User) -> None:
     User.objects.create_user("OWNER", password="the password of another person")
     assert authenticate(username="owner", password=PASSWORD) == owner
     assert authenticate(username="OWNER", password=PASSWORD) is None
 
 
-def test_an_email_address_of_another_account_does_not_shadow_a_username(owner: User) -> None:
+def test_email_address_of_another_account_does_not_shadow_a_username(owner: User) -> None:
     User.objects.create_user("intruder", "owner", "the password of an intruder")
     assert authenticate(username="owner", password="the password of an intruder") is None
     assert authenticate(username="owner", password=PASSWORD) == owner
 
 
-def test_admin_sends_people_without_rights_away_instead_of_around_in_circles(owner: User, client_of: Browser) -> None:
+def test_admin_returns_403_without_a_redirect_loop_to_users_who_are_not_staff(owner: User, client_of: Browser) -> None:
     answer = client_of(owner).get("/admin/", follow=True)
     assert answer.status_code == 403
     assert Client().get("/admin/", follow=True).status_code == 200

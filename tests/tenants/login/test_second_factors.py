@@ -1,4 +1,4 @@
-"""Authenticator apps, recovery codes, and the setting that makes staff use them."""
+"""Authenticator apps, recovery codes, and the setting that requires a second factor for staff."""
 
 from collections.abc import Callable, Iterator
 from io import StringIO
@@ -24,13 +24,13 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("
 
 
 def code_of(secret: str) -> str:
-    """What the person's app shows."""
+    """The code that the authenticator app shows."""
     return totp.format_hotp_value(totp.hotp_value(secret, next(totp.yield_hotp_counters_from_time()) + 1))
 
 
 @pytest.fixture
 def secret(owner: User) -> Iterator[str]:
-    """The owner has an app with this secret."""
+    """The secret of the owner's authenticator app."""
     text = totp.generate_totp_secret()
     totp.TOTP.activate(owner, text)
     return text
@@ -40,7 +40,7 @@ def log_in(client: Client) -> Any:
     return client.post(reverse("login"), {"username": "owner", "password": PASSWORD, "next": "/costs/"})
 
 
-def test_the_password_alone_is_not_enough(secret: str, client: Client) -> None:
+def test_login_requires_a_code_after_the_password(secret: str, client: Client) -> None:
     assert log_in(client).headers["Location"] == reverse("mfa_authenticate")
     assert client.get(reverse("members")).status_code == 302
     assert "Second factor" in client.get(reverse("mfa_authenticate")).text
@@ -49,7 +49,7 @@ def test_the_password_alone_is_not_enough(secret: str, client: Client) -> None:
     assert client.get(reverse("members")).status_code == 200
 
 
-def test_a_code_works_once(secret: str, client: Client) -> None:
+def test_code_works_once(secret: str, client: Client) -> None:
     code = code_of(secret)
     log_in(client)
     client.post(reverse("mfa_authenticate"), {"code": code})
@@ -59,7 +59,7 @@ def test_a_code_works_once(secret: str, client: Client) -> None:
     assert other.get(reverse("members")).status_code == 302
 
 
-def test_guessing_codes_ends_after_five(secret: str, client: Client) -> None:
+def test_login_is_blocked_after_five_wrong_codes(secret: str, client: Client) -> None:
     log_in(client)
     for _ in range(5):
         assert "Incorrect code" in client.post(reverse("mfa_authenticate"), {"code": "000000"}).text
@@ -68,7 +68,7 @@ def test_guessing_codes_ends_after_five(secret: str, client: Client) -> None:
     assert client.get(reverse("members")).status_code == 302
 
 
-def test_a_recovery_code_replaces_the_app_once(owner: User, secret: str, client: Client) -> None:
+def test_recovery_code_works_once_in_place_of_the_app(owner: User, secret: str, client: Client) -> None:
     code = RecoveryCodes.activate(owner).generate_codes()[0]
     log_in(client)
     assert client.post(reverse("mfa_authenticate"), {"code": code}).status_code == 302
@@ -83,14 +83,14 @@ def test_secrets_are_encrypted_in_the_database(secret: str) -> None:
     assert len(stored) > 2 * len(secret)
 
 
-def confirm(client: Client) -> None:
+def reauthenticate(client: Client) -> None:
     client.post(reverse("account_reauthenticate"), {"password": PASSWORD})
 
 
-def test_adding_an_app_needs_the_password_again_and_gives_recovery_codes(owner: User, client_of: Browser) -> None:
+def test_adding_an_app_requires_the_password_and_creates_recovery_codes(owner: User, client_of: Browser) -> None:
     client = client_of(owner)
     assert client.get(reverse("mfa_activate_totp")).headers["Location"].startswith(reverse("account_reauthenticate"))
-    confirm(client)
+    reauthenticate(client)
     page = client.get(reverse("mfa_activate_totp"))
     secret = page.context["form"].secret
     assert secret in page.text
@@ -102,18 +102,18 @@ def test_adding_an_app_needs_the_password_again_and_gives_recovery_codes(owner: 
     assert "second_factor.added" in events
 
 
-def test_removing_the_app_needs_the_password_again(owner: User, secret: str, client_of: Browser) -> None:
+def test_removing_the_app_requires_the_password(owner: User, secret: str, client_of: Browser) -> None:
     client = client_of(owner)
     client.post(reverse("mfa_deactivate_totp"))
     assert Authenticator.objects.exists()
-    confirm(client)
+    reauthenticate(client)
     assert client.post(reverse("mfa_deactivate_totp")).status_code == 302
     assert not Authenticator.objects.exists()
 
 
 @pytest.fixture
 def administrator(owner: User, settings: Settings) -> User:
-    """Staff of an installation that requires a second factor."""
+    """A superuser of an installation that requires a second factor for staff."""
     settings.STAFF_SECOND_FACTOR = True
     owner.is_staff = owner.is_superuser = True
     owner.save()
@@ -133,17 +133,17 @@ def test_staff_without_a_second_factor_can_only_add_one(administrator: User, cli
 
 def test_staff_cannot_remove_their_last_second_factor(administrator: User, secret: str, client_of: Browser) -> None:
     client = client_of(administrator)
-    confirm(client)
+    reauthenticate(client)
     assert "cannot deactivate" in client.post(reverse("mfa_deactivate_totp")).text
     assert Authenticator.objects.filter(type=Authenticator.Type.TOTP).exists()
 
 
-def test_everybody_else_works_without_one(viewer: User, settings: Settings, client_of: Browser) -> None:
+def test_users_who_are_not_staff_need_no_second_factor(viewer: User, settings: Settings, client_of: Browser) -> None:
     settings.STAFF_SECOND_FACTOR = True
     assert client_of(viewer).get("/costs/").status_code == 200
 
 
-def test_a_command_helps_people_who_lost_every_factor(owner: User, secret: str, client_of: Browser) -> None:
+def test_command_removes_lost_second_factors(owner: User, secret: str, client_of: Browser) -> None:
     before = client_of(owner)
     call_command("removesecondfactors", owner.email, stdout=StringIO())
     assert not Authenticator.objects.exists()
@@ -153,7 +153,7 @@ def test_a_command_helps_people_who_lost_every_factor(owner: User, secret: str, 
         call_command("removesecondfactors", "nobody")
 
 
-def test_rotating_the_secret_key_keeps_apps_and_recovery_codes(owner: User, secret: str, settings: Settings) -> None:
+def test_secret_key_rotation_keeps_apps_and_recovery_codes(owner: User, secret: str, settings: Settings) -> None:
     codes = RecoveryCodes.activate(owner).generate_codes()
     settings.SECRET_KEY_FALLBACKS, settings.SECRET_KEY = [settings.SECRET_KEY], "the next key of this installation"
     assert rotate_factors() == 2

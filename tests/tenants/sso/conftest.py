@@ -1,4 +1,4 @@
-"""A provider that runs, and an organization that trusts it."""
+"""A running identity provider, and an organization that trusts it."""
 
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -17,15 +17,15 @@ from tests.support.oidc import CLIENT_ID, CLIENT_SECRET, Provider, oidc_provider
 LogIn = Callable[..., Any]
 
 
-class _Stay(urllib.request.HTTPRedirectHandler):
+class _NoRedirects(urllib.request.HTTPRedirectHandler):
     def redirect_request(self, *_: object) -> None:
-        """Do not follow."""
+        """Does not follow redirects."""
 
 
 def visit(url: str) -> str:
-    """What a browser does at the provider; returns where it is sent."""
+    """Open the provider's login page as a browser does; return the URL it redirects to."""
     try:
-        urllib.request.build_opener(_Stay).open(url)
+        urllib.request.build_opener(_NoRedirects).open(url)
     except urllib.error.HTTPError as answer:
         return str(answer.headers["Location"])
     raise AssertionError(url)
@@ -41,7 +41,7 @@ def idp(settings: Settings) -> Iterator[Provider]:
 
 @pytest.fixture
 def trusted(idp: Provider, organization: Organization) -> IdentityProvider:
-    """North trusts the provider."""
+    """The provider as configured in the organization North."""
     with organization_scope(organization.pk):
         return IdentityProvider.objects.create(
             organization=organization,
@@ -57,7 +57,7 @@ def trusted(idp: Provider, organization: Organization) -> IdentityProvider:
 
 @pytest.fixture
 def log_in(redis_url: str, trusted: IdentityProvider) -> LogIn:
-    """Logs in through the provider; returns the last answer and leaves the session in the client."""
+    """Log in through the provider; return the callback's response. The client keeps the session."""
 
     def go(client: Client, next_page: str = "/settings/members/") -> Any:
         away = client.get(reverse("sso_start", args=["north"]), {"next": next_page})

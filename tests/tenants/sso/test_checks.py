@@ -1,4 +1,4 @@
-"""Whoever the identity provider no longer vouches for loses sessions and keys at the next check."""
+"""Sessions and API keys end when the identity provider no longer confirms the user."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def checked(organization: Organization) -> Callable[..., int]:
-    """Runs the check as if some time had passed."""
+    """Run the check as if this much time had passed."""
 
     def run(after: timedelta = timedelta(minutes=16)) -> int:
         with organization_scope(organization.pk):
@@ -35,7 +35,7 @@ def checked(organization: Organization) -> Callable[..., int]:
 
 @pytest.fixture
 def key(client: Client, log_in: LogIn, idp: Provider, organization: Organization) -> str:
-    """A key of the person, who is logged in."""
+    """An API key of the logged-in user."""
     idp.claims["groups"] = "admins"
     log_in(client)
     user = User.objects.get(username="ada@corp.example")
@@ -46,82 +46,80 @@ def key(client: Client, log_in: LogIn, idp: Provider, organization: Organization
     return text
 
 
-def is_in(client: Client) -> bool:
+def is_logged_in(client: Client) -> bool:
     return client.get(reverse("members")).status_code == 200
 
 
-def test_people_whom_the_provider_knows_stay(client: Client, key: str, checked: Callable[..., int]) -> None:
+def test_active_user_stays_logged_in(client: Client, key: str, checked: Callable[..., int]) -> None:
     for _ in range(3):
         assert checked() == 1
-        assert is_in(client)
+        assert is_logged_in(client)
     assert key_authentication.authenticate(f"Bearer {key}")
 
 
-def test_deactivation_ends_sessions_keys_and_membership(
+def test_deactivated_user_loses_sessions_keys_and_membership(
     client: Client, key: str, idp: Provider, checked: Callable[..., int], organization: Organization
 ) -> None:
     idp.is_active = False
     checked()
-    assert not is_in(client)
+    assert not is_logged_in(client)
     assert key_authentication.authenticate(f"Bearer {key}") is None
     assert not Membership.objects.exists()
     assert checked() == 0
 
 
-def test_the_last_owner_stays_a_member_without_sessions_and_keys(
+def test_deactivated_last_owner_loses_sessions_and_keys_but_stays_a_member(
     client: Client, key: str, idp: Provider, checked: Callable[..., int]
 ) -> None:
     Membership.objects.update(role=Role.OWNER)
     idp.is_active = False
     checked()
-    assert not is_in(client)
+    assert not is_logged_in(client)
     assert key_authentication.authenticate(f"Bearer {key}") is None
     assert Membership.objects.get().role == "owner"
 
 
-def test_whoever_is_activated_again_comes_back_by_logging_in(
+def test_reactivated_user_can_log_in_again(
     client: Client, key: str, idp: Provider, checked: Callable[..., int], log_in: LogIn
 ) -> None:
     idp.is_active = False
     checked()
     idp.is_active = True
     log_in(client)
-    assert is_in(client)
+    assert is_logged_in(client)
     assert checked() == 1
 
 
-def test_an_outage_of_the_provider_logs_nobody_out(
-    client: Client, key: str, idp: Provider, checked: Callable[..., int]
-) -> None:
+def test_provider_outage_logs_nobody_out(client: Client, key: str, idp: Provider, checked: Callable[..., int]) -> None:
     idp.is_away = True
     checked()
-    assert is_in(client)
+    assert is_logged_in(client)
     idp.is_away = False
     checked()
-    assert is_in(client)
+    assert is_logged_in(client)
 
 
-def test_nobody_is_checked_before_it_is_time(client: Client, key: str, idp: Provider) -> None:
+def test_users_are_not_checked_before_they_are_due(client: Client, key: str, idp: Provider) -> None:
     idp.calls.clear()
     assert check_identities() == 0
     assert idp.calls == []
 
 
-def test_without_refresh_tokens_people_log_in_again_after_an_hour(
+def test_session_without_refresh_token_ends_after_an_hour(
     client: Client, idp: Provider, log_in: LogIn, checked: Callable[..., int]
 ) -> None:
     idp.gives_refresh_tokens = False
     log_in(client)
     checked(timedelta(minutes=59))
-    assert is_in(client)
+    assert is_logged_in(client)
     checked(timedelta(minutes=61))
-    assert not is_in(client)
+    assert not is_logged_in(client)
 
 
-def test_people_without_refresh_tokens_do_not_keep_others_from_being_checked(
+def test_users_without_refresh_tokens_do_not_block_checks_of_others(
     client: Client, idp: Provider, log_in: LogIn, checked: Callable[..., int]
 ) -> None:
     idp.gives_refresh_tokens = False
     log_in(client)
     assert checked() == 1
-    assert check_identities() == 0, "they stay at the head of the list of those that are due"
+    assert check_identities() == 0, "users without refresh tokens are still due"

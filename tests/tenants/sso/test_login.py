@@ -1,4 +1,4 @@
-"""Logging in through an organization's identity provider, against one that runs."""
+"""Single sign-on against a running identity provider."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ from tests.tenants.sso.conftest import LogIn, visit
 pytestmark = pytest.mark.django_db
 
 
-def test_a_new_person_becomes_a_member_and_comes_to_the_page(client: Client, log_in: LogIn) -> None:
+def test_new_user_becomes_a_member_and_reaches_the_requested_page(client: Client, log_in: LogIn) -> None:
     assert log_in(client).headers["Location"] == "/settings/members/"
     membership = Membership.objects.get()
     assert (membership.user.username, membership.role) == ("ada@corp.example", "viewer")
@@ -30,7 +30,7 @@ def test_a_new_person_becomes_a_member_and_comes_to_the_page(client: Client, log
 @pytest.mark.parametrize(
     ("groups", "role"), [("finance", "finance"), (["finance", "admins"], "admin"), (["other"], "viewer"), (7, "viewer")]
 )
-def test_the_role_follows_the_claim_at_each_login(
+def test_role_follows_the_claim_at_each_login(
     client: Client, log_in: LogIn, idp: Provider, groups: object, role: str
 ) -> None:
     log_in(client)
@@ -39,7 +39,7 @@ def test_the_role_follows_the_claim_at_each_login(
     assert Membership.objects.get().role == role
 
 
-def test_without_a_role_nobody_gets_in(client: Client, log_in: LogIn, trusted: IdentityProvider) -> None:
+def test_user_without_a_mapped_role_is_rejected(client: Client, log_in: LogIn, trusted: IdentityProvider) -> None:
     trusted.default_role = ""
     trusted.save()
     answer = log_in(client)
@@ -59,7 +59,7 @@ def test_without_a_role_nobody_gets_in(client: Client, log_in: LogIn, trusted: I
         {"email": ""},
     ],
 )
-def test_only_verified_addresses_of_the_domains_get_in(
+def test_only_verified_addresses_of_configured_domains_are_accepted(
     client: Client, log_in: LogIn, idp: Provider, claims: dict[str, Any]
 ) -> None:
     idp.claims.update(claims)
@@ -78,7 +78,7 @@ def test_only_verified_addresses_of_the_domains_get_in(
         {"nonce": "another"},
     ],
 )
-def test_a_token_for_something_else_is_refused(
+def test_token_with_wrong_claims_is_rejected(
     client: Client, log_in: LogIn, idp: Provider, token: dict[str, Any]
 ) -> None:
     idp.token = token
@@ -86,13 +86,13 @@ def test_a_token_for_something_else_is_refused(
     assert not User.objects.exists()
 
 
-def test_a_token_that_the_issuer_did_not_sign_is_refused(client: Client, log_in: LogIn, idp: Provider) -> None:
+def test_token_with_unknown_signature_is_rejected(client: Client, log_in: LogIn, idp: Provider) -> None:
     idp.signs_with = rsa.generate_private_key(65537, 2048)
     assert log_in(client).status_code == 422
     assert not User.objects.exists()
 
 
-def test_a_token_signed_with_the_public_client_secret_is_refused(
+def test_token_signed_with_the_client_secret_is_rejected(
     client: Client, log_in: LogIn, idp: Provider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     encode = jwt.encode
@@ -101,7 +101,7 @@ def test_a_token_signed_with_the_public_client_secret_is_refused(
     assert not User.objects.exists()
 
 
-def test_an_answer_to_another_browser_logs_nobody_in(client: Client, trusted: IdentityProvider, redis_url: str) -> None:
+def test_callback_in_another_browser_is_rejected(client: Client, trusted: IdentityProvider, redis_url: str) -> None:
     callback = visit(client.get(reverse("sso_start", args=["north"])).headers["Location"])
     victim = Client()
     assert "expired" in victim.get(callback).text
@@ -111,7 +111,7 @@ def test_an_answer_to_another_browser_logs_nobody_in(client: Client, trusted: Id
 
 
 @pytest.mark.parametrize("state", ["", "é", "\0", "x" * 10_000])
-def test_any_state_is_refused_with_a_page(
+def test_invalid_state_is_rejected_with_a_page(
     client: Client, trusted: IdentityProvider, redis_url: str, state: str
 ) -> None:
     client.get(reverse("sso_start", args=["north"]))
@@ -119,12 +119,12 @@ def test_any_state_is_refused_with_a_page(
 
 
 @pytest.mark.parametrize("slug", ["\0", "é", "x" * 10_000, "' OR 1=1 --", "{{7*7}}"])
-def test_any_organization_is_answered_with_a_page(client: Client, trusted: IdentityProvider, slug: str) -> None:
+def test_unknown_organization_returns_404(client: Client, trusted: IdentityProvider, slug: str) -> None:
     assert client.get(reverse("sso"), {"organization": slug}).status_code == 404
 
 
 @pytest.mark.parametrize(("sent", "announced"), [("https://evil.example", False), ("", True), (None, True)])
-def test_an_answer_of_another_provider_is_refused_before_its_code_is_sent_anywhere(
+def test_response_from_another_issuer_is_rejected_before_the_code_is_redeemed(
     client: Client, trusted: IdentityProvider, idp: Provider, redis_url: str, sent: str | None, announced: bool
 ) -> None:
     idp.more = {"authorization_response_iss_parameter_supported": announced}
@@ -134,25 +134,25 @@ def test_an_answer_of_another_provider_is_refused_before_its_code_is_sent_anywhe
     assert not any("/token" in call for call in idp.calls)
 
 
-def test_the_issuer_of_the_answer_may_be_named(client: Client, trusted: IdentityProvider, redis_url: str) -> None:
+def test_response_with_matching_issuer_is_accepted(client: Client, trusted: IdentityProvider, redis_url: str) -> None:
     callback = visit(client.get(reverse("sso_start", args=["north"])).headers["Location"])
     assert client.get(f"{callback}&iss={trusted.issuer}").status_code == 302
 
 
-def test_a_code_works_once(client: Client, trusted: IdentityProvider, redis_url: str) -> None:
+def test_authorization_code_works_once(client: Client, trusted: IdentityProvider, redis_url: str) -> None:
     callback = visit(client.get(reverse("sso_start", args=["north"])).headers["Location"])
     assert client.get(callback).status_code == 302
     assert client.get(callback).status_code == 422
 
 
-def test_the_page_afterwards_is_one_of_ours(client: Client, log_in: LogIn) -> None:
+def test_next_page_must_be_local(client: Client, log_in: LogIn) -> None:
     assert log_in(client, next_page="https://evil.example/").headers["Location"] == "/"
 
 
-def test_the_session_sees_only_the_organization_that_trusts_the_provider(
+def test_session_sees_only_the_organization_of_the_provider(
     client: Client, log_in: LogIn, idp: Provider, stranger: User, other_organization: Organization
 ) -> None:
-    """Otherwise the owner of one organization could become anyone in all others."""
+    """Otherwise the owner of one organization could impersonate its users in all other organizations."""
     idp.claims["email"] = "stranger@corp.example"
     User.objects.filter(pk=stranger.pk).update(email="stranger@corp.example")
     log_in(client)
@@ -162,7 +162,7 @@ def test_the_session_sees_only_the_organization_that_trusts_the_provider(
     assert client.post(reverse("switch_organization"), {"organization": "south"}).status_code == 404
 
 
-def test_the_session_can_neither_see_nor_end_sessions_from_elsewhere(
+def test_session_cannot_see_or_end_other_sessions_of_the_user(
     client: Client, log_in: LogIn, idp: Provider, stranger: User
 ) -> None:
     User.objects.filter(pk=stranger.pk).update(email="ada@corp.example")
@@ -173,44 +173,44 @@ def test_the_session_can_neither_see_nor_end_sessions_from_elsewhere(
     assert elsewhere.get(reverse("members")).status_code == 200
 
 
-def test_administrators_of_the_installation_do_not_log_in_this_way(client: Client, log_in: LogIn) -> None:
+def test_superuser_cannot_log_in_through_sso(client: Client, log_in: LogIn) -> None:
     User.objects.create_superuser("root", "ada@corp.example")
     assert "password and a second factor" in log_in(client).text
     assert client.get("/admin/").status_code == 302
 
 
-def test_a_session_ends_when_its_person_becomes_staff(client: Client, log_in: LogIn) -> None:
+def test_session_ends_when_the_user_becomes_staff(client: Client, log_in: LogIn) -> None:
     log_in(client)
     User.objects.update(is_staff=True)
     assert client.get(reverse("members")).status_code == 302
 
 
-def test_an_inactive_account_stays_out(client: Client, log_in: LogIn) -> None:
+def test_inactive_account_is_rejected(client: Client, log_in: LogIn) -> None:
     User.objects.create_user("ada@corp.example", is_active=False)
     assert "cannot log in" in log_in(client).text
 
 
-def test_the_last_owner_keeps_the_role(client: Client, log_in: LogIn, organization: Organization) -> None:
+def test_last_owner_keeps_the_role(client: Client, log_in: LogIn, organization: Organization) -> None:
     user = User.objects.create_user("ada@corp.example", "ada@corp.example")
     Membership.objects.create(organization=organization, user=user, role=Role.OWNER)
     log_in(client)
     assert Membership.objects.get().role == "owner"
 
 
-def test_a_changed_address_finds_the_same_account(client: Client, log_in: LogIn, idp: Provider) -> None:
+def test_changed_email_finds_the_same_account(client: Client, log_in: LogIn, idp: Provider) -> None:
     log_in(client)
     idp.claims["email"] = "ada.lovelace@corp.example"
     log_in(Client())
     assert User.objects.count() == 1
 
 
-def test_a_provider_that_is_away_says_so(client: Client, idp: Provider, trusted: IdentityProvider) -> None:
+def test_unavailable_provider_is_reported(client: Client, idp: Provider, trusted: IdentityProvider) -> None:
     idp.is_away = True
     answer = client.get(reverse("sso_start", args=["north"]))
     assert (answer.status_code, "status 503" in answer.text) == (422, True)
 
 
-def test_tokens_are_encrypted_in_the_database(
+def test_refresh_tokens_are_encrypted_in_the_database(
     client: Client, log_in: LogIn, idp: Provider, organization: Organization
 ) -> None:
     log_in(client)
@@ -220,7 +220,7 @@ def test_tokens_are_encrypted_in_the_database(
     assert stored not in idp.refresh_tokens
 
 
-def test_the_login_page_leads_to_the_provider(client: Client, trusted: IdentityProvider) -> None:
+def test_login_page_links_to_the_provider(client: Client, trusted: IdentityProvider) -> None:
     assert reverse("sso") in client.get(reverse("login")).text
     page = client.get(reverse("sso"), {"organization": "North"}).text
     assert f"{reverse('sso_start', args=['north'])}?next=" in page
@@ -229,7 +229,7 @@ def test_the_login_page_leads_to_the_provider(client: Client, trusted: IdentityP
     assert client.get(reverse("sso_start", args=["south"])).status_code == 404
 
 
-def test_where_it_is_required_a_password_does_not_open_the_organization(
+def test_enforced_sso_rejects_password_sessions(
     client: Client, log_in: LogIn, trusted: IdentityProvider, owner: User, other_organization: Organization
 ) -> None:
     Membership.objects.create(organization=other_organization, user=owner, role=Role.VIEWER)
@@ -244,17 +244,17 @@ def test_where_it_is_required_a_password_does_not_open_the_organization(
     assert "The members of North Ltd" in client.get(reverse("members")).text
 
 
-def test_the_session_reads_no_other_organization_through_the_api_either(
+def test_session_cannot_read_other_organizations_through_the_api(
     client: Client, log_in: LogIn, stranger: User, other_organization: Organization
 ) -> None:
-    """Ada works for South, and an owner of North runs a provider that says it were her."""
+    """Ada is a member of South, and an owner of North runs a provider that claims to be her."""
     User.objects.filter(pk=stranger.pk).update(email="ada@corp.example")
     log_in(client)
     for slug, status in (("north", 200), ("south", 404)):
         assert client.get(QUEUE, {"action": "list", "organizationId": slug}).status_code == status
 
 
-def test_where_it_is_required_a_password_does_not_open_the_organization_through_the_api_either(
+def test_enforced_sso_rejects_password_sessions_in_the_api(
     trusted: IdentityProvider, owner: User, other_organization: Organization
 ) -> None:
     Membership.objects.create(organization=other_organization, user=owner, role=Role.VIEWER)
@@ -280,10 +280,10 @@ OWN_LOGIN = [
 
 
 @pytest.mark.parametrize("name", OWN_LOGIN)
-def test_the_session_changes_nothing_about_how_the_person_logs_in_elsewhere(
+def test_session_cannot_change_the_user_s_own_credentials(
     client: Client, log_in: LogIn, stranger: User, name: str
 ) -> None:
-    """A passkey that it added would open all organizations of the person."""
+    """A passkey added by this session would open all organizations of the user."""
     stranger.email = "ada@corp.example"
     stranger.set_unusable_password()
     stranger.save()

@@ -1,4 +1,4 @@
-"""`/settings/single-sign-on/`: owners configure the provider of their organization."""
+"""The page `/settings/single-sign-on/`, where owners configure the identity provider."""
 
 from collections.abc import Callable
 from io import StringIO
@@ -38,7 +38,7 @@ def stored(organization: Organization) -> IdentityProvider:
         return IdentityProvider.objects.get()
 
 
-def test_an_owner_saves_the_provider(
+def test_owner_saves_the_provider(
     owner: User, client_of: Browser, organization: Organization, form: dict[str, str]
 ) -> None:
     client = client_of(owner)
@@ -52,7 +52,7 @@ def test_an_owner_saves_the_provider(
     assert "sso.created" in client.get(reverse("audit")).text
 
 
-def test_an_empty_secret_keeps_the_current_one(
+def test_empty_secret_keeps_the_current_one(
     owner: User, client_of: Browser, organization: Organization, form: dict[str, str]
 ) -> None:
     client = client_of(owner)
@@ -75,7 +75,7 @@ def test_an_empty_secret_keeps_the_current_one(
         ({"is_enforced": "on"}, "once before you require it"),
     ],
 )
-def test_wrong_values_are_refused_with_the_reason(
+def test_invalid_values_are_rejected_with_the_reason(
     owner: User, client_of: Browser, organization: Organization, form: dict[str, Any], wrong: dict[str, str], says: str
 ) -> None:
     answer = client_of(owner).post(PAGE, {**form, **wrong})
@@ -85,7 +85,7 @@ def test_wrong_values_are_refused_with_the_reason(
         assert not IdentityProvider.objects.exists()
 
 
-def test_it_can_be_required_once_it_has_worked(
+def test_sso_can_be_enforced_after_a_successful_login(
     owner: User, client_of: Browser, organization: Organization, form: dict[str, str]
 ) -> None:
     client = client_of(owner)
@@ -97,7 +97,7 @@ def test_it_can_be_required_once_it_has_worked(
     assert client.get(PAGE).status_code == 404
 
 
-def test_removing_it_lets_members_use_their_passwords(
+def test_removing_the_provider_restores_password_login(
     owner: User, client_of: Browser, organization: Organization, form: dict[str, str]
 ) -> None:
     client = client_of(owner)
@@ -107,7 +107,7 @@ def test_removing_it_lets_members_use_their_passwords(
         assert not IdentityProvider.objects.exists()
 
 
-def test_an_administrator_helps_where_the_provider_does_not_work(trusted: IdentityProvider) -> None:
+def test_command_lifts_enforcement(trusted: IdentityProvider) -> None:
     with pytest.raises(CommandError, match="does not require"):
         call_command("disablesso", "north")
     trusted.is_enforced = True
@@ -117,5 +117,5 @@ def test_an_administrator_helps_where_the_provider_does_not_work(trusted: Identi
     assert not trusted.is_enforced
 
 
-def test_admins_cannot_open_it(admin: User, client_of: Browser) -> None:
+def test_admins_cannot_open_the_page(admin: User, client_of: Browser) -> None:
     assert client_of(admin).get(PAGE).status_code == 403
