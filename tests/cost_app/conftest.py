@@ -1,4 +1,4 @@
-"""Prices, and attempts to book on."""
+"""Prices, and attempts."""
 
 from collections.abc import Callable
 
@@ -18,14 +18,14 @@ MESSAGES = [{"role": "user", "content": "How do I plan a garden?"}]
 
 @pytest.fixture(autouse=True)
 def price_book(db: None) -> None:
-    """The shipped prices and limits, which a transactional test before this one has emptied."""
+    """The shipped prices and limits, which an earlier transactional test may have deleted."""
     pricebook.add_shipped_prices()
     add_shipped_limits()
 
 
 @pytest.fixture
 def open_attempt(organization: Organization) -> Callable[..., Attempt]:
-    """Opens attempts; the arguments are the fields of `AttemptOrder`."""
+    """Opens attempts with these fields of `AttemptOrder`."""
 
     def make(**fields: object) -> Attempt:
         defaults = {

@@ -1,4 +1,4 @@
-"""Traffic of eight weeks, as the fold writes it."""
+"""Eight weeks of usage rollups."""
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -10,22 +10,22 @@ from aiinfra.tenants.scope import organization_scope
 from cost_app.models import UsageDay, UsageHour
 
 NOW = datetime(2026, 3, 11, 14, 20, tzinfo=UTC)
-"""A Wednesday; the last full hour began at 13:00 UTC."""
+"""A Wednesday; the last full hour started at 13:00 UTC."""
 LAST_HOUR = NOW.replace(hour=13, minute=0)
 USD = 10**9
 
 
 @pytest.fixture
 def scoped(organization: Organization) -> Iterator[Organization]:
-    """The test sees the rows of this organization, whose clock is UTC's."""
+    """Runs the test in the scope of this organization, whose time zone is UTC."""
     Organization.objects.update(time_zone="UTC")
     with organization_scope(organization.pk):
         yield organization
 
 
 @pytest.fixture
-def usual(scoped: Organization) -> None:
-    """Eight weeks of about 1 $ and 100 calls an hour, quiet from 0 to 6."""
+def usual_traffic(scoped: Organization) -> None:
+    """Eight weeks with about $1 and 100 calls per hour, except between 00:00 and 06:00."""
     first = LAST_HOUR - timedelta(weeks=8)
     hours = [first + timedelta(hours=number) for number in range(8 * 7 * 24 + 1)]
     UsageHour.objects.bulk_create(
@@ -48,8 +48,8 @@ def usual(scoped: Organization) -> None:
 
 
 @pytest.fixture
-def hour_was(usual: None) -> Callable[..., None]:
-    """Changes the last full hour."""
+def hour_was(usual_traffic: None) -> Callable[..., None]:
+    """Changes the rollup of the last full hour."""
 
     def change(hour: datetime = LAST_HOUR, **sums: int) -> None:
         UsageHour.objects.filter(hour=hour, dimension="total").update(**sums)

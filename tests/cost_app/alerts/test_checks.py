@@ -1,4 +1,4 @@
-"""Each kind of alert is raised when it should be, once, and silent on usual traffic."""
+"""Each kind of alert is raised once for its cause, and not for usual traffic."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -20,8 +20,8 @@ Change = Callable[..., None]
 
 
 @pytest.fixture
-def told(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The causes that were handed to the channels."""
+def notified(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The causes that were sent to the channels."""
     causes: list[str] = []
     monkeypatch.setattr("cost_app.alerts.checks.notify_opened", lambda alert: causes.append(alert.cause))
     return causes
@@ -29,7 +29,7 @@ def told(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 @pytest.fixture
 def window(scoped: Organization) -> BudgetWindow:
-    """Of a monthly budget of 100 $."""
+    """The window of a monthly budget of $100."""
     Budget.objects.create(organization=scoped, period="monthly", limit_nano=100 * USD)
     (open_window,) = windows_now(scoped.pk, NOW)
     return open_window.window
@@ -44,9 +44,9 @@ def kinds() -> list[tuple[str, str]]:
     return sorted(Alert.objects.values_list("kind", "state"))
 
 
-def test_usual_traffic_raises_nothing(usual: None, scoped: Organization, told: list[str]) -> None:
+def test_usual_traffic_raises_nothing(usual_traffic: None, scoped: Organization, notified: list[str]) -> None:
     check_usage(scoped.pk, NOW)
-    assert (kinds(), told) == ([], [])
+    assert (kinds(), notified) == ([], [])
 
 
 @pytest.mark.parametrize(
@@ -60,15 +60,15 @@ def test_usual_traffic_raises_nothing(usual: None, scoped: Organization, told: l
     ],
 )
 def test_a_budget_warns_and_alerts_at_its_thresholds(
-    window: BudgetWindow, told: list[str], dollars: int, expected: list[tuple[str, str]]
+    window: BudgetWindow, notified: list[str], dollars: int, expected: list[tuple[str, str]]
 ) -> None:
     spend(window, dollars)
     spend(window, dollars)
     assert kinds() == expected
-    assert len(told) == len(expected)
+    assert len(notified) == len(expected)
 
 
-def test_the_warning_ends_when_the_alert_begins_and_both_when_the_limit_is_raised(window: BudgetWindow) -> None:
+def test_budget_warning_ends_when_the_alert_opens_and_both_end_when_the_limit_is_raised(window: BudgetWindow) -> None:
     spend(window, 80)
     spend(window, 96)
     assert kinds() == [("budget_exceeded", "open"), ("budget_warning", "resolved")]
@@ -78,27 +78,27 @@ def test_the_warning_ends_when_the_alert_begins_and_both_when_the_limit_is_raise
 
 
 def test_a_returning_cause_reopens_the_alert_without_notification_within_five_minutes(
-    window: BudgetWindow, told: list[str]
+    window: BudgetWindow, notified: list[str]
 ) -> None:
     for dollars in (80, 10, 80):
         spend(window, dollars)
     assert kinds() == [("budget_warning", "open")]
-    assert len(told) == 1
+    assert len(notified) == 1
     spend(window, 10)
     BudgetWindow.objects.update(committed_nano=80 * USD)
     check_budgets(window.organization_id, NOW + timedelta(minutes=6))
-    assert len(told) == 2
+    assert len(notified) == 2
 
 
-def test_a_manually_resolved_alert_stays_resolved_in_its_window(window: BudgetWindow, told: list[str]) -> None:
+def test_a_manually_resolved_alert_stays_resolved_in_its_window(window: BudgetWindow, notified: list[str]) -> None:
     spend(window, 80)
     resolve(Alert.objects.get(), actor="user:finance")
     spend(window, 85)
     assert kinds() == [("budget_warning", "resolved")]
-    assert len(told) == 1
+    assert len(notified) == 1
 
 
-def test_acknowledged_alerts_stay_acknowledged_and_snoozes_end(window: BudgetWindow, told: list[str]) -> None:
+def test_acknowledged_alerts_stay_acknowledged_and_snoozes_end(window: BudgetWindow, notified: list[str]) -> None:
     spend(window, 80)
     acknowledge(Alert.objects.get(), actor="user:finance")
     spend(window, 81)
@@ -108,12 +108,10 @@ def test_acknowledged_alerts_stay_acknowledged_and_snoozes_end(window: BudgetWin
     assert kinds() == [("budget_warning", "snoozed")]
     check_budgets(window.organization_id, NOW + timedelta(minutes=61))
     assert kinds() == [("budget_warning", "open")]
-    assert len(told) == 2
+    assert len(notified) == 2
 
 
-def test_an_hour_that_costs_far_more_than_its_weekday_and_hour_is_a_spike(
-    scoped: Organization, hour_was: Change, told: list[str]
-) -> None:
+def test_hour_above_its_usual_cost_is_a_spike(scoped: Organization, hour_was: Change, notified: list[str]) -> None:
     hour_was(nano=4 * USD)
     check_usage(scoped.pk, NOW)
     alert = Alert.objects.get(kind="cost_spike")
@@ -139,13 +137,13 @@ def test_the_simple_rule_applies_with_little_history(scoped: Organization, today
     assert Alert.objects.filter(kind="cost_spike").exists() is is_spike
 
 
-def test_many_more_calls_than_usual_are_unusual(scoped: Organization, hour_was: Change) -> None:
+def test_hour_with_many_more_calls_than_usual_is_unusual(scoped: Organization, hour_was: Change) -> None:
     hour_was(calls=900)
     check_usage(scoped.pk, NOW)
     assert Alert.objects.get().cause == "volume:2026-03-11T13:00"
 
 
-def test_calls_in_hours_that_are_always_quiet_are_unusual(usual: None, scoped: Organization) -> None:
+def test_calls_in_usually_quiet_hours_are_unusual(usual_traffic: None, scoped: Organization) -> None:
     night = LAST_HOUR.replace(hour=3)
     UsageHour.objects.create(organization=scoped, dimension="total", hour=night, nano=5, calls=3)
     check_usage(scoped.pk, night + timedelta(minutes=70))
@@ -156,7 +154,7 @@ def test_calls_in_hours_that_are_always_quiet_are_unusual(usual: None, scoped: O
 
 @pytest.mark.parametrize(("dimension", "value"), [("model", "openai/gpt-9"), ("api_key", "8")])
 def test_a_new_model_or_key_is_unusual_for_one_day(
-    usual: None, scoped: Organization, dimension: str, value: str
+    usual_traffic: None, scoped: Organization, dimension: str, value: str
 ) -> None:
     row = {"organization": scoped, "dimension": dimension, "value": value, "nano": 5, "calls": 1}
     UsageDay.objects.create(day=NOW.date(), **row)
@@ -166,7 +164,7 @@ def test_a_new_model_or_key_is_unusual_for_one_day(
     assert kinds() == [("unusual_usage", "resolved")]
 
 
-def test_no_model_is_unusual_for_a_new_organization(scoped: Organization) -> None:
+def test_first_model_of_a_new_organization_is_not_unusual(scoped: Organization) -> None:
     UsageDay.objects.create(organization=scoped, dimension="model", value="a/b", day=NOW.date(), nano=5, calls=1)
     check_usage(scoped.pk, NOW)
     assert kinds() == []
@@ -192,8 +190,8 @@ def test_calls_without_a_price_and_overruns_raise_alerts(scoped: Organization) -
         ("cost_differs", "cost_differs", ["cost:openai/gpt-8:2026-03-11", "cost:openai/gpt-9:2026-03-11"]),
     ],
 )
-def test_doubtful_usage_alerts_once_per_day_and_ends_with_the_day(
-    scoped: Organization, told: list[str], issue: str, kind: str, causes: list[str]
+def test_usage_issues_alert_once_per_day_and_end_with_the_day(
+    scoped: Organization, notified: list[str], issue: str, kind: str, causes: list[str]
 ) -> None:
     price = add_version(
         terms=PriceTerms("openai", "gpt-9", 1, 1, 1, 1, source="a test"), effective_from=NOW, actor="user:staff"
@@ -211,13 +209,13 @@ def test_doubtful_usage_alerts_once_per_day_and_ends_with_the_day(
         )
     for _ in range(2):
         check_usage(scoped.pk, NOW)
-    assert sorted(told) == causes
+    assert sorted(notified) == causes
     assert set(kinds()) == {(kind, "open")}
     check_usage(scoped.pk, NOW + timedelta(days=1))
     assert set(kinds()) == {(kind, "resolved")}
 
 
-def test_a_budget_alert_explains_itself(usual: None, window: BudgetWindow, scoped: Organization) -> None:
+def test_budget_alert_has_an_explanation(usual_traffic: None, window: BudgetWindow, scoped: Organization) -> None:
     UsageDay.objects.create(
         organization=scoped, dimension="model", value="openai/gpt-9", day=NOW.date(), nano=50 * USD, calls=10
     )
@@ -234,8 +232,8 @@ def test_every_organization_is_checked(window: BudgetWindow, other_organization:
     assert kinds() == [("budget_exceeded", "open")]
 
 
-def test_a_check_takes_the_same_queries_with_more_history(
-    usual: None, window: BudgetWindow, django_assert_max_num_queries: Callable[..., object]
+def test_check_runs_a_limited_number_of_queries(
+    usual_traffic: None, window: BudgetWindow, django_assert_max_num_queries: Callable[..., object]
 ) -> None:
     with django_assert_max_num_queries(6):  # type: ignore[attr-defined]
         check_budgets(window.organization_id, NOW)

@@ -1,4 +1,4 @@
-"""The change of spend, split into price, volume and mix: without a remainder."""
+"""The change in spending, split into price, volume, and mix effects without a remainder."""
 
 from datetime import timedelta
 
@@ -34,22 +34,22 @@ def test_the_parts_add_up_to_the_change(before: dict[str, Totals], now: dict[str
         ({"a": Totals(nano=300, calls=10), "b": Totals(nano=1000, calls=10)}, Effects(200, 0, 0)),
         ({"a": Totals(nano=50, calls=5), "b": Totals(nano=1500, calls=15)}, Effects(0, 0, 450)),
     ],
-    ids=["twice as many calls", "dearer calls", "moved to the dear model"],
+    ids=["twice as many calls", "more expensive calls", "moved to the more expensive model"],
 )
-def test_each_effect_is_found_on_its_own(now: dict[str, Totals], expected: Effects) -> None:
+def test_each_effect_is_calculated_separately(now: dict[str, Totals], expected: Effects) -> None:
     before = {"a": Totals(nano=100, calls=10), "b": Totals(nano=1000, calls=10)}
     assert split(before, now) == expected
 
 
-def test_a_baseline_needs_three_values_and_forgives_small_differences() -> None:
+def test_baseline_needs_three_values_and_tolerates_small_differences() -> None:
     assert baseline([1, 2]) is None
-    usual = baseline([100, 100, 100, 100])
-    assert usual is not None
-    assert not is_spike(140, usual)
-    assert is_spike(200, usual)
+    usual_traffic = baseline([100, 100, 100, 100])
+    assert usual_traffic is not None
+    assert not is_spike(140, usual_traffic)
+    assert is_spike(200, usual_traffic)
 
 
-def test_a_tag_s_budget_explains_that_tag_alone(usual: None, scoped: Organization) -> None:
+def test_tag_budget_alert_explains_only_that_tag(usual_traffic: None, scoped: Organization) -> None:
     today, yesterday = NOW.date(), NOW.date() - timedelta(days=1)
     for day, calls in ((yesterday, 10), (today, 30)):
         UsageDay.objects.create(
@@ -61,4 +61,4 @@ def test_a_tag_s_budget_explains_that_tag_alone(usual: None, scoped: Organizatio
     assert [(each["name"], each["nano"]) for each in why["contributors"]] == [("research", 30 * USD)]
     of_all = explanation(scoped.pk, today, today + timedelta(days=1), Scope("organization", ("",)))
     assert "scope" not in of_all
-    assert {each["dimension"] for each in of_all["contributors"]} == {"tag"}, "the others did not change"
+    assert {each["dimension"] for each in of_all["contributors"]} == {"tag"}, "the total has no tag"

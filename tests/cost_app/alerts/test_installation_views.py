@@ -1,4 +1,4 @@
-"""`/installation/alerts/` and `/installation/notifications/`: for staff, and apart from every organization."""
+"""`/installation/alerts/` and `/installation/notifications/`: staff pages without rows of any organization."""
 
 from collections.abc import Callable
 
@@ -22,7 +22,7 @@ NEW = {"kind": "webhook", "name": "pager", "target": "https://example.com/hook",
 
 @pytest.fixture
 def staff(viewer: User) -> User:
-    """Runs the installation, and is only a viewer in the organization."""
+    """A superuser who is only a viewer in the organization."""
     viewer.is_staff = viewer.is_superuser = True
     viewer.save()
     return viewer
@@ -35,7 +35,9 @@ def raise_alert(owner: Organization | None, name: str = "health") -> Alert:
         return Alert.objects.get(cause=name)
 
 
-def test_staff_sees_only_the_installations_alerts(staff: User, client_of: ClientOf, organization: Organization) -> None:
+def test_staff_see_only_alerts_of_the_installation(
+    staff: User, client_of: ClientOf, organization: Organization
+) -> None:
     client = client_of(staff)
     assert "All is well" in client.get(ALERTS).text
     ours, theirs = raise_alert(None), raise_alert(organization)
@@ -46,7 +48,7 @@ def test_staff_sees_only_the_installations_alerts(staff: User, client_of: Client
     assert client.get(f"{ALERTS}{theirs.pk}/").status_code == client.get(f"/alerts/{ours.pk}/").status_code == 404
 
 
-def test_each_list_offers_its_possible_kinds(staff: User, client_of: ClientOf) -> None:
+def test_each_list_offers_its_own_alert_kinds(staff: User, client_of: ClientOf) -> None:
     client = client_of(staff)
     here, there = client.get(ALERTS).text, client.get("/alerts/").text
     assert 'value="system_health"' in here and 'value="system_health"' not in there
@@ -64,7 +66,7 @@ def test_an_alert_without_an_amount_shows_figures_but_no_cost(staff: User, clien
 @pytest.mark.parametrize(
     ("action", "state"), [("acknowledge", "acknowledged"), ("snooze", "snoozed"), ("resolve", "resolved")]
 )
-def test_staff_acknowledges_snoozes_and_resolves_and_the_installations_log_has_it(
+def test_staff_can_acknowledge_snooze_and_resolve_with_an_audit_event_of_the_installation(
     staff: User, client_of: ClientOf, organization: Organization, action: str, state: str, with_htmx: bool
 ) -> None:
     alert = raise_alert(None)
@@ -93,7 +95,7 @@ def test_bulk_acknowledge_leaves_organization_alerts_unchanged(
         assert Alert.objects.get().state == "open"
 
 
-def test_the_list_costs_the_same_with_one_and_ten_alerts(staff: User, client_of: ClientOf) -> None:
+def test_list_runs_the_same_number_of_queries_with_more_alerts(staff: User, client_of: ClientOf) -> None:
     client = client_of(staff)
 
     def queries() -> int:
@@ -109,12 +111,10 @@ def test_the_list_costs_the_same_with_one_and_ten_alerts(staff: User, client_of:
 
 
 @pytest.mark.parametrize("path", ["", "1/", "acknowledge/", "1/acknowledge/", "1/snooze/", "1/resolve/"])
-def test_an_owner_who_is_not_staff_gets_403_and_the_wrong_method_405(
-    owner: User, staff: User, client_of: ClientOf, path: str
-) -> None:
+def test_non_staff_get_403_and_wrong_methods_get_405(owner: User, staff: User, client_of: ClientOf, path: str) -> None:
     is_read = path in {"", "1/"}
-    ask = "get" if is_read else "post"
-    assert getattr(client_of(owner), ask)(ALERTS + path).status_code == 403
+    method = "get" if is_read else "post"
+    assert getattr(client_of(owner), method)(ALERTS + path).status_code == 403
     assert client_of(staff).generic("POST" if is_read else "GET", ALERTS + path).status_code == 405
 
 
@@ -153,7 +153,7 @@ def test_organization_channels_do_not_belong_to_staff(
     assert client_of(owner).post(f"{CHANNELS}add/", NEW).status_code == 403
 
 
-def test_an_alert_of_the_installation_goes_to_staff_only(
+def test_installation_alert_is_sent_only_to_staff_channels(
     staff: User, owner: User, client_of: ClientOf, organization: Organization
 ) -> None:
     client_of(owner).post("/settings/notifications/add/", NEW)

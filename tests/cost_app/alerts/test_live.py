@@ -1,4 +1,4 @@
-"""Alerts as live events: one for each transition, and only once it is committed."""
+"""Live events of alerts: one per state change, after its commit."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -20,8 +20,8 @@ CAUSE = Cause(kind=AlertKind.COST_SPIKE, name="spike:1", severity=Severity.HIGH,
 
 
 @pytest.fixture
-def told(scoped: Organization, redis_url: str) -> Callable[[], list[AlertEvent]]:
-    """What has been published since the test began."""
+def published(scoped: Organization, redis_url: str) -> Callable[[], list[AlertEvent]]:
+    """Returns the events published since the test started."""
     since = newest_id(scoped.pk)
     return lambda: [AlertEvent.model_validate_json(each.data) for each in events_after(scoped.pk, since)[0]]
 
@@ -31,7 +31,7 @@ def open_alert(organization: Organization, minutes: int = 0) -> Alert:
 
 
 def test_each_state_change_sends_an_event(
-    scoped: Organization, told: Callable[[], list[AlertEvent]], django_capture_on_commit_callbacks: Committed
+    scoped: Organization, published: Callable[[], list[AlertEvent]], django_capture_on_commit_callbacks: Committed
 ) -> None:
     with django_capture_on_commit_callbacks(execute=True):
         alert = open_alert(scoped)
@@ -41,8 +41,8 @@ def test_each_state_change_sends_an_event(
         lifecycle.snooze(alert, NOW + timedelta(hours=1), actor="test")
     with django_capture_on_commit_callbacks(execute=True):
         lifecycle.resolve(alert, actor="test")
-    assert [event.status for event in told()] == ["open", "acknowledged", "snoozed", "resolved"]
-    first = told()[0]
+    assert [event.status for event in published()] == ["open", "acknowledged", "snoozed", "resolved"]
+    first = published()[0]
     assert (first.alert_id, first.type, first.severity, first.message) == (
         str(alert.pk),
         "cost_spike",
@@ -51,8 +51,8 @@ def test_each_state_change_sends_an_event(
     )
 
 
-def test_a_lasting_cause_sends_one_event_and_one_at_its_end(
-    scoped: Organization, told: Callable[[], list[AlertEvent]], django_capture_on_commit_callbacks: Committed
+def test_continuing_cause_sends_one_event_until_it_ends(
+    scoped: Organization, published: Callable[[], list[AlertEvent]], django_capture_on_commit_callbacks: Committed
 ) -> None:
     with django_capture_on_commit_callbacks(execute=True):
         for minutes in range(3):
@@ -60,13 +60,13 @@ def test_a_lasting_cause_sends_one_event_and_one_at_its_end(
         for _ in range(2):
             lifecycle.resolve_ended(scoped.pk, {AlertKind.COST_SPIKE}, [], NOW + timedelta(minutes=4), ())
         open_alert(scoped, 5)
-    assert [event.status for event in told()] == ["open", "resolved", "open"]
+    assert [event.status for event in published()] == ["open", "resolved", "open"]
 
 
 def test_a_rollback_sends_no_event(
-    scoped: Organization, told: Callable[[], list[AlertEvent]], django_capture_on_commit_callbacks: Committed
+    scoped: Organization, published: Callable[[], list[AlertEvent]], django_capture_on_commit_callbacks: Committed
 ) -> None:
     with django_capture_on_commit_callbacks(execute=True), transaction.atomic():
         open_alert(scoped)
         transaction.set_rollback(True)
-    assert told() == []
+    assert published() == []

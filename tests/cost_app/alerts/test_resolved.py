@@ -1,4 +1,4 @@
-"""A channel that heard that an alert is open hears once that it is resolved."""
+"""A channel that was notified of an alert is notified once of its resolution."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -28,7 +28,7 @@ MINUTE = timedelta(minutes=1)
 
 @pytest.fixture
 def channel(scoped: Organization) -> Channel:
-    """Hears everything of the organization."""
+    """A channel of the organization for all severities."""
     return make_channel(scoped.pk)
 
 
@@ -81,7 +81,9 @@ def test_every_kind_of_alert_notifies_of_its_resolution(
     assert types() == ["alert.opened", "alert.resolved"]
 
 
-def test_a_spend_alert_resolution_includes_the_amount(channel: Channel, usual: None, scoped: Organization) -> None:
+def test_a_spend_alert_resolution_includes_the_amount(
+    channel: Channel, usual_traffic: None, scoped: Organization
+) -> None:
     UsageHour.objects.filter(hour=LAST_HOUR).update(nano=4 * USD)
     check_usage(scoped.pk, NOW)
     check_usage(scoped.pk, NOW + timedelta(hours=1))
@@ -99,12 +101,12 @@ def test_a_manual_resolution_is_sent(channel: Channel, scoped: Organization) -> 
     assert messages()[1]["text"].startswith("Resolved by operator.")
 
 
-@pytest.mark.parametrize("handled", [acknowledge, lambda alert, actor: snooze(alert, NOW + 60 * MINUTE, actor=actor)])
+@pytest.mark.parametrize("handle", [acknowledge, lambda alert, actor: snooze(alert, NOW + 60 * MINUTE, actor=actor)])
 def test_resolutions_of_acknowledged_and_snoozed_alerts_are_sent(
-    channel: Channel, scoped: Organization, handled: Callable[..., None]
+    channel: Channel, scoped: Organization, handle: Callable[..., None]
 ) -> None:
     follow(scoped.pk, DEEP)
-    handled(Alert.objects.get(), actor="user:operator")
+    handle(Alert.objects.get(), actor="user:operator")
     follow(scoped.pk, at=NOW + MINUTE)
     assert types() == ["alert.opened", "alert.resolved"]
 
@@ -132,15 +134,15 @@ def test_a_reopening_within_five_minutes_and_its_end_send_nothing(channel: Chann
 
 
 def test_only_notified_and_enabled_channels_get_the_resolution(channel: Channel, scoped: Organization) -> None:
-    silenced, deaf = make_channel(scoped.pk), make_channel(scoped.pk, "critical")
+    disabled, critical_only = make_channel(scoped.pk), make_channel(scoped.pk, "critical")
     follow(scoped.pk, DEEP)
     late = make_channel(scoped.pk)
-    change_channel(channel=silenced, min_severity="low", enabled=False, actor="user:admin")
+    change_channel(channel=disabled, min_severity="low", enabled=False, actor="user:admin")
     change_channel(channel=channel, min_severity="critical", enabled=True, actor="user:admin")
     follow(scoped.pk, at=NOW + MINUTE)
     ends = Delivery.objects.filter(payload__type="alert.resolved")
     assert {each.channel_id for each in ends} == {channel.pk}
-    assert not Delivery.objects.filter(channel__in=[deaf, late]).exists()
+    assert not Delivery.objects.filter(channel__in=[critical_only, late]).exists()
 
 
 def test_a_kept_cause_stays_unchanged(channel: Channel, scoped: Organization) -> None:
@@ -149,10 +151,10 @@ def test_a_kept_cause_stays_unchanged(channel: Channel, scoped: Organization) ->
     assert (Alert.objects.get().state, types()) == ("open", ["alert.opened"])
 
 
-def test_a_kill_before_the_commit_loses_neither_resolution_nor_message(
+def test_crash_before_the_commit_loses_neither_resolution_nor_message(
     channel: Channel, scoped: Organization, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whatever dies between the change of state and the commit takes both back, and the next look does both."""
+    """State change and message are rolled back together, and the next check repeats both."""
     follow(scoped.pk, DEEP)
     with monkeypatch.context() as broken:
         broken.setattr(notify, "send_to", lambda *_: (_ for _ in ()).throw(SystemExit))
@@ -181,10 +183,10 @@ def test_installation_and_organization_rows_are_isolated(channel: Channel, scope
     with organization_scope(scoped.pk), pytest.raises(NoOrganizationError):
         Alert.objects.create(organization=None, kind="overrun", severity="low", cause="x")
     with installation_scope():
-        assert Budget.objects.count() == 0  # a table of organizations only is empty there
+        assert Budget.objects.count() == 0  # organization-only tables are empty in the installation's scope
 
 
-def test_an_installation_alert_is_raised_once_and_leads_to_the_staff_page(db: None) -> None:
+def test_an_installation_alert_is_sent_once_and_links_to_the_staff_page(db: None) -> None:
     with installation_scope():
         make_channel(None)
     for minutes in (0, 1):
@@ -197,12 +199,12 @@ def test_an_installation_alert_is_raised_once_and_leads_to_the_staff_page(db: No
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("is_installation", [True, False])
-def test_racing_schedulers_send_one_opening_and_one_resolution(
+def test_concurrent_schedulers_send_one_opening_and_one_resolution(
     organization: Organization, run_race: RunRace, is_installation: bool
 ) -> None:
     make_channel(None if is_installation else organization.pk)
     owner = "installation" if is_installation else str(organization.pk)
-    for _ in range(2):  # the second time an alert is there that opens again
+    for _ in range(2):  # the second round reopens an existing alert
         run_race("tests.cost_app.alerts.racers", [("begin", owner)] * 5)
         run_race("tests.cost_app.alerts.racers", [("end", owner)] * 5)
         with system_scope():

@@ -1,4 +1,4 @@
-"""`/alerts/` and its JSON."""
+"""`/alerts/` and its API."""
 
 import re
 from collections.abc import Callable
@@ -30,7 +30,7 @@ WHY = {
 
 @pytest.fixture
 def make_alert(organization: Organization) -> MakeAlert:
-    """Makes an alert; the arguments are its columns."""
+    """Creates an alert with these columns."""
 
     def make(**columns: object) -> Alert:
         with system_scope():
@@ -59,9 +59,7 @@ def test_the_inbox_lists_unresolved_alerts(make_alert: MakeAlert, viewer: User, 
 
 
 @pytest.mark.parametrize("state", ["open", "acknowledged", "snoozed", "resolved"])
-def test_a_state_is_a_badge_as_severities_are(
-    make_alert: MakeAlert, viewer: User, client_of: ClientOf, state: str
-) -> None:
+def test_state_is_shown_as_a_badge(make_alert: MakeAlert, viewer: User, client_of: ClientOf, state: str) -> None:
     alert, badge = make_alert(state=state), f'<span class="badge  alert-state-{state}">{state}</span>'
     for url in ("/alerts/?state=all", f"/alerts/{alert.pk}/"):
         assert badge in client_of(viewer).get(url).content.decode()
@@ -79,7 +77,7 @@ def test_an_alert_page_shows_the_explanation(make_alert: MakeAlert, viewer: User
     assert "Acknowledge" not in page
 
 
-def test_an_alert_names_what_rose_in_words(make_alert: MakeAlert, viewer: User, client_of: ClientOf) -> None:
+def test_alert_page_names_contributors_in_words(make_alert: MakeAlert, viewer: User, client_of: ClientOf) -> None:
     key = {"dimension": "api_key", "value": "k", "name": "shop", "nano": 10**9, "change": 5 * 10**8}
     alert = make_alert(kind="unusual_usage", explanation={**WHY, "contributors": [key]})
     page = client_of(viewer).get(f"/alerts/{alert.pk}/").content.decode()
@@ -111,15 +109,17 @@ def test_a_resolved_alert_cannot_be_acknowledged(make_alert: MakeAlert, operator
     assert response.status_code == 422
 
 
-def test_several_alerts_are_acknowledged_at_once(make_alert: MakeAlert, operator: User, client_of: ClientOf) -> None:
-    chosen, other = make_alert(), make_alert()
-    client_of(operator).post("/alerts/acknowledge/", {"id": [str(chosen.pk), "x"]})
+def test_several_alerts_can_be_acknowledged_together(
+    make_alert: MakeAlert, operator: User, client_of: ClientOf
+) -> None:
+    selected, other = make_alert(), make_alert()
+    client_of(operator).post("/alerts/acknowledge/", {"id": [str(selected.pk), "x"]})
     with system_scope():
-        assert Alert.objects.get(pk=chosen.pk).state == "acknowledged"
+        assert Alert.objects.get(pk=selected.pk).state == "acknowledged"
         assert Alert.objects.get(pk=other.pk).state == "open"
 
 
-def test_a_snooze_of_unknown_length_is_refused(make_alert: MakeAlert, operator: User, client_of: ClientOf) -> None:
+def test_unknown_snooze_duration_is_rejected(make_alert: MakeAlert, operator: User, client_of: ClientOf) -> None:
     assert client_of(operator).post(f"/alerts/{make_alert().pk}/snooze/", {"for": "ever"}).status_code == 404
 
 
@@ -133,7 +133,7 @@ def test_viewers_cannot_change_alerts_and_strangers_get_404(
     assert client_of(operator).get(address).status_code == 405
 
 
-def test_pages_are_linked(make_alert: MakeAlert, viewer: User, client_of: ClientOf) -> None:
+def test_inbox_is_paginated(make_alert: MakeAlert, viewer: User, client_of: ClientOf) -> None:
     made = [make_alert() for _ in range(52)]
     client = client_of(viewer)
     first = client.get("/alerts/")
@@ -143,7 +143,7 @@ def test_pages_are_linked(make_alert: MakeAlert, viewer: User, client_of: Client
     assert "Alert 0<" in second.content.decode()
 
 
-def test_the_inbox_takes_the_same_queries_for_one_and_many_alerts(
+def test_inbox_runs_a_limited_number_of_queries(
     make_alert: MakeAlert, viewer: User, client_of: ClientOf, django_assert_max_num_queries: Callable[..., object]
 ) -> None:
     client = client_of(viewer)
@@ -170,8 +170,8 @@ def test_the_api_acknowledges_and_snoozes(
 
     listed = client.get("/api/ai/cost?action=alerts&acknowledged=false", headers=headers).json()["alerts"]
     assert [each["alertId"] for each in listed] == [str(alert.pk)]
-    status, said = post(action="acknowledge-alert", alertId=str(alert.pk))
-    assert (status, said["status"]) == (200, "acknowledged")
+    status, body = post(action="acknowledge-alert", alertId=str(alert.pk))
+    assert (status, body["status"]) == (200, "acknowledged")
     until = (timezone.now() + timedelta(days=99)).isoformat()
     assert post(action="snooze-alert", alertId=str(alert.pk), until=until)[0] == 400
     assert post(action="resolve-alert", alertId=str(alert.pk))[0] == 200
@@ -179,9 +179,7 @@ def test_the_api_acknowledges_and_snoozes(
     assert post(action="acknowledge-alert", alertId=str(alert.pk + 1))[0] == 404
 
 
-def test_the_navigation_counts_open_alerts_and_follows_a_change(
-    make_alert: MakeAlert, operator: User, client_of: ClientOf
-) -> None:
+def test_navigation_shows_the_number_of_open_alerts(make_alert: MakeAlert, operator: User, client_of: ClientOf) -> None:
     client = client_of(operator)
     assert not _count(client.get("/alerts/").text)
     alert, _ = make_alert(), make_alert()

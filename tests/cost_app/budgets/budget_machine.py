@@ -1,4 +1,4 @@
-"""Calls of all kinds, clock steps, and cut limits, in any order, with what the provider's own book says of them."""
+"""A state machine of calls, clock steps, and limit cuts in any order, with the provider's bill as the reference."""
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -25,17 +25,17 @@ from cost_app.models import Attempt, AttemptState, Budget, BudgetWindow
 from cost_app.prices.pricing import cost_of
 from tests.cost_app.budgets.conftest import NOON
 
-CHEAP, DEAR = ("deepseek", "deepseek-chat"), ("anthropic", "claude-haiku-4-5")
+CHEAP, EXPENSIVE = ("deepseek", "deepseek-chat"), ("anthropic", "claude-haiku-4-5")
 ENDED = {AttemptState.SETTLED, AttemptState.ESTIMATED, AttemptState.RELEASED}
 calls = st.integers(0, 30)
-ENDS = ["answered", "refused", "crashed, and nobody knows", "under way"]
-MAX_TOKENS = {CHEAP: 100, DEAR: 5}
+ENDS = ["answered", "refused", "crashed with unknown outcome", "in progress"]
+MAX_TOKENS = {CHEAP: 100, EXPENSIVE: 5}
 usages = st.builds(TokenUsage, input=st.integers(0, 9), output=st.integers(0, 5))
 
 
 @dataclass
 class Call:
-    """One call: what the provider charges for it, once it arrives there."""
+    """A call, and what the provider bills once it receives the call."""
 
     id: UUID
     usage: TokenUsage
@@ -45,7 +45,7 @@ class Call:
 
 @dataclass
 class ProviderBook:
-    """Stands in for the adapter of the sweeper."""
+    """The adapter that the sweeper asks."""
 
     billed: dict[UUID, TokenUsage] = field(default_factory=dict)
     is_silent: bool = False
@@ -75,7 +75,7 @@ class BudgetMachine(RuleBasedStateMachine):
 
     @initialize(fits=st.integers(1, 4), rollover=st.booleans())
     def make_budgets(self, fits: int, rollover: bool) -> None:
-        """For the organization, a user and a model; earlier examples' ones are put away."""
+        """Create budgets of the organization, a user, and a model; deactivate those of earlier examples."""
         with system_scope():
             Budget.objects.update(is_active=False)
             self.limit = fits * 40_000
@@ -85,12 +85,12 @@ class BudgetMachine(RuleBasedStateMachine):
                 period="monthly", scope="user", scope_value="ada", limit_nano=self.limit * 2, **shared
             )
             Budget.objects.create(
-                period="weekly", scope="model", scope_value="/".join(DEAR), limit_nano=self.limit * 4, **shared
+                period="weekly", scope="model", scope_value="/".join(EXPENSIVE), limit_nano=self.limit * 4, **shared
             )
 
-    @rule(usage=usages, model=st.sampled_from([CHEAP, DEAR]), times=st.integers(1, 3), end=st.sampled_from(ENDS))
+    @rule(usage=usages, model=st.sampled_from([CHEAP, EXPENSIVE]), times=st.integers(1, 3), end=st.sampled_from(ENDS))
     def call(self, usage: TokenUsage, model: tuple[str, str], times: int, end: str) -> None:
-        """What mostly happens, in one go."""
+        """The usual life of a call in one step."""
         for number in range(times):
             self.reserve(usage, model, "ada")
             self.dispatch(number, arrives=end != "refused")
@@ -99,10 +99,10 @@ class BudgetMachine(RuleBasedStateMachine):
                 self.settle(0, times)
             case "refused":
                 self.fail(0)
-            case "crashed, and nobody knows":
+            case "crashed with unknown outcome":
                 self.crash_and_sweep(is_silent=True)
 
-    @rule(usage=usages, model=st.sampled_from([CHEAP, DEAR]), user=st.sampled_from(["ada", "bob"]))
+    @rule(usage=usages, model=st.sampled_from([CHEAP, EXPENSIVE]), user=st.sampled_from(["ada", "bob"]))
     def reserve(self, usage: TokenUsage, model: tuple[str, str], user: str) -> None:
         order = AttemptOrder(
             self.organization.pk,
@@ -159,7 +159,7 @@ class BudgetMachine(RuleBasedStateMachine):
 
     @rule(number=calls, times=st.integers(1, 2))
     def settle(self, number: int, times: int) -> None:
-        """At once, twice, or late: after it was given up and its bound was booked."""
+        """Settle a call immediately, twice, or late: after its bound was booked as an estimate."""
         call = self._some(number, {AttemptState.DISPATCHED, AttemptState.ESTIMATED})
         if call and call.is_billed:
             with system_scope():
@@ -169,7 +169,7 @@ class BudgetMachine(RuleBasedStateMachine):
 
     @rule(number=calls)
     def fail(self, number: int) -> None:
-        """The provider refuses it; or it is withdrawn before it leaves."""
+        """The provider rejects the call, or it is withdrawn before it is sent."""
         call = self._some(number, {AttemptState.RESERVED, AttemptState.DISPATCHED})
         if call and not call.is_billed:
             with system_scope():
@@ -185,7 +185,7 @@ class BudgetMachine(RuleBasedStateMachine):
 
     @rule(is_silent=st.booleans())
     def crash_and_sweep(self, is_silent: bool) -> None:
-        """Whoever made the calls is gone; two sweepers look, and the provider says what it charged, or not."""
+        """The callers crashed; two sweepers run, and the provider may or may not report its bill."""
         self.book.is_silent = is_silent
         with system_scope():
             unknown = {AttemptState.DISPATCHED, AttemptState.ESTIMATED}
@@ -200,9 +200,9 @@ class BudgetMachine(RuleBasedStateMachine):
 
     @rule(number=calls, usage=usages)
     def fall_back(self, number: int, usage: TokenUsage) -> None:
-        """A call fails and the next one goes to the dearer model, which may be refused."""
+        """A call fails, and the next one goes to the more expensive model, which may be rejected."""
         self.fail(number)
-        self.reserve(usage, DEAR, "ada")
+        self.reserve(usage, EXPENSIVE, "ada")
 
     @rule(hours=st.sampled_from([-30, -1, 1, 13, 24, 24 * 8]))
     def step_the_clock(self, hours: int) -> None:
@@ -210,7 +210,7 @@ class BudgetMachine(RuleBasedStateMachine):
 
     @rule(factor=st.sampled_from([0, 1, 3]))
     def change_the_limit(self, factor: int) -> None:
-        """As an administrator does it: the budget and its current windows together."""
+        """Change the budget and its current windows together, as an administrator does."""
         with system_scope():
             budgets = Budget.objects.filter(is_active=True, period="daily")
             budgets.update(limit_nano=self.limit * factor)
@@ -241,7 +241,7 @@ class BudgetMachine(RuleBasedStateMachine):
             assert set(above.values_list("id", flat=True)) <= self.cut
 
     def teardown(self) -> None:
-        """At rest nothing is held, and the ledger is what the provider charged."""
+        """When all calls have ended, nothing is held, and the ledger equals the provider's bill."""
         with system_scope():
             for call in self.calls:
                 attempts.release(self._row(call)) if call.state == AttemptState.RESERVED else None

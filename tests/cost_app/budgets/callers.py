@@ -1,4 +1,4 @@
-"""Programs that set budgets through the API."""
+"""API clients that set budgets."""
 
 import json
 from typing import Any
@@ -17,7 +17,7 @@ AHEAD = "2099-01-01T00:00:00Z"
 
 @pytest.fixture
 def program(organization: Organization) -> Caller:
-    """With the key of someone in finance."""
+    """A client with a finance role's API key."""
     return Caller(key=new_key(organization, Role.FINANCE))
 
 

@@ -1,4 +1,4 @@
-"""Budgets, and a clock that the test sets."""
+"""Budgets, and a settable clock."""
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -22,14 +22,14 @@ NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
 
 @pytest.fixture
 def scoped(organization: Organization) -> Iterator[Organization]:
-    """The test sees the rows of this organization."""
+    """Runs the test in the scope of this organization."""
     with organization_scope(organization.pk):
         yield organization
 
 
 @pytest.fixture
 def make_budget(organization: Organization) -> Callable[..., Budget]:
-    """Makes a budget that blocks; the arguments are its columns."""
+    """Creates a blocking budget with these columns."""
 
     def make(**columns: object) -> Budget:
         defaults = {"organization": organization, "period": "daily", "limit_nano": 1_000_000, "enforcement": "block"}
@@ -41,7 +41,7 @@ def make_budget(organization: Organization) -> Callable[..., Budget]:
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[datetime], None]:
-    """Sets the time of everything that asks Django for it."""
+    """Sets the time that `timezone.now` returns."""
 
     def set_to(now: datetime) -> None:
         monkeypatch.setattr(timezone, "now", lambda: now)
@@ -67,7 +67,7 @@ def theirs(other_organization: Organization) -> Budget:
 
 @pytest.fixture
 def set_to(scoped: Organization) -> Set:
-    """Sets the daily budget of ten dollars, or another one; the arguments are those of `BudgetTerms`."""
+    """Sets a budget with these terms, by default $10 per day."""
 
     def make(**terms: Any) -> Budget:
         terms = {"period": "daily", "limit_nano": 10 * DOLLAR, **terms}

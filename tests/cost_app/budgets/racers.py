@@ -1,4 +1,4 @@
-"""What real processes race for in a budget; see `tests.support.race`. The argument is the number of calls."""
+"""Concurrent processes that open calls on a budget; see `tests.support.race`. Their argument is the number of calls."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -11,13 +11,13 @@ from tests.support.race import Racer, happened, meet, run_racer, tell, wait_for
 if TYPE_CHECKING:
     from cost_app.models import Attempt
 
-CHEAP, DEAR = ("deepseek", "deepseek-chat"), ("openai", "gpt-3.5-turbo")
+CHEAP, EXPENSIVE = ("deepseek", "deepseek-chat"), ("openai", "gpt-3.5-turbo")
 BEFORE_MIDNIGHT = datetime(2026, 3, 10, 22, 30, tzinfo=UTC)
 """23:30 in Berlin."""
 
 
 def _open(model: tuple[str, str] = CHEAP) -> "Attempt | str":
-    """The attempt, or why it was refused."""
+    """Open an attempt; return it, or the type of refusal."""
     from django.db import transaction
 
     from aiinfra.tenants.models import Organization
@@ -38,7 +38,7 @@ def _outcome(attempt: "Attempt | str") -> str:
 
 
 def admit(argument: str) -> Iterator[object]:
-    """Open calls and leave them open."""
+    """Open calls and keep them open."""
     from aiinfra.tenants.scope import system_scope
 
     with system_scope():
@@ -47,7 +47,7 @@ def admit(argument: str) -> Iterator[object]:
 
 
 def fall_back(argument: str) -> Iterator[object]:
-    """Open calls, have them refused by the provider, and open each at a dearer model in the same transaction."""
+    """Open calls that the provider rejects, and fall back to a more expensive model in the same transaction."""
     from django.db import transaction
 
     from aiinfra.tenants.scope import system_scope
@@ -62,11 +62,11 @@ def fall_back(argument: str) -> Iterator[object]:
             attempts.dispatch(attempt, timedelta(seconds=30))
             with transaction.atomic():
                 attempts.release(attempt, "SERVER_ERROR")
-                yield _outcome(_open(DEAR))
+                yield _outcome(_open(EXPENSIVE))
 
 
 def retry(argument: str) -> Iterator[object]:
-    """Open calls that time out, and open each once more: the bound of the first stays booked."""
+    """Open calls that time out, and retry each: the bound of the first attempt stays booked."""
     from django.db import transaction
 
     from aiinfra.tenants.scope import system_scope
@@ -85,7 +85,7 @@ def retry(argument: str) -> Iterator[object]:
 
 
 def roll_over(argument: str) -> Iterator[object]:
-    """Half of the calls before midnight, which are answered, and half after it."""
+    """Open half of the calls before midnight and settle them, and open the other half after midnight."""
     from django.utils import timezone
 
     from aiinfra.providers.base import TokenUsage
@@ -108,10 +108,10 @@ def roll_over(argument: str) -> Iterator[object]:
 
 
 def _pause_until(event: str) -> None:
-    """Wait for another racer, or until it waits for a lock of this one. SQLite has one writer, and needs no pause.
+    """Wait for another racer's event, or until another racer waits for a lock of this one.
 
-    pg_locks is read fresh each time; pg_stat_activity stays as it was at its first reading in the transaction, so that
-    a racer that connects later would never be seen there.
+    SQLite has one writer, and needs no pause. pg_locks is read each time; pg_stat_activity keeps the state of its
+    first read in the transaction, so a racer that connects later would never appear in it.
     """
     from django.db import connection
 
@@ -126,7 +126,7 @@ def _pause_until(event: str) -> None:
 
 
 def admit_first(_argument: str) -> Iterator[object]:
-    """Admit a call, and commit it once the budget has been set or waits for that."""
+    """Admit a call, and commit it once the budget has been set or waits for the lock."""
     from django.db import transaction
 
     from aiinfra.tenants.scope import system_scope
@@ -144,7 +144,7 @@ def set_second(_argument: str) -> Iterator[object]:
     yield _set()
 
 
-def settle_meanwhile(_argument: str) -> Iterator[object]:
+def settle_during_set(_argument: str) -> Iterator[object]:
     """Settle the open call while a budget is being set."""
     from aiinfra.providers.base import TokenUsage
     from aiinfra.tenants.scope import system_scope
@@ -159,8 +159,8 @@ def settle_meanwhile(_argument: str) -> Iterator[object]:
     yield "settled"
 
 
-def set_meanwhile(_argument: str) -> Iterator[object]:
-    """Set a budget, and pause after the ledger was summed."""
+def set_during_settle(_argument: str) -> Iterator[object]:
+    """Set a budget, and pause after summing the ledger."""
     from cost_app.budgets import opening
 
     spent_between = opening.spent_between
@@ -189,7 +189,7 @@ def _set() -> str:
 
 RACES: dict[str, Racer] = {
     race.__name__: race
-    for race in (admit, fall_back, retry, roll_over, admit_first, set_second, settle_meanwhile, set_meanwhile)
+    for race in (admit, fall_back, retry, roll_over, admit_first, set_second, settle_during_set, set_during_settle)
 }
 
 if __name__ == "__main__":

@@ -133,13 +133,13 @@ def test_keys_are_identified_by_public_id_in_both_directions(program: Caller, or
     assert len(listed(program)) == 1
 
 
-def test_another_organizations_key_is_not_found(program: Caller, other_organization: Organization) -> None:
+def test_key_of_another_organization_is_not_found(program: Caller, other_organization: Organization) -> None:
     theirs, _ = keys.create_key(organization=other_organization, name="bot", role=Role.VIEWER, actor="command:test")
-    said = {
+    errors = {
         refused(program.post(COST, {**BUDGET, "scope": {"type": "api_key", "value": value}}), 400)["message"]
         for value in (theirs.key_id, str(theirs.pk), "nokey123")
     }
-    assert len(said) == 1
+    assert len(errors) == 1
 
 
 def test_a_budget_is_removed_once(program: Caller) -> None:
@@ -150,17 +150,17 @@ def test_a_budget_is_removed_once(program: Caller) -> None:
 
 
 @pytest.mark.parametrize("action", ["remove-budget", "increase-budget"])
-def test_another_organizations_budget_is_not_found(
+def test_budget_of_another_organization_is_not_found(
     program: Caller, other_organization: Organization, action: str
 ) -> None:
     stranger = Caller(key=new_key(other_organization, Role.OWNER))
     theirs = set_to(stranger)["id"]
     more = {"amount": 1, "reason": "x", "expiresAt": AHEAD} if action == "increase-budget" else {}
-    said = set()
+    errors = set()
     for budget_id in (theirs, "999999", "", "x", "²", "9" * 40):
         error = refused(program.post(COST, {"action": action, "budgetId": budget_id, **more}), 404)
-        said.add((error["type"], error["message"]))
-    assert len(said) == 1
+        errors.add((error["type"], error["message"]))
+    assert len(errors) == 1
     assert len(listed(stranger)) == 1
     assert listed(program) == []
 
@@ -196,7 +196,7 @@ def test_a_browser_must_send_its_csrf_token(finance: User) -> None:
     assert refused(Caller(client).post(COST, BUDGET), 403)["type"] == "csrf_failed"
 
 
-def test_the_list_costs_the_same_with_one_and_ten_budgets(program: Caller, organization: Organization) -> None:
+def test_list_runs_the_same_number_of_queries_with_more_budgets(program: Caller, organization: Organization) -> None:
     def add(number: int) -> None:
         name = f"bot {number}"
         key, _ = keys.create_key(organization=organization, name=name, role=Role.VIEWER, actor="command:test")
@@ -211,18 +211,18 @@ def test_the_list_costs_the_same_with_one_and_ten_budgets(program: Caller, organ
     assert queries_of(lambda: listed(program)) == one
 
 
-def test_setting_a_budget_costs_the_same_among_one_and_ten(program: Caller) -> None:
+def test_setting_a_budget_runs_the_same_number_of_queries_with_more_budgets(program: Caller) -> None:
     def cost_of(tag: str) -> int:
         return queries_of(lambda: set_to(program, scope={"type": "tag", "value": tag}))
 
-    listed(program)  # the key's first use is noted, once a minute
+    listed(program)  # records the first use of the key, at most once per minute
     cost_of("the first, which makes the organization's policy")
     first = cost_of("a")
     assert [cost_of(f"tag {number}") for number in range(9)][-1] == first
 
 
 @pytest.mark.parametrize("bound", ["CALL_MAX_NANO", "DAY_MAX_NANO"])
-def test_a_report_beyond_its_bound_is_refused_and_books_nothing(
+def test_report_above_the_maximum_is_rejected_and_books_nothing(
     program: Caller, organization: Organization, monkeypatch: pytest.MonkeyPatch, bound: str
 ) -> None:
     monkeypatch.setattr(f"cost_app.ledger.tracking.{bound}", 1)

@@ -1,4 +1,4 @@
-"""Budget pages: the forms that create, change, raise and remove budgets."""
+"""Forms that create, change, increase, and remove budgets."""
 
 import pytest
 from django.urls import reverse
@@ -28,7 +28,7 @@ def test_a_budget_is_set_from_the_form(organization: Organization, finance: User
         assert AuditEvent.objects.get(verb="budget.created").actor == "user:finance"
 
 
-def test_the_form_offers_what_the_organization_has(
+def test_form_offers_only_values_of_the_organization(
     organization: Organization, theirs: Budget, finance: User, client_of: Browser
 ) -> None:
     key, _ = keys.create_key(organization=organization, name="bot", role=Role.VIEWER, actor="command:test")
@@ -61,7 +61,7 @@ def test_each_scope_can_be_selected(
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "message"),
     [
         ({"limit": ""}, "required"),
         ({"limit": "-1"}, "greater than or equal to 0"),
@@ -85,17 +85,17 @@ def test_an_invalid_form_is_shown_again_and_sets_nothing(
     finance: User,
     client_of: Browser,
     changes: dict[str, str],
-    said: str,
+    message: str,
 ) -> None:
     key, _ = keys.create_key(organization=theirs.organization, name="bot", role=Role.VIEWER, actor="command:test")
     data = {**NEW, **{name: str(key.pk) if value == "THEIRS" else value for name, value in changes.items()}}
     response = client_of(finance).post(reverse("budget_create"), data)
     assert response.status_code == 422
-    assert said in response.text
+    assert message in response.text
     assert rows_of(organization, Budget) == []
 
 
-def test_a_second_budget_of_the_same_scope_is_refused_by_the_form(
+def test_form_rejects_a_second_budget_of_the_same_scope(
     budget: Budget, organization: Organization, finance: User, client_of: Browser
 ) -> None:
     response = client_of(finance).post(reverse("budget_create"), NEW)
@@ -134,7 +134,7 @@ def test_a_budget_is_removed(budget: Budget, organization: Organization, finance
 # Increases
 
 
-def test_an_increase_runs_through_its_last_day_on_the_organization_s_calendar(
+def test_increase_ends_with_its_last_day_in_the_organization_s_time_zone(
     budget: Budget, organization: Organization, finance: User, client_of: Browser
 ) -> None:
     data = {"amount": "20", "last_day": "2099-07-01", "reason": "launch"}
@@ -145,7 +145,7 @@ def test_an_increase_runs_through_its_last_day_on_the_organization_s_calendar(
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "message"),
     [
         ({"amount": "0"}, "must be positive"),
         ({"amount": "x"}, "Enter a number"),
@@ -155,13 +155,13 @@ def test_an_increase_runs_through_its_last_day_on_the_organization_s_calendar(
         ({"last_day": ""}, "required"),
     ],
 )
-def test_an_invalid_increase_is_shown_again_in_its_dialog(
-    budget: Budget, organization: Organization, finance: User, client_of: Browser, changes: dict[str, str], said: str
+def test_invalid_increase_is_shown_again_in_its_dialog(
+    budget: Budget, organization: Organization, finance: User, client_of: Browser, changes: dict[str, str], message: str
 ) -> None:
     data = {"amount": "20", "last_day": "2099-07-01", "reason": "launch", **changes}
     response = client_of(finance).post(reverse("budget_increase", args=[budget.id]), data)
     assert response.status_code == 422
-    assert said in response.text
+    assert message in response.text
     assert "data-open" in response.text
     assert rows_of(organization, BudgetIncrease) == []
 

@@ -1,7 +1,7 @@
-"""Budgets against a model that knows the truth: calls of all kinds, clock steps, cut limits, in any order.
+"""Budgets against a reference model: calls of all kinds, clock steps, and limit cuts in any order.
 
-After each step the books agree with each other (`disagreements`), no window that blocks is above its limit, and a call
-was refused only if it did not fit. In the end the ledger is the provider's own book.
+After each step, the books agree (`disagreements`), no blocking window is above its limit, and calls were refused only
+if they did not fit. At the end, the ledger equals the provider's bill.
 """
 
 from collections.abc import Callable, Iterator
@@ -23,14 +23,14 @@ from tests.cost_app.budgets.budget_machine import BudgetMachine
 from tests.support.examples import examples
 
 EXAMPLES = examples(12, 200)
-"""Enough to find each planted bug."""
+"""Enough to detect each planted bug."""
 
 
 @pytest.fixture
 def machine(
     transactional_db: None, organization: Organization, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Callable[[int], None]]:
-    """Runs the machine."""
+    """Runs the state machine with this many examples."""
     monkeypatch.setattr(attempts, "DEADLINE_GRACE", timedelta(days=30))
     BudgetMachine.organization = organization
     BudgetMachine.monkeypatch = monkeypatch
@@ -51,31 +51,31 @@ def machine(
     yield run
 
 
-def test_no_budget_is_overspent_and_no_money_is_lost(machine: Callable[[int], None]) -> None:
+def test_budgets_are_never_overspent_and_no_money_is_lost(machine: Callable[[int], None]) -> None:
     machine(EXAMPLES)
 
 
-def forget_what_is_held(each: OpenWindow, bound: int) -> bool:
+def ignore_holds(each: OpenWindow, bound: int) -> bool:
     fits = Q(committed_nano__lte=F("limit_nano") + each.increase_nano - bound)
     return bool(BudgetWindow.objects.filter(fits, id=each.window.id).update(reserved_nano=F("reserved_nano") + bound))
 
 
-def settle_whatever_the_state(attempt: Attempt, before: set[AttemptState], after: AttemptState, **columns: Any) -> bool:
+def settle_in_any_state(attempt: Attempt, before: set[AttemptState], after: AttemptState, **columns: Any) -> bool:
     return bool(Attempt.objects.filter(id=attempt.id).update(state=after, **columns))
 
 
 @pytest.mark.parametrize(
     ("where", "name", "bug"),
     [
-        pytest.param(holds, "_add", forget_what_is_held, id="leaves out what is held"),
-        pytest.param(attempts, "_move", settle_whatever_the_state, id="settles twice"),
-        pytest.param(sweeper, "estimate", attempts.release, id="sweeps calls away that were sent"),
-        pytest.param(holds, "close", lambda *_: None, id="keeps holds for ever"),
+        pytest.param(holds, "_add", ignore_holds, id="ignores holds"),
+        pytest.param(attempts, "_move", settle_in_any_state, id="settles twice"),
+        pytest.param(sweeper, "estimate", attempts.release, id="releases sent calls"),
+        pytest.param(holds, "close", lambda *_: None, id="keeps holds"),
     ],
 )
 def test_the_model_detects_planted_bugs(
     machine: Callable[[int], None], monkeypatch: pytest.MonkeyPatch, where: Any, name: str, bug: Callable[..., Any]
 ) -> None:
     monkeypatch.setattr(where, name, bug)
-    with pytest.raises(Exception):  # noqa: B017 - an assertion, or a constraint of the database
+    with pytest.raises(Exception):  # noqa: B017 - an assertion, or a database constraint
         machine(EXAMPLES)

@@ -1,4 +1,4 @@
-"""The charts of one budget, each with its table."""
+"""The charts of a budget, and their tables."""
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
@@ -29,13 +29,13 @@ Clock = Callable[[datetime], None]
 
 @pytest.fixture(autouse=True)
 def in_berlin(scoped: Organization, clock: Clock) -> Iterator[None]:
-    """As the middleware does for the organization's people. It is 13:00 on Tuesday the 10th of March."""
+    """Uses the organization's time zone, as the middleware does. It is 13:00 on Tuesday, March 10."""
     with timezone.override(ZoneInfo("Europe/Berlin")):
         yield
 
 
 def row_of(budget: Budget, *, committed: int = 0) -> BudgetRow:
-    """The budget with so much spent of its running window."""
+    """The budget's row, with this much spent in its current window."""
     row = budget_row(budget)
     assert row is not None
     BudgetWindow.objects.filter(id=row.window.id).update(committed_nano=committed)
@@ -55,7 +55,9 @@ def trace(chart: Chart, name: str) -> dict[str, Any]:
     return dict(found)
 
 
-def test_a_month_burns_down_by_day_to_the_current_rest(scoped: Organization, make_budget: MakeBudget) -> None:
+def test_monthly_budget_burns_down_by_day_to_the_remaining_amount(
+    scoped: Organization, make_budget: MakeBudget
+) -> None:
     budget = make_budget(period="monthly", limit_nano=100 * DOLLAR)
     spent_on(scoped, 1, 10 * DOLLAR)
     spent_on(scoped, 9, 20 * DOLLAR)
@@ -72,7 +74,7 @@ def test_a_month_burns_down_by_day_to_the_current_rest(scoped: Organization, mak
     assert len(chart.table.rows) == 10
 
 
-def test_a_day_burns_down_by_hour(scoped: Organization, make_budget: MakeBudget) -> None:
+def test_daily_budget_burns_down_by_hour(scoped: Organization, make_budget: MakeBudget) -> None:
     budget = make_budget(period="daily", limit_nano=10 * DOLLAR)
     for hour, nano in ((23, DOLLAR), (0, 2 * DOLLAR), (11, 4 * DOLLAR)):
         at = datetime(2026, 3, 9 if hour == 23 else 10, hour, tzinfo=UTC)
@@ -82,7 +84,7 @@ def test_a_day_burns_down_by_hour(scoped: Organization, make_budget: MakeBudget)
     assert left["x"][1] == "2026-03-10T01:00:00"
 
 
-def test_the_day_on_which_the_clocks_change_has_23_hours(
+def test_day_of_the_spring_clock_change_has_23_hours(
     scoped: Organization, make_budget: MakeBudget, clock: Clock
 ) -> None:
     clock(datetime(2026, 3, 29, 21, 30, tzinfo=UTC))
@@ -98,11 +100,11 @@ def test_the_day_on_which_the_clocks_change_has_23_hours(
 
 
 @pytest.mark.parametrize(
-    ("zone", "day", "hours", "twice"),
+    ("zone", "day", "hours", "repeated"),
     [("Europe/Berlin", "2026-10-25", 25, "02:00"), ("Australia/Lord_Howe", "2026-04-05", 24.5, "01:30")],
 )
-def test_the_hour_that_comes_twice_has_its_own_place_and_label(
-    scoped: Organization, make_budget: MakeBudget, clock: Clock, zone: str, day: str, hours: float, twice: str
+def test_repeated_hour_of_a_clock_change_has_its_own_position_and_label(
+    scoped: Organization, make_budget: MakeBudget, clock: Clock, zone: str, day: str, hours: float, repeated: str
 ) -> None:
     scoped.time_zone = zone
     scoped.save(update_fields=["time_zone"])
@@ -115,14 +117,14 @@ def test_the_hour_that_comes_twice_has_its_own_place_and_label(
     assert left["x"] == sorted(set(left["x"]))
     labels = [row[0] for row in chart.table.rows]
     assert len(set(labels)) == len(labels)
-    assert any(f", {twice} UTC+" in label for label in labels)
+    assert any(f", {repeated} UTC+" in label for label in labels)
     assert [label for _, label in left["customdata"][1:]] == labels[::-1]
 
 
 @pytest.mark.parametrize(
     ("scope", "value"), [("user", "ada"), ("model", "openai/gpt-4"), ("tag", "red"), ("api_key", "7")]
 )
-def test_each_scope_burns_down_by_its_own_spending(
+def test_burn_down_uses_only_spending_of_the_scope(
     scoped: Organization, make_budget: MakeBudget, scope: str, value: str
 ) -> None:
     budget = make_budget(period="weekly", scope=scope, scope_value=value, limit_nano=10 * DOLLAR)
@@ -153,7 +155,7 @@ def test_corrections_of_uncounted_calls_are_not_drawn(scoped: Organization, make
 
 
 def test_other_periods_are_not_counted(scoped: Organization, make_budget: MakeBudget) -> None:
-    """Not even where a correction made one of them negative."""
+    """Not even if a correction made one of them negative."""
     month, today = (make_budget(period=period, limit_nano=10 * DOLLAR) for period in ("monthly", "daily"))
     for day, nano in ((date(2026, 2, 28), -DOLLAR), (date(2026, 3, 9), DOLLAR), (date(2026, 4, 1), DOLLAR)):
         UsageDay.objects.create(organization=scoped, dimension="total", day=day, nano=nano)
@@ -164,12 +166,12 @@ def test_other_periods_are_not_counted(scoped: Organization, make_budget: MakeBu
     assert left == [["10.00"] * 9 + ["9.00"] * 2, ["10.00"] + ["9.00"] * 13]
 
 
-def test_spending_over_the_limit_is_below_zero(make_budget: MakeBudget) -> None:
+def test_overspending_is_drawn_below_zero(make_budget: MakeBudget) -> None:
     row = row_of(make_budget(period="monthly", limit_nano=0), committed=DOLLAR)
     assert trace(figures.burn_down(row), "left")["y"][-1] == "-1.00"
 
 
-def past(budget: Budget, days_ago: int, spent: int, limit: int = 10) -> None:
+def add_window(budget: Budget, days_ago: int, spent: int, limit: int = 10) -> None:
     begin = NOON - timedelta(hours=13, days=days_ago)
     BudgetWindow.objects.create(
         organization_id=budget.organization_id,
@@ -184,14 +186,14 @@ def past(budget: Budget, days_ago: int, spent: int, limit: int = 10) -> None:
 
 def test_each_period_is_a_bar_and_the_current_one_has_its_own_color(make_budget: MakeBudget) -> None:
     budget = make_budget(limit_nano=20 * DOLLAR)
-    past(budget, 2, 4)
-    past(budget, 1, 11)
+    add_window(budget, 2, 4)
+    add_window(budget, 1, 11)
     chart = figures.history(budget, row_of(budget, committed=DOLLAR))
-    spent, running, limit = (trace(chart, name) for name in ("spent", "so far", "limit"))
+    spent, current, limit = (trace(chart, name) for name in ("spent", "so far", "limit"))
     assert (spent["x"], spent["y"]) == (["Mar 8, 2026", "Mar 9, 2026"], ["4.00", "11.00"])
-    assert (running["x"], running["y"]) == (["Mar 10, 2026"], ["1.00"])
+    assert (current["x"], current["y"]) == (["Mar 10, 2026"], ["1.00"])
     assert limit["y"] == ["10.00", "10.00", "20.00"]
-    assert spent["marker"]["color"] != running["marker"]["color"]
+    assert spent["marker"]["color"] != current["marker"]["color"]
     assert chart.table.rows[0] == ["Mar 10, 2026", "$1.00", "$20.00"]
     assert len(chart.table.rows) == 3
 
@@ -200,7 +202,7 @@ def test_a_removed_budget_keeps_its_history_without_a_burn_down(
     make_budget: MakeBudget, viewer: User, client_of: Callable[[User], Client]
 ) -> None:
     budget = make_budget()
-    past(budget, 1, 4)
+    add_window(budget, 1, 4)
     remove_budget(budget=budget, actor="user:finance")
     client = client_of(viewer)
     assert client.get(reverse("budget_burn_down", args=[budget.id])).json() == {"data": [], "layout": {}}
@@ -209,16 +211,16 @@ def test_a_removed_budget_keeps_its_history_without_a_burn_down(
     assert [each["name"] for each in figures.history(budget, None).figure["data"]] == ["spent", "limit"]
 
 
-def test_plotly_knows_every_property(make_budget: MakeBudget) -> None:
+def test_figures_are_valid_plotly_figures(make_budget: MakeBudget) -> None:
     budget = make_budget()
-    past(budget, 1, 4)
+    add_window(budget, 1, 4)
     row = row_of(budget)
     for chart in (figures.burn_down(row), figures.history(budget, row)):
         go.Figure(_with_a_color(chart.figure))
 
 
 def _with_a_color(part: Any) -> Any:
-    """The page's script puts the theme's colors in the place of these names."""
+    """Replaces CSS variables with a color, as the page's script does."""
     if isinstance(part, dict):
         return {name: _with_a_color(value) for name, value in part.items()}
     if isinstance(part, list):
@@ -226,7 +228,7 @@ def _with_a_color(part: Any) -> Any:
     return "red" if isinstance(part, str) and part.startswith("var(") else part
 
 
-def test_longer_histories_cost_no_more_queries(scoped: Organization, make_budget: MakeBudget) -> None:
+def test_query_count_does_not_grow_with_history(scoped: Organization, make_budget: MakeBudget) -> None:
     budget = make_budget(period="monthly")
 
     def count() -> list[int]:
@@ -241,7 +243,7 @@ def test_longer_histories_cost_no_more_queries(scoped: Organization, make_budget
     few = count()
     for number in range(1, 10):
         spent_on(scoped, number, DOLLAR)
-        past(budget, 40 + number, 1)
+        add_window(budget, 40 + number, 1)
     assert count() == few == [2, 1]
 
 

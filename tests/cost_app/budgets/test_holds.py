@@ -1,4 +1,4 @@
-"""What a call holds and spends of the budgets that count it."""
+"""The amounts that a call holds and spends in the budgets that count it."""
 
 import re
 from collections.abc import Callable
@@ -30,7 +30,7 @@ pytestmark = pytest.mark.usefixtures("scoped")
 
 
 def state_of(budget: Budget) -> tuple[int, int]:
-    """(committed, reserved) of the budget's only window."""
+    """Committed and reserved amounts of the budget's only window."""
     window = BudgetWindow.objects.get(budget=budget)
     return window.committed_nano, window.reserved_nano
 
@@ -52,7 +52,7 @@ def test_a_call_counts_in_every_matching_budget(
         keys.create_key(organization=organization, name=name, role=Role.OPERATOR, actor="command:test")[0]
         for name in ("bot", "other bot")
     )
-    meant = [
+    matching = [
         make_budget(scope="api_key", scope_value=str(key.pk)),
         make_budget(),
         make_budget(period="monthly"),
@@ -81,9 +81,9 @@ def test_a_call_counts_in_every_matching_budget(
     ]
     make_budget(scope="tag", scope_value="blue", is_active=False)
     attempt = open_attempt(user_ref="ada", tags=["red", "blue"], api_key_id=key.pk)
-    assert {state_of(budget) for budget in meant} == {(0, attempt.bound_nano)}
+    assert {state_of(budget) for budget in matching} == {(0, attempt.bound_nano)}
     attempts.settle(attempt, USAGE, {})
-    assert {state_of(budget) for budget in meant} == {(COST, 0)}
+    assert {state_of(budget) for budget in matching} == {(COST, 0)}
     assert not BudgetWindow.objects.filter(budget__in=others).exists()
 
 
@@ -154,7 +154,7 @@ def test_a_refused_call_leaves_nothing_behind(make_budget: MakeBudget, open_atte
     assert [Attempt.objects.count(), Hold.objects.count(), LedgerEntry.objects.count()] == [1, 1, 1]
 
 
-def test_an_increase_makes_room_until_it_is_withdrawn_and_every_refusal_states_the_amounts(
+def test_increase_makes_room_until_it_is_withdrawn_and_refusals_state_the_amounts(
     organization: Organization, make_budget: MakeBudget, open_attempt: Open
 ) -> None:
     bound = open_attempt().bound_nano
@@ -198,7 +198,7 @@ def test_an_increase_makes_room_until_it_is_withdrawn_and_every_refusal_states_t
     assert refusal()[2:] == (-499, spent(1_001, 0)[3])
 
 
-def test_room_held_by_calls_in_progress_is_busy_not_spent(make_budget: MakeBudget, open_attempt: Open) -> None:
+def test_budget_held_by_calls_in_progress_is_busy_not_exceeded(make_budget: MakeBudget, open_attempt: Open) -> None:
     bound = open_attempt().bound_nano
     make_budget(limit_nano=2 * bound - 1)
     first = open_attempt()
@@ -208,21 +208,21 @@ def test_room_held_by_calls_in_progress_is_busy_not_spent(make_budget: MakeBudge
     open_attempt()
 
 
-def test_a_refusal_by_the_last_budget_frees_the_first(make_budget: MakeBudget, open_attempt: Open) -> None:
+def test_refusal_by_the_last_budget_releases_the_others(make_budget: MakeBudget, open_attempt: Open) -> None:
     roomy, narrow = make_budget(), make_budget(period="monthly", limit_nano=1)
     with pytest.raises(BudgetExceededError):
         open_attempt()
     assert not BudgetWindow.objects.filter(budget__in=[roomy, narrow]).exclude(reserved_nano=0).exists()
 
 
-def test_a_warning_budget_admits_everything(make_budget: MakeBudget, open_attempt: Open) -> None:
+def test_warning_budget_admits_every_call(make_budget: MakeBudget, open_attempt: Open) -> None:
     budget = make_budget(limit_nano=1, enforcement="warn")
     attempt = open_attempt()
     attempts.settle(attempt, USAGE, {})
     assert state_of(budget) == (COST, 0)
 
 
-def test_a_cut_limit_admits_nothing_more(make_budget: MakeBudget, open_attempt: Open) -> None:
+def test_lowered_limit_admits_no_more_calls(make_budget: MakeBudget, open_attempt: Open) -> None:
     budget = make_budget()
     first = open_attempt()
     BudgetWindow.objects.filter(budget=budget).update(limit_nano=10)
@@ -252,7 +252,7 @@ def test_ending_one_call_leaves_other_holds_and_spending_unchanged(make_budget: 
 
 
 def test_windows_are_locked_by_id(make_budget: MakeBudget, open_attempt: Open) -> None:
-    """Two calls that lock the same windows in different orders wait for each other."""
+    """Otherwise, two calls that lock the same windows in different orders would deadlock."""
     for period in ("monthly", "daily", "weekly"):
         make_budget(period=period)
     with CaptureQueriesContext(connection) as opening:

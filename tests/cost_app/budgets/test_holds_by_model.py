@@ -1,4 +1,4 @@
-"""Budgets that look at the model: unpriced models, and cheaper ones near the limit."""
+"""Budget rules about models: unpriced models, and downgrades near the limit."""
 
 from collections.abc import Callable
 
@@ -17,7 +17,7 @@ USAGE = TokenUsage(input=20, output=10)
 pytestmark = pytest.mark.usefixtures("scoped")
 
 
-def test_an_unpriced_model_is_admitted_if_the_organization_only_warns(
+def test_unpriced_model_is_admitted_if_the_policy_and_budgets_only_warn(
     organization: Organization, open_attempt: Open, make_budget: MakeBudget
 ) -> None:
     with pytest.raises(ModelNotPricedError):
@@ -46,14 +46,14 @@ def test_a_downgrading_budget_uses_a_cheaper_model_near_its_limit(
         organization=organization,
         allowed_models=[{"provider": "deepseek", "model": "deepseek-chat", "classes": ["simple"]}],
     )
-    dear = {"provider": "openai", "model": "gpt-4"}
-    bound = open_attempt(**dear).bound_nano
+    expensive = {"provider": "openai", "model": "gpt-4"}
+    bound = open_attempt(**expensive).bound_nano
     budget = make_budget(limit_nano=2 * bound, enforcement="downgrade", alert_percent=60, warning_percent=50)
-    models = [open_attempt(**dear).model for _ in range(3)]
+    models = [open_attempt(**expensive).model for _ in range(3)]
     assert models == ["gpt-4", "deepseek-chat", "deepseek-chat"]
     BudgetWindow.objects.filter(budget=budget).update(limit_nano=1)
     with pytest.raises(BudgetExceededError):
-        open_attempt(**dear)
+        open_attempt(**expensive)
 
 
 @pytest.mark.parametrize(

@@ -43,11 +43,11 @@ def test_an_increase_raises_the_limit_until_it_is_withdrawn(set_to: Set, scoped:
         ({"expires_at": NOON}, "expires_at"),
     ],
 )
-def test_an_invalid_increase_is_refused(set_to: Set, arguments: dict[str, Any], field: str) -> None:
-    sound = {"nano": 1, "reason": "launch", "expires_at": NOON + timedelta(hours=1)}
+def test_invalid_increase_is_rejected(set_to: Set, arguments: dict[str, Any], field: str) -> None:
+    valid = {"nano": 1, "reason": "launch", "expires_at": NOON + timedelta(hours=1)}
     budget = set_to()
     with pytest.raises(BudgetTermsError) as refusal:
-        grant_increase(budget=budget, actor=ACTOR, **{**sound, **arguments})
+        grant_increase(budget=budget, actor=ACTOR, **{**valid, **arguments})
     assert refusal.value.field == field
     assert not BudgetIncrease.objects.exists()
 

@@ -1,4 +1,4 @@
-"""Raising a budget for some time through the API."""
+"""Temporary budget increases through the API."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from tests.api.support import Caller, refused
 from tests.cost_app.budgets.callers import AHEAD, COST, done, listed, set_to
 
 
-def test_a_budget_is_raised_until_a_given_time(program: Caller, organization: Organization) -> None:
+def test_budget_can_be_increased_until_a_given_time(program: Caller, organization: Organization) -> None:
     budget_id = set_to(program)["id"]
     body = {"action": "increase-budget", "budgetId": budget_id, "amount": "2.5", "reason": "launch", "expiresAt": AHEAD}
     raised = done(program.post(COST, body))
@@ -38,18 +38,18 @@ def test_a_budget_is_raised_until_a_given_time(program: Caller, organization: Or
         ({"expiresAt": "2020-01-01T00:00:00Z"}, "expiresAt"),
         ({"expiresAt": "2099-01-01T00:00:00"}, "expiresAt"),
         ({"expiresAt": "tomorrow"}, "expiresAt"),
-        ({"expiresAt": "9999-12-31T23:59:59-12:00"}, "expiresAt"),  # after the last year in UTC
+        ({"expiresAt": "9999-12-31T23:59:59-12:00"}, "expiresAt"),  # after the maximum year in UTC
         ({"expiresAt": 4070908800}, "expiresAt"),
     ],
 )
 def test_an_invalid_increase_is_refused(program: Caller, fields: dict[str, Any], param: str) -> None:
-    sound = {"amount": 1, "reason": "launch", "expiresAt": AHEAD}
-    body = {"action": "increase-budget", "budgetId": set_to(program)["id"], **sound, **fields}
+    valid = {"amount": 1, "reason": "launch", "expiresAt": AHEAD}
+    body = {"action": "increase-budget", "budgetId": set_to(program)["id"], **valid, **fields}
     refused(program.post(COST, body), 400, param)
     assert listed(program)[0]["increases"] == []
 
 
-def test_the_sum_of_increases_is_limited_and_withdrawing_one_makes_room(program: Caller) -> None:
+def test_sum_of_increases_is_limited_and_a_withdrawal_makes_room(program: Caller) -> None:
     budget_id = set_to(program)["id"]
     body = {"action": "increase-budget", "budgetId": budget_id, "reason": "launch", "expiresAt": AHEAD}
     raised = done(program.post(COST, {**body, "amount": "99999999"}))

@@ -1,4 +1,4 @@
-"""Refunds of a window that has ended, while the next one is in force."""
+"""Refunds in a window that has ended, after the next one started."""
 
 from collections.abc import Callable
 
@@ -18,12 +18,12 @@ pytestmark = pytest.mark.usefixtures("scoped")
 
 
 def state_of(budget: Budget) -> tuple[int, int]:
-    """(committed, reserved) of the budget's only window."""
+    """Committed and reserved amounts of the budget's only window."""
     window = BudgetWindow.objects.get(budget=budget)
     return window.committed_nano, window.reserved_nano
 
 
-def test_late_refunds_of_the_previous_window_make_room_immediately(
+def test_late_refund_in_the_previous_window_makes_room_immediately(
     make_budget: MakeBudget, open_attempt: Open, clock: Callable[..., None]
 ) -> None:
     bound = open_attempt().bound_nano
@@ -37,7 +37,7 @@ def test_late_refunds_of_the_previous_window_make_room_immediately(
     open_attempt()
 
 
-def test_late_refunds_do_not_admit_a_call_that_still_does_not_fit(
+def test_late_refund_does_not_admit_a_call_that_still_does_not_fit(
     make_budget: MakeBudget, open_attempt: Open, clock: Callable[..., None]
 ) -> None:
     bound = open_attempt().bound_nano
@@ -46,7 +46,7 @@ def test_late_refunds_do_not_admit_a_call_that_still_does_not_fit(
     clock(NOON + DAY)
     for _ in range(3):
         open_attempt()
-    attempts.settle(late, TokenUsage(output=50), {})  # gives a part of its bound back: the limit rises by too little
+    attempts.settle(late, TokenUsage(output=50), {})  # refunds only a part of its bound
     with pytest.raises(BudgetBusyError):
         open_attempt()
     today = BudgetWindow.objects.filter(budget=budget).latest("starts_at")

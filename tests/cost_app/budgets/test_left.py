@@ -1,4 +1,4 @@
-"""What is left of a call's budgets, for the headers of its response."""
+"""The remaining budget of a call, for its response headers."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -17,7 +17,7 @@ from tests.cost_app.budgets.test_windows import MakeBudget
 pytestmark = pytest.mark.usefixtures("scoped")
 
 
-def test_it_is_that_of_the_tightest_budget_that_blocks_and_counted_the_call(
+def test_remaining_budget_is_that_of_the_tightest_blocking_budget(
     make_budget: MakeBudget, open_attempt: Callable[..., Attempt]
 ) -> None:
     make_budget(limit_nano=DOLLAR, enforcement="warn", period="weekly")
@@ -32,14 +32,14 @@ def test_it_is_that_of_the_tightest_budget_that_blocks_and_counted_the_call(
     assert left_after(attempt.id) == 4 * DOLLAR - attempt.bound_nano
 
 
-def test_without_a_budget_that_blocks_there_is_no_answer(
+def test_remaining_budget_is_none_without_a_blocking_budget(
     make_budget: MakeBudget, open_attempt: Callable[..., Attempt]
 ) -> None:
     make_budget(enforcement="warn")
     assert left_after(open_attempt().id) is None
 
 
-def test_another_organization_learns_nothing(
+def test_remaining_budget_is_hidden_from_other_organizations(
     make_budget: MakeBudget, open_attempt: Callable[..., Attempt], other_organization: Organization
 ) -> None:
     make_budget()

@@ -1,4 +1,4 @@
-"""Budgets as live events."""
+"""Live events of budgets."""
 
 from collections.abc import Callable
 
@@ -24,12 +24,12 @@ def budget_of(organization: Organization, limit_nano: int = 10**9) -> Budget:
         return set_budget(organization_id=organization.pk, terms=terms, actor="test")
 
 
-def told(organization: Organization, since: str) -> list[BudgetEvent]:
+def published(organization: Organization, since: str) -> list[BudgetEvent]:
     events = events_after(organization.pk, since)[0]
     return [BudgetEvent.model_validate_json(each.data) for each in events if each.type == "budget"]
 
 
-def test_changes_of_held_and_spent_send_an_event(
+def test_changes_of_held_and_spent_amounts_send_events(
     organization: Organization, open_attempt: Callable[..., Attempt]
 ) -> None:
     budget_of(organization)
@@ -43,7 +43,7 @@ def test_changes_of_held_and_spent_send_an_event(
     with organization_scope(organization.pk):
         attempts.settle(attempt, TokenUsage(input=100, output=10), {})
     publish_budget_changes()
-    first, held, spent = told(organization, since)
+    first, held, spent = published(organization, since)
     assert (first.held, first.spent, first.limit) == ("0.00", "0.00", "1.00")
     assert (held.held != "0.00", held.spent) == (True, "0.00")
     assert (spent.held, spent.spent != "0.00") == ("0.00", True)
@@ -56,7 +56,7 @@ def test_a_new_limit_sends_an_event(organization: Organization) -> None:
     publish_budget_changes()
     budget_of(organization, 2 * 10**9)
     publish_budget_changes()
-    assert [event.limit for event in told(organization, since)] == ["1.00", "2.00"]
+    assert [event.limit for event in published(organization, since)] == ["1.00", "2.00"]
 
 
 def test_budget_events_stay_in_their_organization(organization: Organization, other_organization: Organization) -> None:
@@ -64,7 +64,7 @@ def test_budget_events_stay_in_their_organization(organization: Organization, ot
     since = newest_id(organization.pk)
     mark_listening(organization.pk)
     publish_budget_changes()
-    assert told(organization, since) == []
+    assert published(organization, since) == []
 
 
 def test_a_failing_organization_does_not_stop_others(
@@ -83,4 +83,4 @@ def test_a_failing_organization_does_not_stop_others(
 
     monkeypatch.setattr(events, "budget_rows", rows)
     publish_budget_changes()
-    assert len(told(other_organization, since)) == 1
+    assert len(published(other_organization, since)) == 1

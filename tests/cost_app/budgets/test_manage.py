@@ -1,4 +1,4 @@
-"""Making, changing and removing budgets, and raising them for a while."""
+"""Creating, changing, and removing budgets."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -54,14 +54,14 @@ def test_a_new_budget_has_default_thresholds_and_is_audited_in_dollars(set_to: S
     }
 
 
-def test_setting_it_again_changes_the_one_budget_and_records_what_changed(set_to: Set) -> None:
+def test_setting_a_budget_again_changes_it_and_records_the_changes(set_to: Set) -> None:
     first, second = set_to(), set_to(limit_nano=20 * DOLLAR, enforcement="block")
     assert first.id == second.id
     assert Budget.objects.get().limit_nano == 20 * DOLLAR
     assert changes_of("changed") == [{"limit": ["10.00", "20.00"], "enforcement": ["warn", "block"]}]
 
 
-def test_setting_the_same_again_records_nothing(set_to: Set) -> None:
+def test_setting_the_same_terms_again_records_nothing(set_to: Set) -> None:
     set_to()
     set_to()
     assert AuditEvent.objects.filter(verb__startswith="budget.").count() == 1
@@ -83,14 +83,14 @@ def test_a_change_applies_immediately_to_the_current_window_only(
     budget = set_to()
     (before,) = windows_now(scoped.pk, NOON - DAY)
     clock(NOON)
-    (running,) = windows_now(scoped.pk, NOON)
+    (current,) = windows_now(scoped.pk, NOON)
     set_to(limit_nano=3 * DOLLAR, enforcement="block")
     rows = BudgetWindow.objects.filter(budget=budget).order_by("starts_at").values_list("limit_nano", "enforcement")
     assert list(rows) == [(10 * DOLLAR, "warn"), (3 * DOLLAR, "block")]
-    assert only_window(scoped).window.id == running.window.id != before.window.id
+    assert only_window(scoped).window.id == current.window.id != before.window.id
 
 
-def test_the_carried_over_amount_is_added_to_a_new_limit(set_to: Set, scoped: Organization, clock: Clock) -> None:
+def test_carried_over_amount_is_added_to_a_new_limit(set_to: Set, scoped: Organization, clock: Clock) -> None:
     clock(NOON - DAY)
     set_to(rollover_unused=True)
     (before,) = windows_now(scoped.pk, NOON - DAY)
@@ -108,7 +108,7 @@ def test_the_carried_over_amount_is_added_to_a_new_limit(set_to: Set, scoped: Or
         ({"rollover_unused": True, "rollover_cap_nano": 2 * DOLLAR}, 12),
     ],
 )
-def test_ending_or_capping_carry_over_applies_immediately(
+def test_disabling_or_capping_rollover_applies_immediately(
     set_to: Set, scoped: Organization, clock: Clock, terms: dict[str, Any], limit: int
 ) -> None:
     clock(NOON - DAY)
@@ -118,7 +118,7 @@ def test_ending_or_capping_carry_over_applies_immediately(
     assert only_window(scoped).window.limit_nano == limit * DOLLAR
 
 
-def test_a_limit_cut_below_what_is_spent_and_held_refuses_the_next_call(
+def test_limit_below_spent_and_held_amounts_refuses_the_next_call(
     set_to: Set, scoped: Organization, open_attempt: Callable[..., Attempt]
 ) -> None:
     set_to(enforcement="block")
@@ -184,7 +184,7 @@ def test_a_public_id_takes_precedence_over_a_row_id(set_to: Set, key: ApiKey, or
     assert set_to(scope="api_key", scope_value="12345678").scope_value == "87654321"
 
 
-def test_another_organizations_key_is_not_found(set_to: Set, other_organization: Organization) -> None:
+def test_key_of_another_organization_is_not_found(set_to: Set, other_organization: Organization) -> None:
     theirs, _ = keys.create_key(
         organization=other_organization, name="their bot", role=Role.VIEWER, actor="command:test"
     )
@@ -196,7 +196,7 @@ def test_another_organizations_key_is_not_found(set_to: Set, other_organization:
     assert len(messages) == 1
 
 
-def test_a_budget_of_a_model_that_lost_its_price_can_still_be_changed(set_to: Set) -> None:
+def test_budget_of_a_model_without_a_current_price_can_still_be_changed(set_to: Set) -> None:
     scope = {"scope": "model", "scope_value": "deepseek/deepseek-chat"}
     set_to(**scope)
     ModelPrice.objects.update(effective_to=timezone.now())
@@ -216,7 +216,7 @@ def test_organizations_do_not_share_budgets(set_to: Set, other_organization: Org
 # Removing
 
 
-def test_a_removed_budget_counts_no_more_calls_and_keeps_its_windows(
+def test_removed_budget_counts_no_calls_and_keeps_its_windows(
     set_to: Set, scoped: Organization, open_attempt: Callable[..., Attempt]
 ) -> None:
     budget = set_to(enforcement="block", limit_nano=DOLLAR)

@@ -1,4 +1,4 @@
-"""Concurrent changes of budgets."""
+"""Concurrent changes to budgets."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -20,8 +20,8 @@ from cost_app.models import Attempt, Budget, BudgetWindow
 from tests.cost_app.budgets.conftest import ACTOR, DOLLAR, Set
 
 
-def at_once(count: int, act: Callable[[int], object]) -> list[object]:
-    """The same in several threads, each with a connection of its own, all from one moment on."""
+def concurrently(count: int, act: Callable[[int], object]) -> list[object]:
+    """The results of concurrent calls, each in a thread with its own database connection."""
     barrier = Barrier(count)
 
     def run(number: int) -> object:
@@ -37,14 +37,14 @@ def at_once(count: int, act: Callable[[int], object]) -> list[object]:
 
 @pytest.mark.django_db(transaction=True)
 def test_concurrent_calls_create_one_budget(organization: Organization) -> None:
-    """Each change is recorded with what it found, so the log is one chain from nothing to what holds now."""
+    """Each change records the previous limit, so the audit log is one chain from the first limit to the current one."""
     for tag in ("red", "green", "blue", "gold"):
 
         def act(number: int, tag: str = tag) -> object:
             terms = BudgetTerms("daily", (number + 1) * DOLLAR, scope="tag", scope_value=tag)
             return set_budget(organization_id=organization.pk, terms=terms, actor=ACTOR).id
 
-        (budget_id,) = set(at_once(4, act))
+        (budget_id,) = set(concurrently(4, act))
         with organization_scope(organization.pk):
             budget = Budget.objects.get(scope_value=tag)
             events = AuditEvent.objects.filter(target__startswith=f"budget {budget_id}: ").order_by("at")
@@ -54,10 +54,10 @@ def test_concurrent_calls_create_one_budget(organization: Organization) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_no_call_is_admitted_after_a_concurrent_cut(
+def test_no_call_is_admitted_after_a_concurrent_limit_cut(
     organization: Organization, open_attempt: Callable[..., Attempt]
 ) -> None:
-    """Whoever comes first: what is held when the cut returns is all that is ever held."""
+    """In any order, the amount held when the limit change returns is the final amount."""
     with organization_scope(organization.pk):
         set_budget(organization_id=organization.pk, terms=_blocking(DOLLAR), actor=ACTOR)
         windows_now(organization.pk)
@@ -76,7 +76,7 @@ def test_no_call_is_admitted_after_a_concurrent_cut(
                 break
         return admitted
 
-    held_at_the_cut, *admitted = at_once(3, act)
+    held_at_the_cut, *admitted = concurrently(3, act)
     with organization_scope(organization.pk):
         window = BudgetWindow.objects.get()
     assert window.limit_nano == 0

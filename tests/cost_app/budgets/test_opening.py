@@ -1,4 +1,4 @@
-"""What a window opens with, and calls that are refused."""
+"""The opening amount of budget windows, and refused calls."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -30,8 +30,8 @@ USAGE = TokenUsage(input=10, output=10)
 
 
 def set_in(organization: Organization, *, from_now: bool = False, **terms: object) -> Budget:
-    chosen = BudgetTerms(**{"period": "monthly", "limit_nano": 10**9, **terms})  # type: ignore[arg-type]
-    return set_budget(organization_id=organization.pk, terms=chosen, actor="user:finance", from_now=from_now)
+    budget_terms = BudgetTerms(**{"period": "monthly", "limit_nano": 10**9, **terms})  # type: ignore[arg-type]
+    return set_budget(organization_id=organization.pk, terms=budget_terms, actor="user:finance", from_now=from_now)
 
 
 def spent(organization: Organization) -> int:
@@ -40,17 +40,17 @@ def spent(organization: Organization) -> int:
 
 
 @pytest.mark.parametrize(("from_now", "share"), [(False, 1), (True, 0)])
-def test_a_new_budget_counts_its_period_or_only_later_spending(
+def test_new_budget_counts_its_whole_period_or_only_later_spending(
     scoped: Organization, open_attempt: Open, from_now: bool, share: int
 ) -> None:
-    call, under_way = open_attempt(user_ref=" ann"), open_attempt(user_ref="ann")
+    call, in_progress = open_attempt(user_ref=" ann"), open_attempt(user_ref="ann")
     attempts.settle(call, USAGE, {})
     call.refresh_from_db()
     scope = {"scope": "user", "scope_value": "ann "}
     assert spent_so_far(organization_id=scoped.pk, period="monthly", **scope) == call.cost_nano
     budget = set_in(scoped, from_now=from_now, **scope)
     assert spent(scoped) == share * call.cost_nano
-    attempts.settle(under_way, USAGE, {})
+    attempts.settle(in_progress, USAGE, {})
     assert spent(scoped) == share * 2 * call.cost_nano
     remove_budget(budget=budget, actor="user:finance")
     set_in(scoped, **scope)
@@ -71,7 +71,7 @@ def test_correcting_an_earlier_call_changes_the_opening_sum(scoped: Organization
 
 
 @pytest.mark.usefixtures("redis_url")
-def test_a_budget_is_marked_refusing_until_calls_fit(scoped: Organization, open_attempt: Open) -> None:
+def test_budget_is_marked_as_refusing_until_calls_fit(scoped: Organization, open_attempt: Open) -> None:
     bound = open_attempt().bound_nano
     set_in(scoped, limit_nano=bound - 1, enforcement="block", from_now=True)
     for _ in range(2):
@@ -87,7 +87,7 @@ def test_a_budget_is_marked_refusing_until_calls_fit(scoped: Organization, open_
     assert not windows_now(scoped.pk)[0].is_refusing
 
 
-def test_a_free_call_fits_into_a_spent_budget(
+def test_free_call_fits_into_an_exhausted_budget(
     scoped: Organization, open_attempt: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     set_in(scoped, limit_nano=0, enforcement="block")
@@ -104,7 +104,7 @@ def test_the_sum_of_increases_stays_below_100_million(scoped: Organization) -> N
         grant_increase(nano=1, **increase)  # type: ignore[arg-type]
 
 
-def test_a_stale_edit_is_refused(organization: Organization, finance: User, client_of: Browser) -> None:
+def test_stale_edit_is_rejected(organization: Organization, finance: User, client_of: Browser) -> None:
     with organization_scope(organization.pk):
         budget = set_in(organization)
     client, url = client_of(finance), reverse("budget_edit", args=[budget.pk])
@@ -114,7 +114,7 @@ def test_a_stale_edit_is_refused(organization: Organization, finance: User, clie
     assert (stale.status_code, "Nothing was saved" in stale.text) == (422, True)
 
 
-def test_a_report_counts_in_its_period_and_reduces_its_carry_over(
+def test_late_report_counts_in_its_own_period_and_reduces_its_rollover(
     scoped: Organization, clock: Callable[[datetime], None]
 ) -> None:
     budget = set_in(scoped, period="daily", limit_nano=1_000_000, rollover_unused=True)

@@ -1,4 +1,4 @@
-"""Sixteen real processes and 200 calls at once on a budget that fits 50."""
+"""Sixteen processes make 200 concurrent calls on a budget that fits 50."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from cost_app.ledger import attempts
 from cost_app.ledger.admission import AttemptOrder, open_attempt
 from cost_app.ledger.reconciliation import disagreements
 from cost_app.models import Attempt, AttemptState, Budget, BudgetWindow
-from tests.cost_app.budgets.racers import CHEAP, DEAR
+from tests.cost_app.budgets.racers import CHEAP, EXPENSIVE
 from tests.support.race import RunRace
 
 RACERS, CALLS, FIT = 16, 200, 50
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 @pytest.fixture
 def race(run_race: RunRace) -> Race:
-    """Runs one kind of race with all racers; counts what came of the calls."""
+    """Runs one kind of race with all racers; counts the outcomes of the calls."""
 
     def run(name: str) -> Counter[str]:
         achieved = run_race("tests.cost_app.budgets.racers", [(name, str(share)) for share in SHARES])
@@ -34,7 +34,7 @@ def race(run_race: RunRace) -> Race:
 
 
 def open_call(organization: Organization, model: tuple[str, str]) -> Attempt:
-    """One call like those of the race."""
+    """Open one call like those of the race."""
     messages = [{"role": "user", "content": "Hi"}]
     with organization_scope(organization.pk):
         return open_attempt(AttemptOrder(organization.pk, *model, messages, 100))
@@ -42,7 +42,7 @@ def open_call(organization: Organization, model: tuple[str, str]) -> Attempt:
 
 @pytest.fixture
 def limit(organization: Organization, make_budget: Callable[..., Budget]) -> int:
-    """Of the budget, which fits 50 calls of the cheaper model."""
+    """The limit of the budget, which fits 50 calls of the cheaper model."""
     call = open_call(organization, CHEAP)
     with organization_scope(organization.pk):
         attempts.release(call)
@@ -52,8 +52,8 @@ def limit(organization: Organization, make_budget: Callable[..., Budget]) -> int
 
 
 @pytest.fixture(autouse=True)
-def sound(organization: Organization) -> object:
-    """Whatever the race: no window above its limit, and when all calls have ended nothing is held."""
+def invariants(organization: Organization) -> object:
+    """After every race, no window is above its limit, and nothing is held once all calls have ended."""
     yield
     with organization_scope(organization.pk):
         over = BudgetWindow.objects.filter(committed_nano__gt=F("limit_nano") - F("reserved_nano"))
@@ -76,7 +76,7 @@ def test_only_calls_that_fit_are_admitted(race: Race, organization: Organization
     with organization_scope(organization.pk):
         for attempt in Attempt.objects.filter(state=AttemptState.RESERVED)[: FIT - 10]:
             attempts.release(attempt)
-    assert race("admit")["admitted"] == FIT - 10, "wrongly refused once holds were free"
+    assert race("admit")["admitted"] == FIT - 10, "refused although holds were released"
 
 
 def test_a_fallback_to_a_more_expensive_model_cannot_overspend(
@@ -84,12 +84,16 @@ def test_a_fallback_to_a_more_expensive_model_cannot_overspend(
 ) -> None:
     outcomes = race("fall_back")
     with organization_scope(organization.pk):
-        (dear,) = Attempt.objects.filter(state=AttemptState.RESERVED).values_list("bound_nano", flat=True).distinct()
+        (expensive,) = (
+            Attempt.objects.filter(state=AttemptState.RESERVED).values_list("bound_nano", flat=True).distinct()
+        )
     admitted = outcomes["admitted"]
-    assert 0 < admitted <= limit // dear
-    assert used(organization) == [admitted * dear]
-    for _ in range(limit // dear - admitted):
-        assert open_call(organization, DEAR).bound_nano == dear, "wrongly refused once the cheaper calls were over"
+    assert 0 < admitted <= limit // expensive
+    assert used(organization) == [admitted * expensive]
+    for _ in range(limit // expensive - admitted):
+        assert open_call(organization, EXPENSIVE).bound_nano == expensive, (
+            "refused although the cheaper calls have ended"
+        )
 
 
 def test_retries_cannot_overspend(race: Race, organization: Organization, limit: int) -> None:
@@ -101,7 +105,9 @@ def test_retries_cannot_overspend(race: Race, organization: Organization, limit:
     assert used(organization) == [limit]
 
 
-def test_at_midnight_exactly_the_carry_over_makes_room(race: Race, organization: Organization, limit: int) -> None:
+def test_calls_after_midnight_can_spend_exactly_the_rollover(
+    race: Race, organization: Organization, limit: int
+) -> None:
     outcomes = race("roll_over")
     assert outcomes["before:admitted"] == FIT
     before, after = used(organization)
@@ -110,18 +116,18 @@ def test_at_midnight_exactly_the_carry_over_makes_room(race: Race, organization:
     assert after == outcomes["after:admitted"] * (limit // FIT)
 
 
-def test_a_budget_counts_a_call_that_is_being_admitted_once(run_race: RunRace, organization: Organization) -> None:
+def test_new_budget_counts_a_call_being_admitted_once(run_race: RunRace, organization: Organization) -> None:
     outcomes = run_race("tests.cost_app.budgets.racers", [("admit_first", ""), ("set_second", "")])
     assert outcomes == [["admitted"], ["set"]]
     with organization_scope(organization.pk):
         assert used(organization) == [Attempt.objects.get().bound_nano]
 
 
-def test_a_budget_counts_a_call_that_is_being_settled_once(run_race: RunRace, organization: Organization) -> None:
+def test_new_budget_counts_a_call_being_settled_once(run_race: RunRace, organization: Organization) -> None:
     call = open_call(organization, CHEAP)
     with organization_scope(organization.pk):
         attempts.dispatch(call, timedelta(seconds=30))
-    outcomes = run_race("tests.cost_app.budgets.racers", [("settle_meanwhile", ""), ("set_meanwhile", "")])
+    outcomes = run_race("tests.cost_app.budgets.racers", [("settle_during_set", ""), ("set_during_settle", "")])
     assert outcomes == [["settled"], ["set"]]
     with organization_scope(organization.pk):
         cost = Attempt.objects.get().cost_nano

@@ -1,4 +1,4 @@
-"""`/budgets/`: the list, one budget, its forms."""
+"""`/budgets/`: the list and the pages of budgets."""
 
 import re
 from collections.abc import Callable
@@ -58,7 +58,7 @@ def queries(client: Client, url: str, **headers: Any) -> int:
     return len(captured)
 
 
-# The list
+# List
 
 
 @pytest.mark.parametrize(("person", "next_step"), [("finance", "Create budget"), ("viewer", "can create a budget")])
@@ -92,7 +92,7 @@ def test_an_increase_can_be_withdrawn_while_it_is_in_effect(
     assert not any(url in pages[viewer] for url in urls)
 
 
-def test_all_amounts_of_the_list_have_the_same_decimals(
+def test_all_amounts_in_the_list_have_the_same_decimals(
     budget: Budget, organization: Organization, viewer: User, client_of: Browser
 ) -> None:
     spend(budget, 62 * DOLLAR)
@@ -114,7 +114,7 @@ def test_all_amounts_of_the_list_have_the_same_decimals(
         (100, "used up", "bad"),
     ],
 )
-def test_a_budget_above_a_threshold_is_marked_and_named(
+def test_budget_above_a_threshold_is_labeled(
     budget: Budget, viewer: User, client_of: Browser, spent: int, state: str, tone: str
 ) -> None:
     spend(budget, spent * DOLLAR)
@@ -122,7 +122,7 @@ def test_a_budget_above_a_threshold_is_marked_and_named(
     assert (row.state, row.tone) == (state, tone)
 
 
-def test_the_excess_above_a_cut_limit_is_shown(
+def test_overspending_after_a_limit_cut_is_shown(
     budget: Budget, organization: Organization, viewer: User, client_of: Browser
 ) -> None:
     spend(budget, 62 * DOLLAR, 10 * DOLLAR)
@@ -132,19 +132,21 @@ def test_the_excess_above_a_cut_limit_is_shown(
     assert "100% spent" in page
 
 
-def test_a_key_budget_is_labeled_by_the_keys_name(organization: Organization, viewer: User, client_of: Browser) -> None:
+def test_key_budget_is_labeled_with_the_key_s_name(
+    organization: Organization, viewer: User, client_of: Browser
+) -> None:
     key, _ = keys.create_key(organization=organization, name="bot", role=Role.VIEWER, actor="command:test")
     set_in(organization, scope="api_key", scope_value=key.key_id)
     assert f"bot ({key.key_id})" in client_of(viewer).get(reverse("budgets")).text
 
 
-def test_other_organizations_budgets_are_not_listed(theirs: Budget, viewer: User, client_of: Browser) -> None:
+def test_budgets_of_other_organizations_are_not_listed(theirs: Budget, viewer: User, client_of: Browser) -> None:
     page = client_of(viewer).get(reverse("budgets")).text
     assert "their-tag" not in page
     assert "No budgets yet" in page
 
 
-def test_htmx_gets_only_the_progress_and_nothing_if_unchanged(budget: Budget, viewer: User, client_of: Browser) -> None:
+def test_htmx_request_gets_only_the_progress(budget: Budget, viewer: User, client_of: Browser) -> None:
     client = client_of(viewer)
     for url in (reverse("budgets"), reverse("budget", args=[budget.id])):
         first = client.get(url, headers=HTMX)
@@ -155,7 +157,7 @@ def test_htmx_gets_only_the_progress_and_nothing_if_unchanged(budget: Budget, vi
         assert 'data-live="5"' in client.get(url).text
 
 
-def test_the_list_costs_the_same_with_one_and_ten_budgets(
+def test_list_runs_the_same_number_of_queries_with_more_budgets(
     budget: Budget, organization: Organization, viewer: User, client_of: Browser
 ) -> None:
     client, url = client_of(viewer), reverse("budgets")
@@ -210,7 +212,7 @@ def test_open_holds_are_listed_with_their_owner(
     assert "deepseek-chat" in page
 
 
-def test_holds_cost_the_same_with_one_and_ten(
+def test_page_runs_the_same_number_of_queries_with_more_holds(
     budget: Budget, viewer: User, client_of: Browser, open_attempt: Callable[..., Attempt]
 ) -> None:
     client, url = client_of(viewer), reverse("budget", args=[budget.id])
@@ -221,7 +223,9 @@ def test_holds_cost_the_same_with_one_and_ten(
     assert queries(client, url) == few
 
 
-def test_past_periods_cost_the_same_with_one_and_ten(budget: Budget, finance: User, client_of: Browser) -> None:
+def test_page_runs_the_same_number_of_queries_with_more_past_periods(
+    budget: Budget, finance: User, client_of: Browser
+) -> None:
     client, url = client_of(finance), reverse("budget", args=[budget.id])
     spend(budget, 1)
 
@@ -260,10 +264,10 @@ def test_a_removed_budget_stays_readable(budget: Budget, finance: User, client_o
     assert "This budget was removed" in client.get(reverse("budget", args=[budget.id]), headers=HTMX).text
 
 
-def test_the_day_on_which_a_budget_runs_out_is_forecast(
+def test_day_when_the_budget_runs_out_is_forecast(
     organization: Organization, budget: Budget, viewer: User, client_of: Browser, clock: Callable[[datetime], None]
 ) -> None:
-    """$4 a day for four weeks: $100 of a month last 25 days."""
+    """$4 per day for four weeks: a monthly budget of $100 lasts 25 days."""
     clock(datetime(2026, 3, 10, 12, tzinfo=UTC))
     with organization_scope(organization.pk):
         BudgetWindow.objects.all().delete()

@@ -1,4 +1,4 @@
-"""Budget pages: who may open and change what."""
+"""Permissions of budget pages."""
 
 from collections.abc import Callable, Iterator
 
@@ -13,7 +13,7 @@ from tests.cost_app.budgets.test_views import NEW, Browser, raised, rows_of
 
 @pytest.fixture
 def writes(budget: Budget) -> dict[str, str]:
-    """Every address that changes something."""
+    """The URL of every action that changes a budget."""
     addresses = {name: reverse(name, args=[budget.id]) for name in ("budget_edit", "budget_remove", "budget_increase")}
     addresses["budget_create"] = reverse("budget_create")
     addresses["budget_increase_withdraw"] = reverse("budget_increase_withdraw", args=[raised(budget).pk])
@@ -21,7 +21,7 @@ def writes(budget: Budget) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("person", ["viewer", "operator"])
-def test_readers_change_nothing(
+def test_viewers_and_operators_cannot_change_budgets(
     writes: dict[str, str],
     organization: Organization,
     person: str,
@@ -36,7 +36,7 @@ def test_readers_change_nothing(
 
 @pytest.fixture
 def addresses_of() -> Callable[[Budget], Iterator[tuple[str, str]]]:
-    """(method, address) of all that names a budget."""
+    """The (method, URL) of every page and action of a budget."""
 
     def make(budget: Budget) -> Iterator[tuple[str, str]]:
         reads = ["budget", "budget_edit", "budget_burn_down", "budget_history"]
@@ -49,7 +49,7 @@ def addresses_of() -> Callable[[Budget], Iterator[tuple[str, str]]]:
     return make
 
 
-def test_another_organizations_budget_is_not_found(
+def test_budget_of_another_organization_is_not_found(
     theirs: Budget, owner: User, client_of: Browser, addresses_of: Callable[[Budget], Iterator[tuple[str, str]]]
 ) -> None:
     client = client_of(owner)
@@ -61,7 +61,7 @@ def test_another_organizations_budget_is_not_found(
     assert theirs.is_active
 
 
-def test_writes_refuse_get(budget: Budget, finance: User, client_of: Browser) -> None:
+def test_writes_require_post(budget: Budget, finance: User, client_of: Browser) -> None:
     client = client_of(finance)
     for name in ("budget_remove", "budget_increase"):
         assert client.get(reverse(name, args=[budget.id])).status_code == 405

@@ -1,7 +1,7 @@
-"""Random changes of settings over random spending, against a model that knows calls and the calendar only.
+"""Random settings changes with random spending, against a model that knows only calls and the calendar.
 
-Two organizations get the same steps: one looks at its budgets at every step, the other only when it must. Each call
-must be admitted exactly if the model has room for it, so no change gives an allowance and none takes one.
+Two organizations get the same steps: one reads its budgets at every step, the other only when necessary. A call must
+be admitted exactly when the model has room, so no change adds or loses budget.
 """
 
 from collections.abc import Callable
@@ -38,16 +38,16 @@ SPELLINGS = ("ann", " ann", "ann\u200b", "ann\n")
 SCOPES = {"api_key": "", "organization": "", "user": "ann", "tag": "ann"}
 BEGIN = datetime(2026, 3, 27, 12, tzinfo=UTC)
 SEEDS = range(examples(4, 60))
-"""One of each scope at least."""
+"""At least one per scope."""
 STEPS = 15
 BOUND = 31_080
-"""Of the test's call, in nano-dollars."""
+"""The bound of the test's call, in nano-dollars."""
 ACTOR = "user:finance"
 
 
 @dataclass
 class Model:
-    """A budget as a function of its calls (time, nano-dollars). Knows nothing of windows that were opened."""
+    """A budget as a function of its calls (time, nano-dollars), without windows."""
 
     period: Period
     limit: int
@@ -60,7 +60,7 @@ class Model:
     unused: int = 0
 
     def follow(self, now: datetime) -> None:
-        """Go on to the period of `now`; another calendar begins when the period that runs is over."""
+        """Advance to the period of `now`; a calendar change applies from the next period."""
         if self.current is None:
             self.current = self.calendar.bounds(self.period, now)
         while self.current[1] <= now:
@@ -71,7 +71,7 @@ class Model:
             self.current = following
 
     def set(self, now: datetime, limit: int, carries: bool) -> None:
-        """Set the budget, or set it again: the period that runs gets what is new, and those that are over do not."""
+        """Set or change the budget: this applies to the current period, not to earlier ones."""
         self.follow(now)
         self.limit, self.carries = limit, carries
         self.carried = self.unused if carries else 0
@@ -86,7 +86,7 @@ class Model:
 
 
 class Subject:
-    """One organization of the product."""
+    """One organization in the product."""
 
     def __init__(self, organization: Organization, period: Period, scope: str, limit: int) -> None:
         self.organization = organization
@@ -103,7 +103,7 @@ class Subject:
         )
 
     def call(self, name: str) -> Attempt | None:
-        """A call that is answered at once and costs what it could; None if it was refused."""
+        """A call that is settled immediately at its bound; None if it was refused."""
         order = AttemptOrder(
             self.organization.pk,
             "deepseek",
@@ -147,14 +147,14 @@ class Subject:
 
 
 @pytest.fixture
-def booked_by_the_clock(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Defaults of columns ask the clock that the test sets."""
+def records_use_the_test_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Column defaults use the clock that the test sets."""
     for model, column in ((LedgerEntry, "at"), (Attempt, "created_at"), (Budget, "updated_at")):
         monkeypatch.setattr(model._meta.get_field(column), "_get_default", lambda: timezone.now())
 
 
 class Run:
-    """The same steps for all subjects and the model."""
+    """Applies the same steps to all subjects and the model."""
 
     def __init__(
         self, chance: Random, organizations: list[Organization], set_clock: Callable[[datetime], None], scope: str
@@ -176,7 +176,7 @@ class Run:
             getattr(self, act)()
 
     def call(self) -> None:
-        """Up to several calls: often until one is refused, so that what is left is found out to the last one."""
+        """Make one call, or up to eight until one is refused, which spends the whole remaining budget."""
         for _ in range(self.chance.choice([1, 8])):
             if not self._admits():
                 return
@@ -184,11 +184,11 @@ class Run:
     def _admits(self) -> bool:
         name = self.chance.choice(SPELLINGS)
         first, second = self._all(lambda subject: subject.call(name))
-        assert (first is None) == (second is None), "it matters who looked"
+        assert (first is None) == (second is None), "reading budgets changed the result"
         if first is None:
-            assert self.is_set and not self.model.has_room(BOUND), "an allowance was lost"
+            assert self.is_set and not self.model.has_room(BOUND), "budget was lost"
         else:
-            assert not self.is_set or self.model.has_room(first.bound_nano), "more than the limit"
+            assert not self.is_set or self.model.has_room(first.bound_nano), "the limit was exceeded"
             self.model.calls.append((self.now, first.cost_nano))
             self.admitted += 1
         return first is not None
@@ -245,11 +245,11 @@ class Run:
 
 
 BEGINNING = ["call", "set", "call", "rotate", "call", "wait", "call"]
-"""Whatever chance adds: a budget set in a period with calls, another key, and another period."""
+"""Steps of every run: a budget set during a period with calls, a key rotation, and a new period."""
 ACTS = ["call"] * 8 + ["wait"] * 5 + ["set", "remove", "zone", "day", "rotate", "more", "withdraw"]
 
 
-@pytest.mark.usefixtures("booked_by_the_clock")
+@pytest.mark.usefixtures("records_use_the_test_clock")
 @pytest.mark.parametrize("seed", SEEDS)
 def test_changing_settings_never_changes_the_allowance(
     seed: int, organization: Organization, other_organization: Organization, clock: Callable[[datetime], None]

@@ -1,4 +1,4 @@
-"""Windows: one after the other without a gap, whatever clock and time zone do; what is carried over."""
+"""Budget windows: contiguous across clock and time zone changes, and their rollover."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -33,12 +33,12 @@ def bounds(window: BudgetWindow) -> tuple[str, str]:
         ("monthly", ("02-28 23:00", "03-31 22:00")),
     ],
 )
-def test_a_window_is_a_period_of_the_organizations_clock(
+def test_window_is_a_period_in_the_organization_s_time_zone(
     scoped: Organization, make_budget: MakeBudget, period: str, expected: tuple[str, str]
 ) -> None:
     make_budget(period=period)
     (open_window,) = windows_now(scoped.pk, NOON)
-    assert bounds(open_window.window) == expected  # Berlin; its clocks go forward within March
+    assert bounds(open_window.window) == expected  # in Berlin, with a clock change in March
 
 
 def test_fiscal_months_begin_on_the_organizations_day(scoped: Organization, make_budget: MakeBudget) -> None:
@@ -59,7 +59,7 @@ def test_a_window_is_opened_once(
     assert BudgetWindow.objects.count() == 2
 
 
-def test_an_organizations_windows_are_those_of_its_active_budgets(
+def test_windows_belong_to_active_budgets_of_the_organization(
     scoped: Organization, other_organization: Organization, make_budget: MakeBudget
 ) -> None:
     own = make_budget()
@@ -70,7 +70,7 @@ def test_an_organizations_windows_are_those_of_its_active_budgets(
         assert BudgetWindow.objects.count() == 1
 
 
-def test_a_clock_that_steps_back_gets_the_newest_window(scoped: Organization, make_budget: MakeBudget) -> None:
+def test_clock_moved_back_uses_the_newest_window(scoped: Organization, make_budget: MakeBudget) -> None:
     make_budget()
     (today,) = windows_now(scoped.pk, NOON)
     (yesterday,) = windows_now(scoped.pk, NOON - DAY)
@@ -79,7 +79,7 @@ def test_a_clock_that_steps_back_gets_the_newest_window(scoped: Organization, ma
     assert [each.window.id for each in windows_now(scoped.pk, NOON)] == [today.window.id] != [tomorrow.window.id]
 
 
-def test_a_new_time_zone_begins_with_the_next_window(scoped: Organization, make_budget: MakeBudget) -> None:
+def test_new_time_zone_applies_from_the_next_window(scoped: Organization, make_budget: MakeBudget) -> None:
     make_budget()
     (berlin,) = windows_now(scoped.pk, NOON)
     Organization.objects.filter(pk=scoped.pk).update(time_zone="Asia/Tokyo")
@@ -104,7 +104,7 @@ def spend(window: BudgetWindow, *, committed: int, reserved: int = 0) -> None:
         ({"rollover_unused": True}, 1_200, 0, 1_000),
     ],
 )
-def test_the_unused_amount_is_carried_over(
+def test_unused_amount_is_carried_over(
     scoped: Organization,
     make_budget: MakeBudget,
     columns: dict[str, object],
@@ -169,7 +169,7 @@ def test_an_increase_counts_until_it_expires_or_is_withdrawn(scoped: Organizatio
     assert limits == [1_570, 1_070]
 
 
-def test_an_increase_counts_in_its_own_budget_only(scoped: Organization, make_budget: MakeBudget) -> None:
+def test_increase_applies_only_to_its_own_budget(scoped: Organization, make_budget: MakeBudget) -> None:
     raised, other = make_budget(limit_nano=1_000), make_budget(limit_nano=1_000, period="weekly")
     increase = {"organization": scoped, "reason": "launch", "by": "user:finance", "expires_at": NOON + DAY}
     BudgetIncrease.objects.create(budget=raised, nano=500, **increase)
@@ -187,8 +187,8 @@ def test_a_window_opened_during_a_budget_change_is_repaired(
     windows_now(scoped.pk, NOON)
     Budget.objects.filter(id=budget.id).update(**changes)
     refresh_rollovers()
-    (mended,) = windows_now(scoped.pk, NOON)
-    assert (mended.limit_nano, mended.window.enforcement) == expected
+    (repaired,) = windows_now(scoped.pk, NOON)
+    assert (repaired.limit_nano, repaired.window.enforcement) == expected
 
 
 def test_a_window_includes_its_start_and_excludes_its_end(scoped: Organization, make_budget: MakeBudget) -> None:
@@ -223,7 +223,7 @@ def test_concurrent_recalculations_count_a_rollover_once(scoped: Organization, m
     spend(before.window, committed=350)
     assert refresh_rollover(first.window)
     spend(before.window, committed=300)
-    assert not refresh_rollover(second.window), "it saw a rollover that is no longer there"
+    assert not refresh_rollover(second.window), "it read an outdated rollover"
     (after,) = windows_now(scoped.pk, NOON + DAY)
     assert (after.limit_nano, after.window.rollover_nano) == (1_650, 650)
     assert refresh_rollover(after.window)
@@ -248,7 +248,7 @@ def test_concurrent_processes_open_one_window(
 
 
 def test_a_repair_only_updates_windows_that_differ(scoped: Organization, make_budget: MakeBudget) -> None:
-    sound, changed = make_budget(limit_nano=1_000), make_budget(limit_nano=1_000, period="weekly")
+    unchanged, changed = make_budget(limit_nano=1_000), make_budget(limit_nano=1_000, period="weekly")
     removed = make_budget(limit_nano=1_000, period="monthly")
     for week in (-1, 0, 1):
         windows_now(scoped.pk, NOON + week * 7 * DAY)
@@ -260,7 +260,7 @@ def test_a_repair_only_updates_windows_that_differ(scoped: Organization, make_bu
     assert sum(each["sql"].startswith("UPDATE") for each in queries) == 1
     rows = BudgetWindow.objects.order_by("budget_id", "starts_at").values_list("budget_id", "limit_nano", "enforcement")
     assert list(rows) == [
-        *[(sound.id, 1_000, "block")] * 15,
+        *[(unchanged.id, 1_000, "block")] * 15,
         (changed.id, 1_000, "block"),
         (changed.id, 300, "warn"),
         (changed.id, 1_000, "block"),
@@ -269,7 +269,7 @@ def test_a_repair_only_updates_windows_that_differ(scoped: Organization, make_bu
 
 
 @pytest.mark.parametrize("at", ["first", "last"])
-def test_a_window_is_repaired_from_start_to_end(scoped: Organization, make_budget: MakeBudget, at: str) -> None:
+def test_window_is_repaired_from_start_to_end(scoped: Organization, make_budget: MakeBudget, at: str) -> None:
     budget = make_budget(limit_nano=1_000)
     (window,) = windows_now(scoped.pk, NOON)
     Budget.objects.filter(id=budget.id).update(limit_nano=300)

@@ -1,4 +1,4 @@
-"""Which chain holds for a model, and how the default one is derived."""
+"""The effective fallback chain of a model, and how default chains are derived."""
 
 import pytest
 from django.utils import timezone
@@ -78,7 +78,7 @@ def test_every_shipped_chat_model_has_a_default_chain(organization: Organization
     assert [model for model in sorted(chat) if not chain(organization, *model)] == []
 
 
-def test_no_default_step_leaves_the_documented_price_range(organization: Organization) -> None:
+def test_default_steps_stay_within_the_documented_price_range(organization: Organization) -> None:
     with organization_scope(organization.pk):
         found = effective_chains(organization.pk)
     assert len(found) > 5
@@ -99,7 +99,7 @@ def test_an_economy_model_never_replaces_a_more_expensive_one(organization: Orga
     assert chain(organization, "deepseek", "deepseek-chat") == ["openai/gpt-3.5-turbo"]
 
 
-def test_the_price_range_includes_its_edges(organization: Organization) -> None:
+def test_price_range_includes_its_bounds(organization: Organization) -> None:
     price("openai", "asked", 10)
     price("anthropic", "five-times", 10 * DEARER_MAX)
     price("anthropic", "dearer", 10 * DEARER_MAX + 1)
@@ -119,7 +119,7 @@ def test_the_provider_s_own_models_come_last_even_at_the_same_price(organization
     assert chain(organization, "openai", "asked") == ["anthropic/other", "openai/twin"]
 
 
-def test_default_steps_are_models_that_the_policy_allows_for_the_same_requests(organization: Organization) -> None:
+def test_default_steps_are_models_that_the_policy_allows_for_the_same_classes(organization: Organization) -> None:
     models = [("openai", "gpt-4"), ("deepseek", "deepseek-v4-pro")]
     allow(organization, *models, classes=("simple",))
     assert chain(organization) == ["deepseek/deepseek-v4-pro"]
@@ -130,29 +130,27 @@ def test_default_steps_are_models_that_the_policy_allows_for_the_same_requests(o
     assert chain(organization) == []
 
 
-def test_a_provider_without_a_key_is_no_default_step(organization: Organization, settings: Settings) -> None:
+def test_provider_without_a_key_is_not_a_default_step(organization: Organization, settings: Settings) -> None:
     settings.PROVIDER_API_KEYS = {"openai": "k", "deepseek": "k", "anthropic": ""}
     assert chain(organization) == ["deepseek/deepseek-v4-pro"]
 
 
-def test_an_embedding_model_or_one_without_a_price_has_no_default_chain(organization: Organization) -> None:
+def test_embedding_and_unpriced_models_have_no_default_chain(organization: Organization) -> None:
     assert chain(organization, "openai", "text-embedding-3-small") == []
     assert chain(organization, "openai", "unheard-of") == []
 
 
-def test_a_model_can_opt_out_and_an_organization_for_all_of_them(organization: Organization) -> None:
+def test_defaults_can_be_turned_off_per_model_and_for_the_organization(organization: Organization) -> None:
     FallbackOptOut(organization=organization, provider="openai", model="gpt-4").save()
     assert chain(organization) == []
     assert chain(organization, "openai", "gpt-3.5-turbo") != []
     FallbackOptOut(organization=organization).save()
     assert chain(organization, "openai", "gpt-3.5-turbo") == []
     route(organization, 1, "deepseek", "deepseek-chat")
-    assert chain(organization) == ["deepseek/deepseek-chat"], "an own chain needs no default"
+    assert chain(organization) == ["deepseek/deepseek-chat"], "a custom chain does not depend on defaults"
 
 
-def test_the_steps_come_in_order_and_only_of_configured_providers(
-    organization: Organization, settings: Settings
-) -> None:
+def test_steps_are_ordered_and_limited_to_configured_providers(organization: Organization, settings: Settings) -> None:
     settings.PROVIDER_API_KEYS = {"openai": "k", "deepseek": "k", "anthropic": ""}
     route(organization, 3, "deepseek", "deepseek-chat")
     route(organization, 1, "anthropic", "claude-haiku-4-5")
@@ -160,7 +158,7 @@ def test_the_steps_come_in_order_and_only_of_configured_providers(
     assert chain(organization) == ["openai/gpt-3.5-turbo", "deepseek/deepseek-chat"]
 
 
-def test_a_step_whose_price_has_ended_is_skipped_and_says_why(organization: Organization) -> None:
+def test_step_without_a_current_price_is_skipped_with_a_reason(organization: Organization) -> None:
     route(organization, 1, "deepseek", "deepseek-chat")
     route(organization, 2, "openai", "gpt-3.5-turbo")
     ModelPrice.objects.filter(model="deepseek-chat").update(effective_to=timezone.now())
@@ -170,7 +168,7 @@ def test_a_step_whose_price_has_ended_is_skipped_and_says_why(organization: Orga
     assert [step.problem for step in steps] == ["no price in the price book", ""]
 
 
-def test_a_model_that_costs_nothing_can_be_a_step(organization: Organization, settings: Settings) -> None:
+def test_free_model_can_be_a_step(organization: Organization, settings: Settings) -> None:
     settings.COMPATIBLE_PROVIDERS = {"vllm": "http://127.0.0.1:9/v1"}
     price("vllm", "local", 0)
     route(organization, 1, "vllm", "local")
@@ -185,7 +183,9 @@ def test_a_step_to_the_requested_model_or_a_repeated_step_is_skipped(organizatio
     assert chain(organization) == ["deepseek/deepseek-chat"]
 
 
-def test_another_organization_s_chain_is_not_seen(organization: Organization, other_organization: Organization) -> None:
+def test_chains_of_other_organizations_do_not_apply(
+    organization: Organization, other_organization: Organization
+) -> None:
     route(organization, 1, "deepseek", "deepseek-chat")
     with organization_scope(other_organization.pk):
         assert effective_chain(organization.pk, "openai", "gpt-4").source == Source.DEFAULT
@@ -193,12 +193,12 @@ def test_another_organization_s_chain_is_not_seen(organization: Organization, ot
         fallback_chain(organization.pk, "openai", "gpt-4")
 
 
-def test_a_chain_takes_few_queries_for_any_price_book(
+def test_query_count_does_not_depend_on_the_size_of_the_price_book(
     organization: Organization, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     for number in range(50):
         price("openai", f"model-{number}", 10)
-    with django_assert_num_queries(6):  # one of them for aliases, read every five seconds
+    with django_assert_num_queries(6):  # one for aliases, which are cached for five seconds
         chain(organization)
     route(organization, 1, "deepseek", "deepseek-chat")
     with django_assert_num_queries(3):

@@ -1,4 +1,4 @@
-"""What a chain may be, and how it is changed."""
+"""Validation of fallback chains, and changes to them."""
 
 import pytest
 from django.utils import timezone
@@ -61,7 +61,7 @@ def test_a_chain_for_an_unknown_model_is_refused(organization: Organization) -> 
         set_chain(organization_id=organization.pk, asked=("openai", "gpt-99"), steps=[CHAT], actor=ACTOR)
 
 
-def test_a_step_without_a_price_may_stay_but_not_be_added_again(organization: Organization) -> None:
+def test_step_without_a_price_can_stay_but_cannot_be_added(organization: Organization) -> None:
     save(organization, CHAT, TURBO)
     ModelPrice.objects.filter(model="deepseek-chat").update(effective_to=timezone.now())
     save(organization, TURBO, CHAT)
@@ -70,7 +70,7 @@ def test_a_step_without_a_price_may_stay_but_not_be_added_again(organization: Or
         save(organization, TURBO, CHAT)
 
 
-def test_an_empty_chain_turns_the_fallback_off_and_the_default_can_be_restored(organization: Organization) -> None:
+def test_empty_chain_turns_the_fallback_off_and_the_default_can_be_restored(organization: Organization) -> None:
     default = steps_of(organization)
     save(organization)
     assert effective_chain(organization.pk, *GPT4).source == Source.OFF
@@ -78,7 +78,7 @@ def test_an_empty_chain_turns_the_fallback_off_and_the_default_can_be_restored(o
     assert steps_of(organization) == default != []
 
 
-def test_two_chains_may_reference_each_other(organization: Organization) -> None:
+def test_two_chains_can_reference_each_other(organization: Organization) -> None:
     save(organization, TURBO)
     set_chain(organization_id=organization.pk, asked=TURBO, steps=[GPT4], actor=ACTOR)
     assert steps_of(organization) == [TURBO]

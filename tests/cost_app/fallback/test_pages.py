@@ -1,4 +1,4 @@
-"""`/settings/routes/` and the page of one chain."""
+"""`/settings/routes/`: the list of fallback chains and the page of one chain."""
 
 from collections.abc import Callable
 
@@ -58,7 +58,7 @@ def test_the_list_marks_default_custom_and_missing_chains(browser: Client, organ
     assert "Nothing: the request fails" in page
 
 
-def test_a_step_that_is_not_available_says_so_on_both_pages(
+def test_unavailable_step_is_marked_on_both_pages(
     browser: Client, organization: Organization, settings: Settings
 ) -> None:
     save(organization, ("anthropic", "claude-haiku-4-5"), ("deepseek", "deepseek-chat"))
@@ -120,7 +120,7 @@ def test_defaults_can_be_turned_off_for_the_organization(browser: Client, chain:
     assert chain().source == "default"
 
 
-def test_any_model_of_the_price_book_can_be_chosen(browser: Client) -> None:
+def test_any_priced_model_can_be_selected(browser: Client) -> None:
     ModelPrice.objects.create(
         provider="openai", model="ft:gpt/custom", source="x", input=1, cache_read=1, cache_write=1, output=1
     )
@@ -137,7 +137,7 @@ def test_an_unknown_model_is_not_found(browser: Client) -> None:
     assert browser.post("/settings/routes/change/openai/%00/", {"action": "off", "seen": "default"}).status_code == 404
 
 
-def test_viewers_read_and_cannot_change(client_of: Browser, viewer: User, chain: Callable[[], Chain]) -> None:
+def test_viewers_can_read_but_not_change_chains(client_of: Browser, viewer: User, chain: Callable[[], Chain]) -> None:
     client = client_of(viewer)
     for page in (LIST, PAGE):
         response = client.get(page)
@@ -156,7 +156,7 @@ def test_pages_require_login_and_writes_require_post(client: Client, browser: Cl
     assert browser.post(LIST).status_code == 405
 
 
-def test_a_stranger_sees_only_what_is_theirs(
+def test_other_organizations_cannot_see_or_change_the_chain(
     client_of: Browser, stranger: User, organization: Organization, chain: Callable[[], Chain]
 ) -> None:
     save(organization, ("deepseek", "deepseek-chat"))
@@ -166,12 +166,12 @@ def test_a_stranger_sees_only_what_is_theirs(
     assert chain().source == "custom"
 
 
-def test_an_installation_without_models_says_so(browser: Client) -> None:
+def test_list_without_available_models_says_so(browser: Client) -> None:
     ModelPrice.objects.update(effective_to=timezone.now())
     assert "No configured provider has a model with a price." in browser.get(LIST).text
 
 
-def test_the_list_takes_the_same_queries_with_one_and_ten_chains(browser: Client, organization: Organization) -> None:
+def test_list_runs_the_same_number_of_queries_with_more_chains(browser: Client, organization: Organization) -> None:
     def queries() -> int:
         with CaptureQueriesContext(
             connection,
@@ -190,7 +190,7 @@ def test_the_list_takes_the_same_queries_with_one_and_ten_chains(browser: Client
     assert queries() == before
 
 
-def test_the_step_form_offers_what_can_be_added(browser: Client, organization: Organization) -> None:
+def test_step_form_offers_only_models_that_can_be_added(browser: Client, organization: Organization) -> None:
     save(organization, ("deepseek", "deepseek-chat"))
     page = browser.get(PAGE).text
     assert 'value="openai/gpt-3.5-turbo"' in page

@@ -1,4 +1,4 @@
-"""Bookings, and a clock that stands in the middle of a month."""
+"""Ledger entries, and a clock set to the middle of a month."""
 
 from collections.abc import Callable
 from datetime import UTC, date, datetime
@@ -32,7 +32,7 @@ def now(monkeypatch: pytest.MonkeyPatch) -> datetime:
 
 @pytest.fixture
 def book(organization: Organization) -> Book:
-    """Writes one row of the ledger; the arguments are its columns, `organization` is another organization."""
+    """Writes a ledger entry with these columns; `organization` selects another organization."""
 
     def make(at: datetime, nano: int, **columns: object) -> LedgerEntry:
         owner = columns.pop("organization", organization)
@@ -44,7 +44,7 @@ def book(organization: Organization) -> Book:
 
 
 def at(month: int, day: int, hour: int = 12) -> datetime:
-    """A moment of 2026 in UTC."""
+    """A time in 2026 in UTC."""
     return datetime(2026, month, day, hour, tzinfo=UTC)
 
 
