@@ -73,7 +73,7 @@ def upload(organization: Organization) -> Callable[..., Upload]:
 
 @pytest.fixture
 def charges(organization: Organization) -> Charges:
-    """The lines of some days, October by default, as a file has them."""
+    """Reads the lines of a FOCUS export as text, by default of October."""
 
     def read(first: date = date(2026, 10, 1), last: date = date(2026, 10, 31)) -> list[dict[str, str]]:
         with organization_scope(organization.pk):

@@ -1,4 +1,4 @@
-"""The rules of FOCUS, as https://focus.finops.org and the public focus-validator have them."""
+"""Rules of FOCUS, from https://focus.finops.org and the public focus-validator."""
 
 import json
 from datetime import datetime
@@ -22,7 +22,7 @@ NEVER_EMPTY = [
     "ServiceCategory",
     "ServiceName",
 ]
-"""FOCUS 1.0: columns that have a value in every row."""
+"""Columns that FOCUS 1.0 requires to have a value in every row."""
 MAY_BE_EMPTY = [
     "AvailabilityZone",
     "BillingAccountName",
@@ -63,7 +63,7 @@ WITH_USAGE = ("ConsumedQuantity", "ConsumedUnit", "PricingCategory", "PricingQua
 
 
 def broken_rules(line: dict[str, str]) -> list[str]:
-    """What is wrong with one line."""
+    """The rules that a line breaks."""
     wrong = [f"{name} is empty" for name in NEVER_EMPTY if not line[name]]
     wrong += [f"{name} is missing" for name in MAY_BE_EMPTY if name not in line]
     wrong += [f"{name} is {line[name]}" for name, values in VALUES.items() if line[name] not in values]
@@ -82,5 +82,5 @@ def broken_rules(line: dict[str, str]) -> list[str]:
     if edges != sorted(edges) or edges[1] == edges[2]:
         wrong.append("the charge is not within its billing period")
     if not all(value in (True, None) or isinstance(value, str | int) for value in json.loads(line["Tags"]).values()):
-        wrong.append("Tags is no object of plain values")
+        wrong.append("Tags is not an object of plain values")
     return wrong

@@ -1,4 +1,4 @@
-"""Usage files as people have them: a known truth, written in some locale, encoding and order, and with some faults."""
+"""Generated usage files: known contents in random locales, encodings, and column orders, some with a fault."""
 
 import codecs
 import csv
@@ -11,7 +11,7 @@ from random import Random
 
 Key = tuple[date, str, str]
 Truth = dict[Key, tuple[int | None, int | None]]
-"""(tokens, nano-dollars) by day, model and class; None for what the layout does not tell."""
+"""(tokens, nano-dollars) by day, model, and class; None for what the layout does not contain."""
 
 FIRST = date(2026, 3, 1)
 MODELS = ["gpt-4o-2024-08-06", "Claude Haiku 4.5", 'modèle, "fin"', "a;b", "x"]
@@ -23,7 +23,7 @@ OPENAI = {"input": "input", "cache_read": "cached input", "output": "output"}
 
 @dataclass(frozen=True)
 class Line:
-    """One row's truth; `price` is in dollars a token."""
+    """The contents of a row; `price` is in dollars per token."""
 
     day: date
     model: str
@@ -35,7 +35,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Style:
-    """How a file is written. `group` is "" for numbers without groups of thousands."""
+    """The format of a file. `group` is "" for numbers without thousands separators."""
 
     point: str = "."
     group: str = ""
@@ -47,11 +47,11 @@ class Style:
     quoting: int = csv.QUOTE_MINIMAL
 
     def count(self, number: int) -> str:
-        """Tokens."""
+        """A number of tokens."""
         return f"{number:,}".replace(",", self.group)
 
     def amount(self, number: Decimal) -> str:
-        """Dollars."""
+        """An amount in dollars."""
         whole, _, fraction = f"{abs(number):,f}".partition(".")
         text = whole.replace(",", self.group) + (f"{self.point}{fraction}" if fraction else "")
         if number >= 0:
@@ -96,7 +96,7 @@ def _deepseek_costs(line: Line, style: Style) -> Row:
 
 @dataclass(frozen=True)
 class Kind:
-    """One layout of a provider, and what it tells."""
+    """A layout of a provider, and what it contains."""
 
     provider: str
     day_column: str
@@ -117,7 +117,7 @@ KINDS = [
 
 
 def truth_of(kind: Kind, lines: Iterable[Line]) -> Truth:
-    """What a reader must find: sums, money rounded once."""
+    """The expected result: sums, with amounts rounded once."""
     tokens: dict[Key, int] = {}
     dollars: dict[Key, Decimal] = {}
     for line in lines:
@@ -129,7 +129,7 @@ def truth_of(kind: Kind, lines: Iterable[Line]) -> Truth:
 
 
 def some_lines(random: Random, kind: Kind) -> list[Line]:
-    """From one to five rows."""
+    """One to five rows."""
     made = []
     for _ in range(random.randint(1, 5)):
         tokens = random.choice([1, 7, 1_000, 1_234, random.randint(1, 5_000_000)])
@@ -145,7 +145,7 @@ def some_lines(random: Random, kind: Kind) -> list[Line]:
 
 
 def some_style(random: Random) -> Style:
-    """Of a program, or of a spreadsheet anywhere."""
+    """The format of a program, or of a spreadsheet in any locale."""
     if random.random() < 0.3:
         return Style(encoding=random.choice(["utf-8", "utf-8-sig"]), newline=random.choice(["\n", "\r\n"]))
     point = random.choice(".,")
@@ -162,7 +162,7 @@ def some_style(random: Random) -> Style:
 
 
 def table_of(random: Random, kind: Kind, lines: Iterable[Line], style: Style) -> list[list[str]]:
-    """Header and rows, the columns in any order, and one that no one knows."""
+    """Header and rows, with shuffled columns and an unknown one."""
     rows = [{kind.day_column: f"{line.day:{style.day}}", "note": "n/a", **kind.write(line, style)} for line in lines]
     names = list(rows[0])
     random.shuffle(names)
@@ -170,7 +170,7 @@ def table_of(random: Random, kind: Kind, lines: Iterable[Line], style: Style) ->
 
 
 def file_of(table: Iterable[Iterable[str]], style: Style) -> bytes:
-    """The bytes."""
+    """The encoded file."""
     text = io.StringIO(newline="")
     csv.writer(text, delimiter=style.delimiter, lineterminator=style.newline, quoting=style.quoting).writerows(table)
     if style.encoding == "utf-16":
@@ -178,7 +178,7 @@ def file_of(table: Iterable[Iterable[str]], style: Style) -> bytes:
     return text.getvalue().encode(style.encoding)
 
 
-# Faults: each makes a file that must be refused
+# Faults: each makes a file that must be rejected
 
 
 Fault = Callable[[Random, list[list[str]]], None]

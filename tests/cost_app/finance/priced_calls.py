@@ -1,4 +1,4 @@
-"""Calls and their list prices."""
+"""Attempts and list prices."""
 
 from uuid import uuid4
 

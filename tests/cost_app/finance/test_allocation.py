@@ -16,13 +16,13 @@ def test_parts_add_up_exactly_and_each_is_within_one(amount: int, weights: list[
         assert abs(part * sum(weights) - amount * weight) < sum(weights)
 
 
-def test_the_largest_remainder_gets_the_rest() -> None:
+def test_largest_remainder_gets_the_rest() -> None:
     assert allocate(10, [1, 1, 1]) == [4, 3, 3]
     assert allocate(100, [335, 335, 330]) == [34, 33, 33]
     assert allocate(7, [0, 5]) == [0, 7]
 
 
-def test_zero_is_split_by_zero_weights_but_an_amount_is_not() -> None:
+def test_zero_can_be_split_by_zero_weights_but_an_amount_cannot() -> None:
     assert allocate(0, [0, 0]) == [0, 0]
     with pytest.raises(ValueError, match="all weights are zero"):
         allocate(1, [0, 0])

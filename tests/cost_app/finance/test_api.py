@@ -1,4 +1,4 @@
-"""The files of finance by API key."""
+"""Finance exports and months through the API."""
 
 import json
 from collections.abc import Callable
@@ -24,11 +24,11 @@ KeyOf = Callable[..., Caller]
 
 @pytest.fixture
 def program(organization: Organization) -> Caller:
-    """A key of the role finance that can do nothing but read finance's papers."""
+    """A caller with a finance role's API key that is limited to `finance:read`."""
     return Caller(key=new_key(organization, Role.FINANCE, ["finance:read"]))
 
 
-def test_a_key_gets_the_files_of_its_organization(
+def test_exports_contain_only_rows_of_the_organization(
     program: Caller, book: Book, other_organization: Organization
 ) -> None:
     book(at(10, 5), 2_000_000_000, input_tokens=1, user_ref="anna")
@@ -45,7 +45,7 @@ def test_a_key_gets_the_files_of_its_organization(
     assert (found[0]["cost"], found[0]["currency"]) == ("2.00", "USD")
 
 
-def test_months_are_listed_with_their_signed_figures(organization: Organization, program: Caller, book: Book) -> None:
+def test_months_are_listed_with_their_closed_figures(organization: Organization, program: Caller, book: Book) -> None:
     book(at(10, 5), 2_000_000_000)
     fold()
     with organization_scope(organization.pk):
@@ -54,8 +54,8 @@ def test_months_are_listed_with_their_signed_figures(organization: Organization,
         close_month(organization=organization, month=month, actor="user:finance")
     book(at(10, 6), 500_000_000)
     fold()
-    running, october = json.loads(program.get(COST, action="months").content)["months"]
-    assert (running["isOver"], running["isClosed"], running["cost"], running["corrections"]) == (
+    current, october = json.loads(program.get(COST, action="months").content)["months"]
+    assert (current["isOver"], current["isClosed"], current["cost"], current["corrections"]) == (
         False, False, "0.00", None,
     )  # fmt: skip
     assert october == {
@@ -79,7 +79,7 @@ def test_months_are_listed_with_their_signed_figures(organization: Organization,
         ({}, 400, "action"),
     ],
 )
-def test_invalid_days_are_refused_before_streaming(
+def test_invalid_days_are_rejected_before_streaming(
     program: Caller, query: dict[str, str], status: int, param: str | None
 ) -> None:
     response = program.get(EXPORTS, **query)
@@ -87,7 +87,7 @@ def test_invalid_days_are_refused_before_streaming(
     assert error_of(response)["param"] == param
 
 
-def test_a_key_without_the_scope_gets_nothing(organization: Organization) -> None:
+def test_key_without_the_scope_is_rejected(organization: Organization) -> None:
     caller = Caller(key=new_key(organization, Role.FINANCE, ["cost:read"]))
     assert caller.get(EXPORTS, action="ledger", **OCTOBER).status_code == 403
     assert caller.get(COST, action="months").status_code == 403

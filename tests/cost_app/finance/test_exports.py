@@ -43,20 +43,18 @@ def export(client: Client, kind: str, **days: str) -> list[dict[str, str]]:
     return lines(response)
 
 
-# The ledger
+# Ledger
 
 
-def test_the_ledger_export_uses_the_organizations_calendar(finance: User, client_of: Browser, book: Book) -> None:
+def test_ledger_export_uses_the_organization_s_time_zone(finance: User, client_of: Browser, book: Book) -> None:
     book(at(9, 30, 21), 1)  # 23:00 in Berlin
     book(at(9, 30, 22), 2)  # midnight
-    book(at(10, 31, 22), 3)  # 23:00, after the clocks have changed
+    book(at(10, 31, 22), 3)  # 23:00, after the clock change
     book(at(10, 31, 23), 4)
     assert [line["cost"] for line in export(client_of(finance), "ledger")] == ["0.000000002", "0.000000003"]
 
 
-def test_a_ledger_row_has_all_columns(
-    organization: Organization, finance: User, client_of: Browser, book: Book
-) -> None:
+def test_ledger_row_has_all_columns(organization: Organization, finance: User, client_of: Browser, book: Book) -> None:
     key, _ = create_key(organization=organization, name="=cmd()", role=Role.VIEWER, actor="command:test")
     book(
         at(10, 5), -1_500_000_000, kind=LedgerKind.ADJUST, api_key=key, user_ref="@anna", tags=["a", "b"], priority=100,
@@ -75,7 +73,7 @@ def test_batches_neither_lose_nor_repeat_rows_with_equal_times(
     organization: Organization, book: Book, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(exports, "BATCH", 3)
-    book(at(10, 7), 11)  # comes last, though it was written first
+    book(at(10, 7), 11)  # exported last, although it was written first
     for number in range(10):
         book(at(10, 5), number)
     book(at(10, 6), 10)
@@ -86,7 +84,7 @@ def test_batches_neither_lose_nor_repeat_rows_with_equal_times(
     ]
 
 
-def test_a_long_export_takes_no_more_memory_than_a_batch(
+def test_long_export_uses_no_more_memory_than_a_batch(
     organization: Organization, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(exports, "BATCH", 100)
@@ -101,10 +99,10 @@ def test_a_long_export_takes_no_more_memory_than_a_batch(
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert rows == 2_000 + 1
-    assert peak < 3_000_000  # all rows at once take 6 MB
+    assert peak < 3_000_000  # all rows together take 6 MB
 
 
-def test_a_stream_leaves_no_scope_in_its_thread(organization: Organization, book: Book) -> None:
+def test_stream_does_not_leave_its_scope_in_the_thread(organization: Organization, book: Book) -> None:
     book(at(10, 5), 1)
     content = iter(all_of_october(organization))
     next(content)
@@ -112,7 +110,7 @@ def test_a_stream_leaves_no_scope_in_its_thread(organization: Organization, book
         LedgerEntry.objects.count()
 
 
-def test_exports_exclude_other_organizations_rows(
+def test_exports_exclude_rows_of_other_organizations(
     finance: User, client_of: Browser, book: Book, other_organization: Organization
 ) -> None:
     book(at(10, 5), 1, organization=other_organization)
@@ -121,17 +119,17 @@ def test_exports_exclude_other_organizations_rows(
     assert export(client_of(finance), "focus") == []
 
 
-# The page
+# Page
 
 
-def test_the_page_offers_the_month_so_far(finance: User, client_of: Browser) -> None:
+def test_page_defaults_to_the_current_month(finance: User, client_of: Browser) -> None:
     page = client_of(finance).get(reverse("finance_exports")).text
     assert 'value="2026-11-01"' in page
     assert 'value="2026-11-18"' in page
 
 
 @pytest.mark.parametrize(
-    ("days", "said"),
+    ("days", "message"),
     [
         ({"first": "2026-10-31", "last": "2026-10-01"}, "The last day is before the first."),
         ({"first": "yesterday", "last": "2026-10-01"}, "Enter a valid date."),
@@ -140,10 +138,10 @@ def test_the_page_offers_the_month_so_far(finance: User, client_of: Browser) -> 
         ({}, "This field is required."),
     ],
 )
-def test_invalid_days_get_422(finance: User, client_of: Browser, days: dict[str, str], said: str) -> None:
+def test_invalid_days_get_422(finance: User, client_of: Browser, days: dict[str, str], message: str) -> None:
     response = client_of(finance).get(reverse("finance_export_file"), {"kind": "ledger", **days})
     assert response.status_code == 422
-    assert said in response.text
+    assert message in response.text
 
 
 def test_exports_require_the_finance_role(viewer: User, operator: User, client_of: Browser) -> None:

@@ -1,4 +1,4 @@
-"""The FOCUS export: each line says what is so, and all lines together are the ledger."""
+"""The FOCUS export: the contents of its lines, which add up to the ledger."""
 
 import json
 from collections.abc import Callable
@@ -30,7 +30,7 @@ def kinds(lines: list[dict[str, str]]) -> list[tuple[str, str, str, int]]:
     ]
 
 
-def test_the_lines_of_a_models_day_add_up_to_its_cost(finance: User, client_of: Browser, book: Book) -> None:
+def test_lines_of_a_model_and_day_add_up_to_its_cost(finance: User, client_of: Browser, book: Book) -> None:
     book(at(10, 5), 1_000_001, input_tokens=33, cache_read_tokens=11, output_tokens=22)
     book(
         at(10, 5), 6, model="deepseek-chat", provider="deepseek", input_tokens=7, output_tokens=1, cache_write_tokens=5
@@ -55,7 +55,7 @@ def test_the_lines_of_a_models_day_add_up_to_its_cost(finance: User, client_of: 
     ]
 
 
-def test_a_line_has_the_columns_of_focus(finance: User, client_of: Browser, book: Book) -> None:
+def test_line_has_the_columns_of_focus(finance: User, client_of: Browser, book: Book) -> None:
     book(at(10, 5), 120_000, input_tokens=12_000)
     fold()
     [line] = export(client_of(finance), "focus")
@@ -89,7 +89,7 @@ def test_a_line_has_the_columns_of_focus(finance: User, client_of: Browser, book
     assert {name: line[name] for name in expected} == expected
 
 
-def test_the_price_of_a_line_is_the_one_of_its_day(finance: User, client_of: Browser, book: Book) -> None:
+def test_line_uses_the_price_of_its_day(finance: User, client_of: Browser, book: Book) -> None:
     old = ModelPrice.objects.get(provider="openai", model="gpt-4")
     ModelPrice.objects.create(
         provider="openai", model="gpt-4", input=5, cache_read=5, cache_write=5, output=5, source="test",
@@ -128,7 +128,7 @@ def test_a_correction_is_a_separate_line(book: Book, charges: Charges) -> None:
     ]  # fmt: skip
 
 
-def test_bookings_on_a_closed_month_are_corrections(organization: Organization, book: Book, charges: Charges) -> None:
+def test_entries_of_a_closed_month_are_corrections(organization: Organization, book: Book, charges: Charges) -> None:
     book(at(10, 5), 10, input_tokens=1)
     one, other = (make_attempt(organization, finished_at=at(10, 5)) for _ in range(2))
     book(at(11, 2), 4, kind=LedgerKind.ADJUST, calls=0, attempt=one)
@@ -136,7 +136,7 @@ def test_bookings_on_a_closed_month_are_corrections(organization: Organization, 
     with organization_scope(organization.pk):
         month = find_month(organization.pk, "2026-10-01")
         assert month
-        close_month(organization=organization, month=month, actor="user:finance")  # on the 18th of November
+        close_month(organization=organization, month=month, actor="user:finance")  # on November 18
     book(at(10, 6), 5, kind=LedgerKind.EXTERNAL, input_tokens=1)
     book(at(11, 19), -3, kind=LedgerKind.ADJUST, calls=0, attempt=other)
     book(at(11, 19), 7, input_tokens=1)
@@ -149,7 +149,7 @@ def test_bookings_on_a_closed_month_are_corrections(organization: Organization, 
     ]
 
 
-def test_an_ended_price_is_not_the_list_price_of_later_calls(book: Book, charges: Charges) -> None:
+def test_expired_price_is_not_the_list_price_of_later_calls(book: Book, charges: Charges) -> None:
     make_price(effective_from=at(9, 1))
     make_price(effective_from=at(10, 1), effective_to=at(10, 10), input=10**8)
     for day, nano in ((5, 100), (15, 1000)):
@@ -183,7 +183,7 @@ def test_a_repriced_call_keeps_its_billed_list_price(organization: Organization,
     ]
 
 
-def test_an_overrun_is_part_of_its_calls_line(organization: Organization, book: Book, charges: Charges) -> None:
+def test_overrun_is_part_of_its_call_s_line(organization: Organization, book: Book, charges: Charges) -> None:
     attempt = make_attempt(organization, finished_at=at(10, 5))
     make_price(effective_from=at(9, 1))
     call = {"provider": "fake", "model": "m1", "attempt": attempt}
@@ -192,7 +192,7 @@ def test_an_overrun_is_part_of_its_calls_line(organization: Organization, book: 
     assert [(line["BilledCost"], line["ListCost"]) for line in charges()] == [("0.000001", "0.000001")]
 
 
-def test_a_call_with_an_unknown_outcome_is_measured_in_calls(book: Book, charges: Charges) -> None:
+def test_call_with_an_unknown_outcome_is_measured_in_calls(book: Book, charges: Charges) -> None:
     book(at(10, 5), 700, estimated=True)
     book(at(10, 5), 0, kind=LedgerKind.FAILED)
     [line] = charges()
@@ -222,7 +222,7 @@ def test_a_demo_organization_is_tagged(organization: Organization, book: Book, c
     assert json.loads(charges()[0]["Tags"]) == {"demo": True, "aiinfra:demo": True}
 
 
-def test_an_export_takes_the_same_queries_for_one_and_ten_days(
+def test_export_runs_the_same_number_of_queries_with_more_days(
     organization: Organization, django_assert_num_queries: DjangoAssertNumQueries, book: Book
 ) -> None:
     book(at(10, 5), 1, input_tokens=1)

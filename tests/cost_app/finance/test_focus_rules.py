@@ -11,7 +11,9 @@ from tests.cost_app.finance.focus_rules import broken_rules
 from tests.cost_app.finance.priced_calls import make_price
 
 
-def test_every_kind_of_line_keeps_the_rules_of_focus(organization: Organization, book: Book, charges: Charges) -> None:
+def test_every_kind_of_line_follows_the_rules_of_focus(
+    organization: Organization, book: Book, charges: Charges
+) -> None:
     hours = [{"weekdays": [0, 1, 2, 3, 4, 5, 6], "from": "10:00", "to": "14:00"}]
     make_price(effective_from=at(9, 1), window_name="peak", window=hours)
     book(at(10, 5), 40_000_000, input_tokens=1_000, output_tokens=1_000, tags=["a", "ü"], user_ref="x")

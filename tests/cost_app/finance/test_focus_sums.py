@@ -54,10 +54,10 @@ USAGES = [
 
 
 @pytest.mark.parametrize("model", ["m1", "m1-2026-01-01"], ids=["its own name", "an alias"])
-def test_lines_of_1h_writes_tools_and_tiers_equal_the_ledger_at_list_price(
+def test_lines_with_1h_writes_tools_and_tiers_equal_the_ledger_at_list_price(
     organization: Organization, book: Book, charges: Charges, model: str
 ) -> None:
-    """A call left under the old fee and was booked under the new one."""
+    """The calls were sent under the old fee and booked under the new one."""
     standard = make_price(effective_from=at(9, 1), input=333_333_333, cache_write_1h=2_111_111_111)
     tiers = {"batch": make_price(effective_from=at(9, 1), tier="batch", input=166_666_667, output=5)}
     ModelAlias.objects.create(

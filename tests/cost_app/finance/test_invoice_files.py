@@ -1,4 +1,4 @@
-"""The layouts as the providers' consoles export them, and what is said about files that cannot be read."""
+"""The layouts of the providers' exports, and the errors of unreadable files."""
 
 from datetime import date
 from pathlib import Path
@@ -16,7 +16,7 @@ SAMPLES = Path(__file__).parent / "samples"
 
 
 def sample(name: str) -> str:
-    """A file as the console exports it, its byte order mark included."""
+    """A file as the provider exports it, including its byte order mark."""
     return (SAMPLES / f"{name}.csv").read_bytes().decode()
 
 
@@ -92,7 +92,7 @@ def test_each_layout_is_supported(
 
 
 @pytest.mark.parametrize(
-    ("provider", "text", "line", "column", "said"),
+    ("provider", "text", "line", "column", "message"),
     [
         ("openai", "a,b\n1,2\n", 1, "", "columns do not match a usage file of openai"),
         ("openai", "", 1, "", "do not match"),
@@ -115,15 +115,15 @@ def test_each_layout_is_supported(
         ("openai", "PK\x03\x04\0\0", 1, "", "unpack ZIP files"),
     ],
 )  # fmt: skip
-def test_an_invalid_file_is_refused_with_line_and_column(
-    provider: str, text: str, line: int, column: str, said: str
+def test_invalid_file_is_rejected_with_line_and_column(
+    provider: str, text: str, line: int, column: str, message: str
 ) -> None:
-    with pytest.raises(FileError, match=said) as caught:
+    with pytest.raises(FileError, match=message) as caught:
         read_file(provider, text.encode())
     assert (caught.value.line, caught.value.column) == (line, column)
 
 
-def test_unsupported_encodings_are_refused_with_their_line() -> None:
+def test_unsupported_encoding_is_rejected_with_its_line() -> None:
     with pytest.raises(FileError, match="UTF-8") as caught:
         read_file("openai", b"model,x\n\xff\xfe,1\n")
     assert caught.value.line == 2
@@ -138,7 +138,7 @@ def test_file_size_and_row_count_are_limited(monkeypatch: pytest.MonkeyPatch) ->
     assert caught.value.line == 3
 
 
-def test_sums_that_overflow_the_database_are_refused() -> None:
+def test_sum_that_overflows_the_database_is_rejected() -> None:
     row = "u,2026-10-28,deepseek-chat,a,b,output_tokens,999999999,999999999999\n"
     with pytest.raises(FileError, match="an impossible total"):
         read_file("deepseek", f"user_id,utc_date,model,api_key_name,api_key,type,price,amount\n{row * 3}".encode())
@@ -167,11 +167,11 @@ def test_no_file_crashes_the_reader(provider: str, noise: bytes, sample_number: 
         ("gpt-3.5-turbo-1632", "gpt-3.5-turbo-1632"),
     ],
 )
-def test_dated_and_printed_names_are_normalized(name: str, plain: str) -> None:
+def test_dated_and_display_names_are_normalized(name: str, plain: str) -> None:
     assert normalized(name) == plain
 
 
-def test_a_name_is_mapped_only_if_certain() -> None:
+def test_model_name_is_mapped_only_if_certain() -> None:
     assert known_model("gpt-4o-2024-08-06", ["gpt-4o", "gpt-4o-2024-08-06"]) == "gpt-4o-2024-08-06"
     assert known_model("gpt-4o-2024-05-13", ["gpt-4o", "gpt-4"]) == "gpt-4o"
     assert known_model("gpt-4o", ["gpt-4o-2024-08-06"]) == "gpt-4o-2024-08-06"
@@ -182,7 +182,7 @@ def test_a_name_is_mapped_only_if_certain() -> None:
 @pytest.mark.parametrize(
     "name", ["Total", "TOTAL:", "Total cost (USD)", "Grand total", "Sub-total", "Summe", "Gesamtbetrag", "Somme"]
 )
-def test_a_row_of_sums_is_refused_in_every_layout(name: str) -> None:
+def test_total_row_is_rejected_in_every_layout(name: str) -> None:
     rows = {
         "openai": f'start_time,line_item,amount_value,amount_currency\n2026-10-28,"{name}",1.5,usd\n',
         "anthropic": f"usage_date_utc,model,token_type,cost_usd\n2026-10-28,,{name},1.5\n",
@@ -194,6 +194,6 @@ def test_a_row_of_sums_is_refused_in_every_layout(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["sum-1", "total.recall", "summer-7b", "totally", "sum/one"])
-def test_a_model_may_be_called_like_a_sum(name: str) -> None:
+def test_model_name_that_resembles_a_total_is_accepted(name: str) -> None:
     text = f"utc_date,model,cost,currency\n2026-10-28,{name},1.5,USD\n"
     assert [model for _, model, _ in read_file("deepseek", text.encode()).lines] == [name]

@@ -1,4 +1,4 @@
-"""Generated files (20,000 with TESTS_FULL): each is read as it was meant, or refused with its line. Nothing else."""
+"""Generated files (20,000 with TESTS_FULL): each is read correctly or rejected with a line number."""
 
 from random import Random
 
@@ -29,7 +29,7 @@ def found_in(file: ProviderFile) -> Truth:
 
 
 def read(kind: Kind, content: bytes) -> Truth | None:
-    """None for a refused file."""
+    """The contents; None if the file was rejected."""
     try:
         return found_in(read_file(kind.provider, content))
     except FileError as error:
@@ -46,10 +46,10 @@ def test_a_file_of_any_locale_is_read_correctly_or_refused() -> None:
         found = read(kind, content)
         assert found in (None, truth_of(kind, lines)), (number, style, content)
         accepted += found is not None
-    assert accepted > CASES * 0.8  # the others have numbers that can be read in two ways
+    assert accepted > CASES * 0.8  # the others have ambiguous numbers
 
 
-def test_a_faulty_file_is_refused_and_noise_is_read_deterministically() -> None:
+def test_faulty_file_is_rejected_and_noise_is_read_deterministically() -> None:
     random = Random(11)
     for number in range(CASES):
         kind = KINDS[number % len(KINDS)]
@@ -64,7 +64,7 @@ def test_a_faulty_file_is_refused_and_noise_is_read_deterministically() -> None:
         assert read(kind, bytes(noise)) == read(kind, bytes(noise))
 
 
-def test_the_work_is_bounded_by_the_number_of_cells(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_work_is_bounded_by_the_number_of_cells(monkeypatch: pytest.MonkeyPatch) -> None:
     steps = 0
 
     def counted(text: str) -> object:
@@ -120,7 +120,7 @@ def test_the_work_is_bounded_by_the_number_of_cells(monkeypatch: pytest.MonkeyPa
         ("1,234e-2", None, "0.01234"),
     ],
 )
-def test_a_number_is_parsed_in_each_notation(text: str, point: str | None, comma: str | None) -> None:
+def test_number_is_parsed_in_each_notation(text: str, point: str | None, comma: str | None) -> None:
     number = parse_number(text)
     readings = {} if number is None else {notation: str(value) for notation, (value, _) in number.readings.items()}
     expected = {Notation.POINT: point, Notation.COMMA: comma}
@@ -132,7 +132,7 @@ COSTS = "utc_date;model;cost;currency\n"
 
 
 @pytest.mark.parametrize(
-    ("rows", "line", "column", "said"),
+    ("rows", "line", "column", "message"),
     [
         (f"{DAY};a;1.234;USD\n", 2, "cost", "thousands or a fraction"),
         (f"{DAY};a;1,234;USD\n", 2, "cost", "thousands or a fraction"),
@@ -145,14 +145,14 @@ COSTS = "utc_date;model;cost;currency\n"
         (f"{DAY};a;1\n", 2, "", "the row has 3 cells"),
     ],
 )
-def test_an_ambiguous_file_is_refused(rows: str, line: int, column: str, said: str) -> None:
-    with pytest.raises(FileError, match=said) as caught:
+def test_ambiguous_file_is_rejected(rows: str, line: int, column: str, message: str) -> None:
+    with pytest.raises(FileError, match=message) as caught:
         read_file("deepseek", (COSTS + rows).encode())
     assert (caught.value.line, caught.value.column) == (line, column)
 
 
 @pytest.mark.parametrize(
-    ("provider", "header", "row", "column", "said"),
+    ("provider", "header", "row", "column", "message"),
     [
         ("deepseek", "utc_date,model,cost,Cost ,currency", f"{DAY},a,1,2,USD", "cost", "two columns"),
         ("deepseek", "utc_date,model,cost,currency,type,price,amount", f"{DAY},a,1,USD,output_tokens,,1", "",
@@ -168,10 +168,8 @@ def test_an_ambiguous_file_is_refused(rows: str, line: int, column: str, said: s
          "usage_input_tokens_cache_write", "by lifetime"),
     ],
 )  # fmt: skip
-def test_columns_that_contradict_each_other_are_refused(
-    provider: str, header: str, row: str, column: str, said: str
-) -> None:
-    with pytest.raises(FileError, match=said) as caught:
+def test_contradicting_columns_are_rejected(provider: str, header: str, row: str, column: str, message: str) -> None:
+    with pytest.raises(FileError, match=message) as caught:
         read_file(provider, f"{header}\n{row}\n".encode())
     assert caught.value.column == column
 
@@ -185,6 +183,6 @@ def test_columns_that_contradict_each_other_are_refused(
         ("1\u202f000,10", 1_000_100_000_000),
     ],
 )
-def test_a_file_with_decimal_commas_is_read_correctly(cell: str, nano: int) -> None:
+def test_file_with_decimal_commas_is_read_correctly(cell: str, nano: int) -> None:
     file = read_file("deepseek", f"{COSTS}{DAY};a;{cell};USD\n".encode("utf-16"))
     assert [amounts.nano for amounts in file.lines.values()] == [nano]

@@ -1,4 +1,4 @@
-"""The pages of invoice imports."""
+"""The pages of imported invoices."""
 
 from collections.abc import Callable
 from unittest.mock import patch
@@ -27,7 +27,7 @@ def send(client: Client, text: str, provider: str = "openai", name: str = "usage
     return client.post(reverse("finance_invoice_upload"), {"provider": provider, "file": file}, **options)
 
 
-def test_a_finance_member_uploads_a_file(finance: User, client_of: Browser, book: Book) -> None:
+def test_finance_member_can_upload_a_file(finance: User, client_of: Browser, book: Book) -> None:
     book(at(10, 5), 10_000, input_tokens=1_000)
     client = client_of(finance)
     page = send(client, usage((5, "gpt-4", 5_000, 0)), follow=True)
@@ -48,7 +48,7 @@ def test_an_invalid_file_stores_nothing_and_names_the_position(
         assert not InvoiceImport.objects.exists()
 
 
-def test_a_missing_second_or_oversized_file_gets_422(finance: User, client_of: Browser) -> None:
+def test_missing_multiple_or_oversized_file_returns_422(finance: User, client_of: Browser) -> None:
     client = client_of(finance)
     assert client.post(reverse("finance_invoice_upload"), {"provider": "openai"}).status_code == 422
     assert send(client, "", provider="acme").status_code == 422
@@ -60,7 +60,7 @@ def test_a_missing_second_or_oversized_file_gets_422(finance: User, client_of: B
     assert "The file is larger than 10 MB" in response.text
 
 
-def test_pages_of_lines_neither_lose_nor_repeat(
+def test_pages_neither_lose_nor_repeat_lines(
     finance: User, client_of: Browser, upload: Callable[..., Upload], book: Book, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(screens, "LINES_A_PAGE", 2)
@@ -77,21 +77,19 @@ def test_pages_of_lines_neither_lose_nor_repeat(
     assert client.get(url, {"after": "x"}).context["page"].lines[0].day.day == 1
 
 
-def test_every_line_is_in_the_file(finance: User, client_of: Browser, upload: Callable[..., Upload]) -> None:
+def test_downloaded_file_contains_every_line(finance: User, client_of: Browser, upload: Callable[..., Upload]) -> None:
     invoice = upload(usage((5, "=gpt", 7, 0))).invoice
     [line] = lines(client_of(finance).get(reverse("finance_invoice_file", args=[invoice.pk])))
     assert (line["model"], line["file_tokens"], line["ledger_tokens"], line["file_cost"]) == ("'=gpt", "7", "0", "")
 
 
-def test_a_file_that_agrees_says_so(
-    finance: User, client_of: Browser, upload: Callable[..., Upload], book: Book
-) -> None:
+def test_matching_file_says_so(finance: User, client_of: Browser, upload: Callable[..., Upload], book: Book) -> None:
     book(at(10, 5), 10_000, input_tokens=1_000)
     invoice = upload(usage((5, "gpt-4", 1_000, 0))).invoice
     assert "File and ledger agree" in client_of(finance).get(reverse("finance_invoice", args=[invoice.pk])).text
 
 
-def test_strangers_get_404_and_operators_403(
+def test_other_organizations_get_404_and_operators_get_403(
     stranger: User, operator: User, client_of: Browser, upload: Callable[..., Upload]
 ) -> None:
     invoice = upload(usage((5, "gpt-4", 1_000, 0))).invoice
@@ -103,7 +101,7 @@ def test_strangers_get_404_and_operators_403(
     assert "No files yet" in client_of(stranger).get(reverse("finance_invoices")).text
 
 
-def test_the_list_takes_the_same_queries_for_one_and_ten_files(
+def test_list_runs_the_same_number_of_queries_with_more_files(
     finance: User, client_of: Browser, upload: Callable[..., Upload], django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     client, url = client_of(finance), reverse("finance_invoices")

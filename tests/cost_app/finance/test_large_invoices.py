@@ -1,4 +1,4 @@
-"""Large usage files: the upload only stores them; a scheduler compares each once, however often it is killed."""
+"""Large usage files: the upload only stores them, and a scheduler compares each file once despite crashes."""
 
 import zlib
 from datetime import datetime, timedelta
@@ -23,7 +23,7 @@ WRONG = FILE.replace("5000", "x")
 
 
 class KilledError(BaseException):
-    """Ends a run as a kill does: nothing after it happens, and its transaction is rolled back."""
+    """Ends a run like a kill: the transaction is rolled back, and nothing else runs."""
 
 
 @pytest.fixture(autouse=True)
@@ -36,28 +36,28 @@ def client(finance: User, client_of: Browser) -> Client:
     return client_of(finance)
 
 
-def pages_of(client: Client, text: str) -> str:
+def upload_page(client: Client, text: str) -> str:
     response = send(client, text)
     assert response.status_code == 302
     return response.headers["Location"]
 
 
 def rows_of(organization: Organization) -> tuple[int, int, int]:
-    """How many files wait or failed, how many were compared, and their lines."""
+    """The numbers of pending or failed files, of compared files, and of their lines."""
     with organization_scope(organization.pk):
         return InvoiceUpload.objects.count(), InvoiceImport.objects.count(), InvoiceLine.objects.count()
 
 
-def later(monkeypatch: pytest.MonkeyPatch, by: timedelta) -> None:
+def advance_clock(monkeypatch: pytest.MonkeyPatch, by: timedelta) -> None:
     moment: datetime = NOW + by
     monkeypatch.setattr(timezone, "now", lambda: moment)
 
 
-def test_an_upload_returns_at_once_and_one_page_shows_progress_and_result(
+def test_upload_returns_immediately_and_its_page_shows_progress_and_result(
     organization: Organization, client: Client, book: Book
 ) -> None:
     book(at(10, 5), 10_000, input_tokens=1_000)
-    page = pages_of(client, FILE)
+    page = upload_page(client, FILE)
     assert rows_of(organization) == (1, 0, 0)
     assert "Waiting to be compared" in client.get(page).text
     assert "Waiting to be compared" in client.get(page, headers={"HX-Request": "true"}).text
@@ -68,10 +68,10 @@ def test_an_upload_returns_at_once_and_one_page_shows_progress_and_result(
     assert "Lines that differ" in client.get(page).text
 
 
-def test_a_file_that_cannot_be_read_says_where_and_keeps_nothing_of_it(
+def test_unreadable_file_shows_the_position_and_its_content_is_deleted(
     organization: Organization, client: Client
 ) -> None:
-    page = pages_of(client, WRONG)
+    page = upload_page(client, WRONG)
     import_waiting()
     assert "Line 2, column input_tokens" in client.get(page).text
     assert "not compared" in client.get(reverse("finance_invoices")).text
@@ -81,52 +81,52 @@ def test_a_file_that_cannot_be_read_says_where_and_keeps_nothing_of_it(
     assert rows_of(organization) == (1, 0, 0)
 
 
-def test_a_file_that_failed_can_be_uploaded_again(organization: Organization, client: Client) -> None:
-    first = pages_of(client, WRONG)
+def test_failed_file_can_be_uploaded_again(organization: Organization, client: Client) -> None:
+    first = upload_page(client, WRONG)
     import_waiting()
-    again = pages_of(client, WRONG)
+    again = upload_page(client, WRONG)
     assert again != first
     assert rows_of(organization) == (1, 0, 0)
     assert "Waiting" in client.get(again).text
 
 
-def test_failed_files_are_forgotten_after_a_week(
+def test_failed_files_are_deleted_after_a_week(
     organization: Organization, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pages_of(client, WRONG)
+    upload_page(client, WRONG)
     import_waiting()
-    pages_of(client, FILE)
-    later(monkeypatch, timedelta(days=8))
+    upload_page(client, FILE)
+    advance_clock(monkeypatch, timedelta(days=8))
     delete_failed()
     with organization_scope(organization.pk):
         assert [upload.error for upload in InvoiceUpload.objects.all()] == [""]
 
 
-def test_the_same_file_twice_is_compared_once(organization: Organization, client: Client) -> None:
-    first = pages_of(client, FILE)
-    assert pages_of(client, FILE) == first
+def test_same_file_uploaded_twice_is_compared_once(organization: Organization, client: Client) -> None:
+    first = upload_page(client, FILE)
+    assert upload_page(client, FILE) == first
     import_waiting()
-    assert pages_of(client, FILE) == first
+    assert upload_page(client, FILE) == first
     assert rows_of(organization)[:2] == (0, 1)
 
 
-def test_a_run_that_is_killed_loses_nothing_and_doubles_nothing(
+def test_killed_run_neither_loses_nor_repeats_a_comparison(
     organization: Organization, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    page = pages_of(client, FILE)
+    page = upload_page(client, FILE)
 
     def kill(**_: object) -> None:
         raise KilledError
 
     with monkeypatch.context() as killed:
-        killed.setattr(invoice_import.audit, "record", kill)  # the last step of the transaction
+        killed.setattr(invoice_import.audit, "record", kill)  # last step of the transaction
         with pytest.raises(KilledError):
             import_waiting()
     assert rows_of(organization) == (1, 0, 0)
     assert "Comparing" in client.get(page).text
-    import_waiting()  # another scheduler, while the claim holds
+    import_waiting()  # another scheduler, before the claim expires
     assert rows_of(organization) == (1, 0, 0)
-    later(monkeypatch, uploads.CLAIM * 2)
+    advance_clock(monkeypatch, uploads.CLAIM * 2)
     import_waiting()
     waiting, imports, lines = rows_of(organization)
     assert (waiting, imports) == (0, 1)
@@ -134,28 +134,28 @@ def test_a_run_that_is_killed_loses_nothing_and_doubles_nothing(
     assert rows_of(organization) == (0, 1, lines)
 
 
-def test_a_file_that_kills_its_scheduler_is_given_up(
+def test_file_that_repeatedly_kills_its_scheduler_fails(
     organization: Organization, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    page = pages_of(client, FILE)
+    page = upload_page(client, FILE)
 
     def kill(*_: object) -> None:
         raise KilledError
 
     monkeypatch.setattr(invoice_import, "read_file", kill)
     for number in range(TRIES_MAX):
-        later(monkeypatch, uploads.CLAIM * 2 * number)
+        advance_clock(monkeypatch, uploads.CLAIM * 2 * number)
         with pytest.raises(KilledError):
             import_waiting()
-    later(monkeypatch, uploads.CLAIM * 2 * TRIES_MAX)
+    advance_clock(monkeypatch, uploads.CLAIM * 2 * TRIES_MAX)
     import_waiting()
     assert GAVE_UP in client.get(page).text
 
 
-def test_an_internal_error_gives_the_file_up_and_not_the_others(
+def test_internal_error_fails_only_its_own_file(
     organization: Organization, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    page, other = pages_of(client, FILE), pages_of(client, usage((7, "gpt-4", 1, 0)))
+    page, other = upload_page(client, FILE), upload_page(client, usage((7, "gpt-4", 1, 0)))
     with organization_scope(organization.pk):
         broken = InvoiceUpload.objects.get(pk=page.rstrip("/").rpartition("/")[2])
         broken.content = b"not compressed"
@@ -165,8 +165,8 @@ def test_an_internal_error_gives_the_file_up_and_not_the_others(
     assert "Lines that differ" in client.get(other).text
 
 
-def test_a_file_that_was_compared_in_the_meantime_is_not_kept(organization: Organization, client: Client) -> None:
-    pages_of(client, FILE)
+def test_file_compared_in_the_meantime_is_not_kept(organization: Organization, client: Client) -> None:
+    upload_page(client, FILE)
     with organization_scope(organization.pk):
         content = zlib.decompress(InvoiceUpload.objects.get().content)
         invoice_import.import_file(
@@ -176,19 +176,19 @@ def test_a_file_that_was_compared_in_the_meantime_is_not_kept(organization: Orga
     assert rows_of(organization)[:2] == (0, 1)
 
 
-def test_an_organization_has_a_few_files_waiting_and_others_are_not_affected(
+def test_pending_files_are_limited_per_organization(
     organization: Organization, client: Client, stranger: User, client_of: Browser
 ) -> None:
     for day in range(1, WAITING_MAX + 1):
-        pages_of(client, usage((day, "gpt-4", 1, 0)))
+        upload_page(client, usage((day, "gpt-4", 1, 0)))
     assert send(client, FILE).status_code == 422
     assert rows_of(organization)[0] == WAITING_MAX
-    page = pages_of(client_of(stranger), FILE)
+    page = upload_page(client_of(stranger), FILE)
     assert client.get(page).status_code == 404
 
 
-def test_the_list_reads_no_files(client: Client, django_assert_num_queries: DjangoAssertNumQueries) -> None:
-    pages_of(client, FILE)
+def test_list_does_not_load_file_contents(client: Client, django_assert_num_queries: DjangoAssertNumQueries) -> None:
+    upload_page(client, FILE)
     with django_assert_num_queries(7) as queries:
         client.get(reverse("finance_invoices"))
     assert not [query for query in queries.captured_queries if '"content"' in query["sql"]]

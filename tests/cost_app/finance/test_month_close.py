@@ -24,7 +24,7 @@ from tests.cost_app.finance.conftest import OCTOBER, Book, Close, at
 Browser = Callable[[User], Client]
 
 
-def test_closing_stores_the_months_figures(organization: Organization, book: Book, close: Close) -> None:
+def test_closing_stores_the_figures_of_the_month(organization: Organization, book: Book, close: Close) -> None:
     book(at(9, 30), 7)
     book(at(10, 5), 10, tags=["web"], input_tokens=3)
     last = book(at(10, 31), 20, model="gpt-3.5-turbo")
@@ -43,7 +43,7 @@ def test_closing_stores_the_months_figures(organization: Organization, book: Boo
     assert (event.actor, event.target) == ("user:finance", "October 2026")
 
 
-def test_a_stored_close_is_verified(organization: Organization, book: Book, close: Close) -> None:
+def test_stored_close_can_be_verified(organization: Organization, book: Book, close: Close) -> None:
     book(at(10, 5), 10, tags=["ü", "x"], user_ref="z")
     close()
     with organization_scope(organization.pk):
@@ -71,7 +71,9 @@ def test_any_change_is_detected(book: Book, close: Close, tamper: Callable[[Mont
     assert not verify(made)
 
 
-def test_a_new_secret_key_needs_the_old_one_as_fallback(book: Book, close: Close, settings: Settings) -> None:
+def test_verification_after_a_key_rotation_requires_the_old_key_as_fallback(
+    book: Book, close: Close, settings: Settings
+) -> None:
     book(at(10, 5), 10)
     made = close()
     old, settings.SECRET_KEY = settings.SECRET_KEY, "another one"
@@ -91,7 +93,7 @@ def test_a_closed_month_cannot_be_changed_or_removed(organization: Organization,
         assert MonthClose.objects.get().closed_by == "user:finance"
 
 
-def test_later_bookings_are_shown_as_corrections(organization: Organization, book: Book, close: Close) -> None:
+def test_later_entries_are_shown_as_corrections(organization: Organization, book: Book, close: Close) -> None:
     book(at(10, 5), 10)
     close()
     book(at(10, 6), -3, kind=LedgerKind.ADJUST, calls=0)
@@ -102,7 +104,7 @@ def test_later_bookings_are_shown_as_corrections(organization: Organization, boo
     assert (state.word, state.corrections_nano) == ("verified", -3)
 
 
-def test_closing_a_month_again_returns_the_first_closing(organization: Organization, book: Book, close: Close) -> None:
+def test_closing_a_month_again_returns_the_first_close(organization: Organization, book: Book, close: Close) -> None:
     book(at(10, 5), 10)
     first = close()
     book(at(10, 6), 5)
@@ -111,7 +113,7 @@ def test_closing_a_month_again_returns_the_first_closing(organization: Organizat
         assert AuditEvent.objects.filter(verb="month.closed").count() == 1
 
 
-def test_a_closed_month_keeps_the_names_of_that_time(
+def test_closed_month_keeps_the_names_at_its_close(
     organization: Organization, finance: User, client_of: Browser, book: Book, close: Close
 ) -> None:
     key, _ = create_key(organization=organization, name="shop", role=Role.VIEWER, actor="command:test")
@@ -131,7 +133,7 @@ def test_a_closed_month_keeps_the_names_of_that_time(
     assert "renamed" not in page
 
 
-def test_a_month_signed_with_row_ids_shows_current_names(
+def test_month_signed_with_row_ids_shows_current_names(
     organization: Organization, finance: User, client_of: Browser
 ) -> None:
     key, _ = create_key(organization=organization, name="shop", role=Role.VIEWER, actor="command:test")
@@ -145,11 +147,11 @@ def test_a_month_signed_with_row_ids_shows_current_names(
     assert f"shop ({key.key_id})" in page
 
 
-# Calendars that change
+# Calendar changes
 
 
-def move(organization: Organization, zone: str = "", starts_on: int = 1) -> None:
-    """Change the organization's calendar, and let the sums follow it."""
+def change_calendar(organization: Organization, zone: str = "", starts_on: int = 1) -> None:
+    """Change the organization's calendar and update its rollups."""
     Organization.objects.filter(pk=organization.pk).update(time_zone=zone or organization.time_zone)
     with organization_scope(organization.pk):
         CostPolicy.objects.update_or_create(organization=organization, defaults={"month_starts_on": starts_on})
@@ -162,9 +164,9 @@ def test_a_closed_month_keeps_its_bounds_and_figures_when_the_calendar_changes(
 ) -> None:
     book(at(9, 30, 22), 10)  # October's first instant in Berlin
     book(at(10, 31, 22), 20)
-    book(at(10, 31, 23), 40)  # November's
+    book(at(10, 31, 23), 40)  # in November
     close()
-    move(organization, zone, starts_on)
+    change_calendar(organization, zone, starts_on)
     with organization_scope(organization.pk):
         state = close_states(organization.pk)[OCTOBER]
         months = months_of(organization.pk)
@@ -182,15 +184,15 @@ def test_a_closed_month_keeps_its_bounds_and_figures_when_the_calendar_changes(
 
 
 @pytest.mark.parametrize(("zone", "starts_on"), [("", 15), ("America/New_York", 1), ("Asia/Kolkata", 1)])
-def test_the_month_after_a_closed_one_begins_where_it_ended(
+def test_month_after_a_closed_one_starts_where_it_ended(
     organization: Organization, book: Book, close: Close, zone: str, starts_on: int
 ) -> None:
-    """A booking on the edge is in one closed month, and its closing agrees with the ledger."""
+    """An entry on the boundary is in exactly one closed month, and the close agrees with the ledger."""
     book(at(8, 10), 1)
     book(at(8, 31, 21), 2)  # 23:00 in Berlin
     book(at(8, 31, 22), 4)  # September in Berlin, August in New York
     august = close("2026-08-01")
-    move(organization, zone, starts_on)
+    change_calendar(organization, zone, starts_on)
     with organization_scope(organization.pk):
         following = next(m for m in months_of(organization.pk)[::-1] if m.starts_at > closed_bounds(august)[0])
     assert following.starts_at == closed_bounds(august)[1]
@@ -204,8 +206,10 @@ def closed_bounds(close: MonthClose) -> tuple[datetime, datetime]:
     return starts_at, ends_at
 
 
-def test_a_month_that_overlaps_a_closed_one_is_not_closed(organization: Organization, book: Book, close: Close) -> None:
-    """The caller's list of months is older than the closing."""
+def test_month_that_overlaps_a_closed_one_cannot_be_closed(
+    organization: Organization, book: Book, close: Close
+) -> None:
+    """The caller's list of months is older than the close."""
     book(at(10, 5), 10)
     with organization_scope(organization.pk):
         month = month_from(Calendar(ZoneInfo("Europe/Berlin"), 15), date(2026, 9, 20))

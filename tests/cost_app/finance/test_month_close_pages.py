@@ -17,7 +17,7 @@ from tests.cost_app.finance.conftest import OCTOBER, Book, Close, at
 from tests.cost_app.finance.test_month_close import Browser
 
 
-def test_a_finance_member_closes_a_month(finance: User, client_of: Browser, book: Book) -> None:
+def test_finance_member_can_close_a_month(finance: User, client_of: Browser, book: Book) -> None:
     book(at(10, 5), 2_000_000_000)
     client = client_of(finance)
     assert "Close month" in _fold_and_get(client, reverse("finance_statement", args=[OCTOBER]))
@@ -43,9 +43,9 @@ def test_the_signed_figures_can_be_downloaded(
     book(at(10, 5), 10)
     made = close()
     response = client_of(finance).get(reverse("finance_closed_file", args=[OCTOBER]))
-    said = json.loads(response.content)
-    assert said["snapshot"] == made.snapshot
-    assert said["signature"] == sign(made, settings.SECRET_KEY)
+    content = json.loads(response.content)
+    assert content["snapshot"] == made.snapshot
+    assert content["signature"] == sign(made, settings.SECRET_KEY)
     assert "attachment" in response["Content-Disposition"]
 
 
@@ -83,7 +83,7 @@ def test_closing_requires_permission_and_post(operator: User, finance: User, cli
     assert client_of(finance).post(reverse("finance_close", args=["2026-10-02"])).status_code == 404
 
 
-def test_closed_months_take_the_same_queries_for_any_number(
+def test_query_count_does_not_grow_with_closed_months(
     organization: Organization, book: Book, close: Close, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     for month in (7, 8, 9, 10):

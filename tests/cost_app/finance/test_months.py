@@ -1,4 +1,4 @@
-"""Months tile, whatever was closed with whatever calendar. Nothing here touches the database."""
+"""Months cover all time without gaps or overlaps, whatever calendars earlier months were closed with."""
 
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -47,7 +47,7 @@ def test_every_instant_is_in_exactly_one_month(closings: list[tuple[Calendar, in
     assert len({month.slug for month in found}) >= len(found) - len(closed)
 
 
-def test_the_remainder_of_a_cut_month_is_a_month() -> None:
+def test_remainder_of_a_shortened_month_is_a_month() -> None:
     berlin = ZoneInfo("Europe/Berlin")
     october = month_at(Calendar(berlin), [], datetime(2026, 10, 5, tzinfo=UTC))
     found = month_at(Calendar(berlin, 15), [october], datetime(2026, 11, 3, tzinfo=UTC))

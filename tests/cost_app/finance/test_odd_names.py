@@ -1,4 +1,4 @@
-"""Names in any script and time zones with odd offsets: every file is valid CSV, and all of them agree on the sums."""
+"""Names in any script and time zones with unusual offsets: every export is valid CSV, and all exports agree."""
 
 import random
 from datetime import datetime, timedelta
@@ -43,7 +43,7 @@ def tracker(organization: Organization) -> Caller:
     return Caller(key=new_key(organization, Role.OPERATOR, ["usage:write", "user:name"]))
 
 
-def test_reported_names_of_any_script_reach_every_file(
+def test_reported_names_in_any_script_are_in_every_export(
     organization: Organization, tracker: Caller, finance_key: Caller
 ) -> None:
     for name in NAMES:
@@ -72,7 +72,7 @@ def test_reported_names_of_any_script_reach_every_file(
 
 
 @pytest.mark.parametrize("name", ["a\0b", "x" * 129, "\ud800", 5, ["a"]])
-def test_a_name_that_cannot_be_stored_is_refused_by_name(tracker: Caller, name: object) -> None:
+def test_name_that_cannot_be_stored_is_rejected(tracker: Caller, name: object) -> None:
     body = {"provider": "deepseek", "model": "deepseek-chat", "usage": {"promptTokens": 1, "completionTokens": 1}}
     answer = tracker.post(COST, {"action": "track", **body, "userId": name})
     assert answer.status_code == 400, answer.content
@@ -81,9 +81,7 @@ def test_a_name_that_cannot_be_stored_is_refused_by_name(tracker: Caller, name: 
 
 
 @pytest.mark.parametrize("zone", ZONES)
-def test_in_every_zone_each_booking_is_in_one_month_and_closed_months_stay(
-    organization: Organization, book: Book, zone: str
-) -> None:
+def test_every_entry_is_in_one_month_in_every_time_zone(organization: Organization, book: Book, zone: str) -> None:
     organization.time_zone = zone
     organization.save()
     source, start = random.Random(zone), datetime(2026, 9, 1, tzinfo=ZoneInfo("UTC"))

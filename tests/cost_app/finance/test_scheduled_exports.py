@@ -1,4 +1,4 @@
-"""Files that are written to a folder on a schedule."""
+"""Exports that are written to a directory on a schedule."""
 
 import csv
 import os
@@ -43,7 +43,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[timedelta], None]:
 
 
 def files(folder: Path) -> dict[str, int]:
-    """The files by their path, and how many rows each has."""
+    """The number of rows by path of the file."""
     return {
         str(path.relative_to(folder)): len(list(csv.reader(path.read_text().splitlines()))) - 1
         for path in sorted(folder.rglob("*"))
@@ -75,9 +75,7 @@ def test_each_organization_gets_the_files_of_its_recent_months(
     assert stat.S_IMODE((folder / "north/ledger_2026-11-01.csv").stat().st_mode) == 0o640
 
 
-def test_a_due_file_is_rewritten_with_later_bookings(
-    folder: Path, book: Book, clock: Callable[[timedelta], None]
-) -> None:
+def test_due_file_is_rewritten_with_later_entries(folder: Path, book: Book, clock: Callable[[timedelta], None]) -> None:
     book(at(11, 5), 3, input_tokens=1)
     fold()
     deliver_due()
@@ -105,7 +103,7 @@ def test_nothing_is_written_without_a_directory(settings: Settings, book: Book, 
         assert not ExportDelivery.objects.exists()
 
 
-def test_a_failure_is_reported_once_shown_and_retried(
+def test_failure_is_reported_once_shown_and_retried(
     folder: Path, book: Book, organization: Organization, finance: User, client_of: Browser,
     clock: Callable[[timedelta], None],
 ) -> None:  # fmt: skip
@@ -122,9 +120,9 @@ def test_a_failure_is_reported_once_shown_and_retried(
         clock(timedelta(minutes=minutes))
         deliver_due()
     with organization_scope(organization.pk):
-        told = [delivery.payload["title"] for delivery in Delivery.objects.order_by("pk")]
+        titles = [delivery.payload["title"] for delivery in Delivery.objects.order_by("pk")]
         assert {row.error for row in ExportDelivery.objects.all()} == {"File exists"}
-    assert told == [
+    assert titles == [
         f"The scheduled {kind} file of November 2026 was not written" for kind in ("focus", "ledger", "statement")
     ]
     page = client_of(finance).get(reverse("finance_exports")).text
@@ -139,7 +137,7 @@ def test_a_failure_is_reported_once_shown_and_retried(
 
 
 @pytest.mark.parametrize("slug", ["..", "a/b", "/etc", "", ".", "a\0b", "x" * 64])
-def test_no_name_escapes_the_directory(tmp_path: Path, slug: str) -> None:
+def test_slug_cannot_escape_the_directory(tmp_path: Path, slug: str) -> None:
     with pytest.raises(ValueError, match="a real directory"):
         path_of(tmp_path, slug, "ledger.csv")
     assert list(tmp_path.iterdir()) == []
@@ -152,7 +150,7 @@ def test_a_symlinked_directory_is_not_followed(tmp_path: Path) -> None:
         path_of(tmp_path, "north", "ledger.csv")
 
 
-def test_a_failed_write_keeps_the_old_file_and_leaves_nothing_else(tmp_path: Path) -> None:
+def test_failed_write_keeps_the_old_file_and_removes_its_temporary_file(tmp_path: Path) -> None:
     path = tmp_path / "ledger.csv"
     write_file(path, ["a"], [["=1"], [2]])
     assert path.read_text().splitlines() == ["a", "'=1", "2"]
@@ -167,7 +165,9 @@ def test_a_failed_write_keeps_the_old_file_and_leaves_nothing_else(tmp_path: Pat
     assert [each.name for each in tmp_path.iterdir()] == ["ledger.csv"]
 
 
-def test_leftovers_of_killed_processes_are_removed_after_a_day(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_temporary_files_of_killed_processes_are_removed_after_a_day(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "ledger.csv"
     old, young, other = (tmp_path / name for name in (".ledger.csv.a.tmp", ".ledger.csv.b.tmp", ".focus.csv.c.tmp"))
     for left, hours in ((old, 25), (young, 1), (other, 25)):
@@ -178,7 +178,7 @@ def test_leftovers_of_killed_processes_are_removed_after_a_day(tmp_path: Path, m
     assert sorted(each.name for each in tmp_path.iterdir()) == [".focus.csv.c.tmp", ".ledger.csv.b.tmp", "ledger.csv"]
 
 
-def test_the_command_writes_due_files_or_all_files(folder: Path, book: Book, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_command_writes_due_files_or_all_files(folder: Path, book: Book, monkeypatch: pytest.MonkeyPatch) -> None:
     book(at(11, 5), 3)
     fold()
     assert "north/ledger_2026-11-01.csv: " in _run()

@@ -51,12 +51,12 @@ def test_a_statement_shows_spending_by_dimension(
     text = page(client_of(finance))
     assert "$3.00" in text
     assert "carl" not in text
-    assert text.count('<th scope="row">Total</th>') == 3  # a call has several tags, so those don't add up
+    assert text.count('<th scope="row">Total</th>') == 3  # a call can have several tags, so tags don't add up
     for head in ("Model", "API key", "User", "Tag"):
         assert f'<th scope="col">{head}</th>' in text
 
 
-def test_the_amounts_of_a_statement_have_one_number_of_decimals(finance: User, client_of: Browser, book: Book) -> None:
+def test_amounts_in_a_statement_have_two_decimals(finance: User, client_of: Browser, book: Book) -> None:
     book(at(10, 5), 12_345_678_900_000_000, user_ref="anna")
     book(at(10, 6), 123_400_000, user_ref="ben")
     book(at(10, 6), 42_000, user_ref="carl")
@@ -66,7 +66,7 @@ def test_the_amounts_of_a_statement_have_one_number_of_decimals(finance: User, c
     assert "$0.1234" not in text and "$0.000042" not in text
 
 
-def test_hidden_lines_are_summed_up_and_in_the_file(
+def test_hidden_lines_are_summed_and_included_in_the_file(
     finance: User, client_of: Browser, book: Book, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "LINES_SHOWN", 2)
@@ -81,7 +81,7 @@ def test_hidden_lines_are_summed_up_and_in_the_file(
     assert found[0]["cost"] == "15.00"
 
 
-def test_months_begin_on_the_organizations_fiscal_day(organization: Organization, book: Book) -> None:
+def test_months_start_on_the_organization_s_fiscal_day(organization: Organization, book: Book) -> None:
     with organization_scope(organization.pk):
         CostPolicy.objects.create(organization=organization, month_starts_on=15)
     book(at(9, 20), 1)
@@ -100,12 +100,12 @@ def test_an_invalid_month_is_not_found(finance: User, client_of: Browser, slug: 
         assert client_of(finance).get(reverse(name, args=[slug])).status_code == 404
 
 
-def test_a_month_without_bookings_says_so(finance: User, client_of: Browser) -> None:
+def test_month_without_entries_says_so(finance: User, client_of: Browser) -> None:
     assert "Nothing was booked in this month" in page(client_of(finance))
     assert "No months yet" in client_of(finance).get(reverse("finance")).text
 
 
-def test_the_months_are_listed_with_their_cost(finance: User, client_of: Browser, book: Book) -> None:
+def test_months_are_listed_with_their_cost(finance: User, client_of: Browser, book: Book) -> None:
     book(at(9, 5), 2_000_000_000)
     book(at(11, 5), 3_000_000_000)
     fold()
@@ -116,7 +116,7 @@ def test_the_months_are_listed_with_their_cost(finance: User, client_of: Browser
     assert "$2.00" in text
 
 
-def test_pages_take_the_same_queries_for_one_and_ten_rows(
+def test_pages_run_the_same_number_of_queries_with_more_rows(
     finance: User, client_of: Browser, book: Book, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     client = client_of(finance)
@@ -135,7 +135,7 @@ def test_pages_take_the_same_queries_for_one_and_ten_rows(
             client.get(url)
 
 
-def test_the_pages_require_the_finance_role(viewer: User, client_of: Browser) -> None:
+def test_pages_require_the_finance_role(viewer: User, client_of: Browser) -> None:
     for url in (reverse("finance"), reverse("finance_statement", args=[OCTOBER])):
         assert client_of(viewer).get(url).status_code == 403
         assert client_of(viewer).post(url).status_code in {403, 405}

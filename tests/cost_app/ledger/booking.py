@@ -1,4 +1,4 @@
-"""Rows of the ledger, and the sums made of them."""
+"""Ledger entries and their rollups."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -16,7 +16,7 @@ AT = datetime(2026, 3, 10, 22, 59, tzinfo=UTC)
 
 @pytest.fixture
 def book(organization: Organization) -> Callable[..., LedgerEntry]:
-    """Writes a ledger row of the organization; the arguments are its columns."""
+    """Writes a ledger entry of the organization with these columns."""
 
     def make(**columns: object) -> LedgerEntry:
         defaults = {
@@ -41,7 +41,7 @@ Book = Callable[..., LedgerEntry]
 
 
 def sums(dimension: str, **narrow: object) -> dict[str, int]:
-    """value -> nano-dollars of all days."""
+    """Nano-dollars of all days by value."""
     with system_scope():
         rows = UsageDay.objects.filter(dimension=dimension, **narrow)
         return {row.value: row.nano for row in rows}

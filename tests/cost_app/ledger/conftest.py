@@ -1,4 +1,4 @@
-"""Rows of the ledger, reports of calls, and the organization that they belong to."""
+"""Ledger entries, reported calls, and the scope of their organization."""
 
 from tests.cost_app.ledger.booking import book
 from tests.cost_app.ledger.sent_calls import scoped

@@ -1,4 +1,4 @@
-"""Calls that were sent, and what the ledger has of them."""
+"""Attempts that were sent, and their ledger entries."""
 
 from collections.abc import Callable
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""How an attempt ends: settled, estimated, abandoned, or released."""
+"""The outcomes of an attempt: settled, estimated, abandoned, or released."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -43,7 +43,7 @@ ENDS: dict[str, tuple[Callable[[Attempt], object], list[tuple[str, int, int, boo
 
 @pytest.mark.parametrize("end", ENDS)
 def test_a_sent_call_counts_once_for_any_outcome(open_attempt: Open, end: str) -> None:
-    for _ in range(2):  # the second one has the entries of the first beside it
+    for _ in range(2):  # the second run has the entries of the first
         attempt = sent(open_attempt(max_tokens=200))
         ends, rows = ENDS[end]
         ends(attempt)
@@ -59,7 +59,7 @@ def test_a_sent_call_counts_once_for_any_outcome(open_attempt: Open, end: str) -
 
 
 def test_a_billed_but_unsent_call_counts_once(open_attempt: Open) -> None:
-    """Its worker was given up before it sent the call, woke up, and sent it after all."""
+    """Its worker was presumed dead before it sent the call, and sent it later."""
     attempts.release(sent(open_attempt()), "X")
     attempt = open_attempt(max_tokens=200)
     attempts.release(attempt)
@@ -68,7 +68,7 @@ def test_a_billed_but_unsent_call_counts_once(open_attempt: Open) -> None:
     assert [(row.kind, row.calls) for row in LedgerEntry.objects.filter(attempt=attempt)] == [("usage", 1)]
 
 
-def test_an_estimate_is_checked_later(open_attempt: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_estimate_is_checked_again_later(open_attempt: Open, monkeypatch: pytest.MonkeyPatch) -> None:
     attempt, now = sent(open_attempt()), timezone.now()
     monkeypatch.setattr(timezone, "now", lambda: now)
     attempts.estimate(attempt)
@@ -76,7 +76,7 @@ def test_an_estimate_is_checked_later(open_attempt: Open, monkeypatch: pytest.Mo
     assert (row.deadline_at, row.finished_at) == (now + attempts.DEADLINE_GRACE, now)
 
 
-def test_a_call_keeps_the_time_of_its_first_end(open_attempt: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_call_keeps_its_first_end_time(open_attempt: Open, monkeypatch: pytest.MonkeyPatch) -> None:
     attempt = sent(open_attempt())
     attempts.estimate(attempt)
     first = Attempt.objects.get().finished_at
@@ -85,7 +85,7 @@ def test_a_call_keeps_the_time_of_its_first_end(open_attempt: Open, monkeypatch:
     assert (row.finished_at, row.raw_usage) == (first, {"total": 7})
 
 
-def test_an_attempt_is_withdrawn_only_before_its_call_and_abandoned_at_its_bound_after(
+def test_sent_attempt_cannot_be_withdrawn_and_is_abandoned_at_its_bound(
     open_attempt: Open, organization: Organization
 ) -> None:
     Budget.objects.create(organization=organization, period="daily", limit_nano=10**9, enforcement="block")
@@ -112,7 +112,7 @@ def test_an_attempt_is_withdrawn_only_before_its_call_and_abandoned_at_its_bound
     assert window.reserved_nano == without_request.bound_nano
 
 
-def test_a_released_attempt_books_nothing_and_a_late_charge_is_booked(open_attempt: Open) -> None:
+def test_released_attempt_books_nothing_but_a_late_charge_is_booked(open_attempt: Open) -> None:
     attempt = open_attempt(max_tokens=200)
     attempts.release(attempt, "RATE_LIMITED", "slow down")
     assert (ledger(), Attempt.objects.get().error_code) == ([], "RATE_LIMITED")

@@ -1,4 +1,4 @@
-"""The steps of an attempt by example; test_attempts_model.py takes them in any order."""
+"""The steps of an attempt by example; test_attempts_model.py runs them in any order."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -42,13 +42,13 @@ def test_an_attempt_starts_with_its_bound_and_books_nothing(open_attempt: Open) 
     assert ledger() == []
 
 
-def test_a_dispatched_attempt_has_a_deadline_after_the_calls_own(open_attempt: Open) -> None:
+def test_dispatched_attempt_has_a_deadline_after_the_call_s_timeout(open_attempt: Open) -> None:
     attempt = sent(open_attempt())
     assert attempt.dispatched_at and attempt.deadline_at
     assert attempt.deadline_at - attempt.dispatched_at == timedelta(seconds=30) + attempts.DEADLINE_GRACE
 
 
-def test_an_attempt_has_the_orders_fields(open_attempt: Open, organization: Organization) -> None:
+def test_attempt_has_the_fields_of_its_order(open_attempt: Open, organization: Organization) -> None:
     key, _ = keys.create_key(organization=organization, name="bot", role=Role.OPERATOR, actor="command:test")
     messages = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Why?"}]
     ordered = {
@@ -75,10 +75,10 @@ def test_an_attempt_has_the_orders_fields(open_attempt: Open, organization: Orga
 PEAK_TERMS = PriceTerms("local", "m", 5_000_000, 5_000_000, 5_000_000, 5_000_000, source="a test")
 
 
-def test_a_call_is_priced_when_it_is_sent_not_when_admitted(
+def test_call_is_priced_when_it_is_sent_not_when_it_is_admitted(
     open_attempt: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Admitted at the plain price, sent in the hours of the dearer one, settled after them."""
+    """Admitted at the standard price, sent during peak hours, settled after them."""
     moment = datetime(2026, 3, 10, 8, 59, tzinfo=UTC)
     monkeypatch.setattr(timezone, "now", lambda: moment)
     plain = replace(PEAK_TERMS, input=1_000_000, output=1_000_000)
@@ -98,7 +98,7 @@ def test_a_call_is_priced_when_it_is_sent_not_when_admitted(
     assert sum(nano for _, nano in ledger()) == 5 * 250 <= attempt.bound_nano
 
 
-def test_a_model_that_lost_its_price_keeps_the_one_at_admission(
+def test_model_whose_price_ended_keeps_the_price_at_admission(
     open_attempt: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     attempt = open_attempt()
@@ -111,14 +111,14 @@ def test_a_model_that_lost_its_price_keeps_the_one_at_admission(
     assert sent(attempt).price == price is not None
 
 
-def test_an_attempt_without_a_price_gets_none_when_it_is_sent(open_attempt: Open) -> None:
-    """It was admitted without a bound: only a re-pricing may give it a cost."""
+def test_attempt_admitted_without_a_price_gets_none_when_it_is_sent(open_attempt: Open) -> None:
+    """It was admitted without a bound, so only repricing may give it a cost."""
     attempt = open_attempt()
     Attempt.objects.update(price=None, bound_nano=0)
     assert sent(Attempt.objects.get(id=attempt.id)).price is None
 
 
-def test_an_attempt_is_dispatched_once(open_attempt: Open) -> None:
+def test_attempt_is_dispatched_once(open_attempt: Open) -> None:
     attempt = sent(open_attempt())
     assert not attempts.dispatch(attempt, timedelta(seconds=30))
 
@@ -151,7 +151,7 @@ def test_an_estimate_is_corrected_by_the_difference(open_attempt: Open) -> None:
 
 
 @pytest.mark.parametrize("estimated", [False, True])
-def test_cost_above_the_bound_is_an_overrun(open_attempt: Open, estimated: bool) -> None:
+def test_cost_above_the_bound_is_booked_as_overrun(open_attempt: Open, estimated: bool) -> None:
     attempt = sent(open_attempt())
     if estimated:
         attempts.estimate(attempt)
@@ -174,8 +174,8 @@ def test_a_charge_after_a_refund_is_booked(open_attempt: Open) -> None:
     assert sum(LedgerEntry.objects.values_list("output_tokens", flat=True)) == 150
 
 
-def test_a_bill_after_a_refund_frees_the_hold(open_attempt: Open, organization: Organization) -> None:
-    """The budget counts what was booked in the end, and nothing stays held."""
+def test_bill_after_a_refund_releases_the_hold(open_attempt: Open, organization: Organization) -> None:
+    """The budget counts the final amount, and nothing stays held."""
     budget = Budget.objects.create(organization=organization, period="daily", limit_nano=10**9, enforcement="block")
     attempt = sent(open_attempt(max_tokens=200))
     seen = []
@@ -195,7 +195,7 @@ def test_a_bill_after_a_refund_frees_the_hold(open_attempt: Open, organization: 
     assert list(disagreements()) == []
 
 
-def test_a_clock_that_steps_back_during_the_call_does_not_keep_it_out_of_the_ledger(
+def test_clock_moved_back_during_a_call_does_not_prevent_its_booking(
     open_attempt: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     attempt = sent(open_attempt(max_tokens=200))
@@ -206,8 +206,8 @@ def test_a_clock_that_steps_back_during_the_call_does_not_keep_it_out_of_the_led
 
 
 def test_concurrent_corrections_of_the_same_cost_are_booked_once(open_attempt: Open) -> None:
-    attempt, alike = sent(open_attempt(max_tokens=200)), sent(open_attempt(max_tokens=200))
-    for each in (attempt, alike):
+    attempt, similar = sent(open_attempt(max_tokens=200)), sent(open_attempt(max_tokens=200))
+    for each in (attempt, similar):
         attempts.settle(each, USAGE, {})
     first, second = (Attempt.objects.select_related("price").get(id=attempt.id) for _ in range(2))
     price = first.price
@@ -217,15 +217,15 @@ def test_concurrent_corrections_of_the_same_cost_are_booked_once(open_attempt: O
         for _ in range(3)
     ]
     assert attempts.reprice(first, 60_000, runs[0], price)
-    assert not attempts.reprice(second, 60_000, runs[1], price), "its figure is of a cost that is no longer there"
+    assert not attempts.reprice(second, 60_000, runs[1], price), "it is based on an outdated cost"
     assert not attempts.reprice(Attempt.objects.get(id=attempt.id), 70_000, runs[0], price), (
-        "one run corrects a call once"
+        "a run corrects a call only once"
     )
     assert ledger() == [("usage", 56_000), ("usage", 56_000), ("adjust", 4_000)]
-    assert attempts.reprice(Attempt.objects.get(id=alike.id), 60_000, runs[0], price), "the run goes on with others"
+    assert attempts.reprice(Attempt.objects.get(id=similar.id), 60_000, runs[0], price), "the run continues with others"
     assert attempts.reprice(Attempt.objects.get(id=attempt.id), 50_000, runs[2], price)
     assert sum(nano for _, nano in ledger()) == 50_000 + 60_000
-    assert [Attempt.objects.get(id=each.id).cost_nano for each in (attempt, alike)] == [50_000, 60_000]
+    assert [Attempt.objects.get(id=each.id).cost_nano for each in (attempt, similar)] == [50_000, 60_000]
 
 
 def test_settling_is_one_transaction(open_attempt: Open, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -249,21 +249,21 @@ def test_an_attempt_has_at_most_one_entry_per_kind(open_attempt: Open) -> None:
 
 
 @pytest.mark.parametrize("statement", ["UPDATE cost_app_ledgerentry SET nano = 0", "DELETE FROM cost_app_ledgerentry"])
-def test_the_database_itself_refuses_to_change_the_ledger(open_attempt: Open, statement: str) -> None:
+def test_database_rejects_changes_to_the_ledger(open_attempt: Open, statement: str) -> None:
     attempts.settle(sent(open_attempt(max_tokens=200)), USAGE, {})
     with pytest.raises(DatabaseError, match="append-only"), transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(statement)
     assert LedgerEntry.objects.get().nano > 0
 
 
-def test_attempts_of_requests_come_in_order(open_attempt: Open) -> None:
+def test_attempts_of_requests_are_ordered(open_attempt: Open) -> None:
     request_id = uuid4()
     second, first = open_attempt(request_id=request_id, number=2), open_attempt(request_id=request_id)
     open_attempt(request_id=uuid4())
     assert attempt_queries.attempts_of([request_id]) == [first, second]
 
 
-def test_a_request_has_each_number_once(open_attempt: Open) -> None:
+def test_attempt_number_is_unique_per_request(open_attempt: Open) -> None:
     request_id = uuid4()
     open_attempt(request_id=request_id)
     with pytest.raises(IntegrityError), transaction.atomic():

@@ -1,6 +1,6 @@
-"""The attempt's life against a model and a provider that knows the truth: every step in any order, on two connections.
+"""Attempts against a reference model and a simulated provider: all steps in any order, on two connections.
 
-The model is the table in docs/cost.md. The provider charges what was really sent, whatever became of who sent it.
+The model is the table in docs/cost.md. The provider bills calls that were sent, whatever happened to their senders.
 """
 
 from collections.abc import Callable, Iterator
@@ -46,7 +46,7 @@ usages = st.builds(TokenUsage, input=tokens, cache_read=tokens, cache_write=toke
 
 @dataclass
 class Twin:
-    """What should be true of one attempt, and what the provider did with its call."""
+    """The expected state of an attempt, and what the provider did with its call."""
 
     id: UUID
     request_id: UUID
@@ -71,7 +71,7 @@ class Twin:
 
 
 class ProviderBook:
-    """Stands in for the adapter: says of a call what the test lets it say."""
+    """The adapter that the sweeper asks; returns the answer that the test sets."""
 
     def __init__(self) -> None:
         self.answers: dict[UUID, Answer | None] = {}
@@ -136,7 +136,7 @@ class AttemptMachine(RuleBasedStateMachine):
 
     @rule(twin=twins)
     def the_provider_bills(self, twin: Twin) -> None:
-        """The call arrives: at once, or long after, when its worker was frozen and has been given up."""
+        """The call arrives: immediately, or long after its worker froze and was presumed dead."""
         twin.is_billed = twin.is_billed or twin.may_be_sent
 
     @rule(twin=twins, elsewhere=st.booleans(), error=st.sampled_from(["", "SERVER_ERROR"]), times=st.integers(1, 2))
@@ -148,7 +148,7 @@ class AttemptMachine(RuleBasedStateMachine):
 
     @rule(twin=twins, elsewhere=st.booleans(), times=st.integers(0, 2))
     def call(self, twin: Twin, elsewhere: bool, times: int) -> None:
-        """What mostly happens, in one go: sent, billed, and its answer reported (or not at all, or twice)."""
+        """The usual life of a call in one step: sent, billed, and reported once, twice, or never."""
         self.dispatch(twin, elsewhere)
         self.the_provider_bills(twin)
         if times:
@@ -162,7 +162,7 @@ class AttemptMachine(RuleBasedStateMachine):
 
     @rule(twin=twins, elsewhere=st.booleans())
     def release(self, twin: Twin, elsewhere: bool) -> None:
-        """Only of a call that the provider surely did not take."""
+        """Release a call that the provider has definitely not accepted."""
         if not twin.is_billed:
             self.run(elsewhere, attempts.release, self.row(twin), "RATE_LIMITED")
             if twin.state in OPEN:
@@ -202,7 +202,7 @@ class AttemptMachine(RuleBasedStateMachine):
 
     @rule(twin=twins, says=SAYS)
     def freeze(self, twin: Twin, says: str) -> None:
-        """A worker stops between noting and sending its call until it has been given up; `call` wakes it up."""
+        """A worker freezes between recording and sending its call until it is presumed dead; `call` resumes it."""
         self.dispatch(twin, False)
         self.sweep(twin, False, says)
 
@@ -228,7 +228,7 @@ class AttemptMachine(RuleBasedStateMachine):
             assert sum(booked[twin.id]) == twin.cost
 
     def teardown(self) -> None:
-        """When all is over the ledger is the provider's book, but for what the provider could not say."""
+        """At the end, the ledger equals the provider's bill, except where the provider could not say."""
         unknown = [twin for twin in self.all if self._is_looked_at(twin)]
         self._sweep({twin.id: twin.bill() for twin in unknown}, elsewhere=False)
         for twin in self.all:
@@ -246,7 +246,7 @@ class AttemptMachine(RuleBasedStateMachine):
 def machine(
     transactional_db: None, organization: Organization, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Callable[..., None]]:
-    """Runs the machine; deadlines are a day away, so that only what the test says is overdue."""
+    """Runs the state machine; deadlines are a day away, so calls are overdue only when the test says so."""
     monkeypatch.setattr(attempts, "DEADLINE_GRACE", timedelta(days=1))
     AttemptMachine.organization = organization
     AttemptMachine.book = ProviderBook()
@@ -274,16 +274,16 @@ def test_money_is_booked_once_and_correctly(machine: Callable[..., None]) -> Non
     machine(60, (Phase.generate,))
 
 
-def ignore_the_state(attempt: Attempt, before: set[AttemptState], after: AttemptState, **columns: Any) -> bool:
+def ignore_state(attempt: Attempt, before: set[AttemptState], after: AttemptState, **columns: Any) -> bool:
     return bool(Attempt.objects.change({"state": after, **columns}, id=attempt.id))
 
 
 @pytest.mark.parametrize(
     ("where", "name", "bug"),
     [
-        pytest.param(attempts, "_move", ignore_the_state, id="settles twice"),
-        pytest.param(attempts, "estimate", attempts.release, id="gives the money back after a timeout"),
-        pytest.param(sweeper, "estimate", attempts.release, id="sweeps calls away that were sent"),
+        pytest.param(attempts, "_move", ignore_state, id="settles twice"),
+        pytest.param(attempts, "estimate", attempts.release, id="refunds after a timeout"),
+        pytest.param(sweeper, "estimate", attempts.release, id="releases sent calls"),
     ],
 )
 def test_the_model_detects_planted_bugs(

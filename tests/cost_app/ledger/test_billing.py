@@ -1,4 +1,4 @@
-"""What a used call costs, and what is booked where a provider does not say what was used."""
+"""The cost of calls, and what is booked if the provider does not report usage."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -42,7 +42,7 @@ def scoped(organization: Organization) -> Iterator[None]:
 
 @pytest.fixture
 def sent(open_attempt: Open) -> Open:
-    """A call of the fake provider that has left."""
+    """Creates a dispatched attempt of the fake provider."""
 
     def make(**fields: object) -> Attempt:
         attempt = open_attempt(**{"provider": "fake", "model": "m1", **fields})
@@ -70,11 +70,11 @@ def ledger() -> list[tuple[str, int, bool, int]]:
         (0, 0, False),
     ],
 )
-def test_costs_differ_beyond_one_percent_and_a_millionth_of_a_dollar(ours: int, reported: int, expected: bool) -> None:
+def test_costs_differ_above_one_percent_and_a_millionth_of_a_dollar(ours: int, reported: int, expected: bool) -> None:
     assert differs(ours, reported) == expected
 
 
-def test_every_supported_shape_is_booked_at_its_cost(sent: Open) -> None:
+def test_every_supported_usage_shape_is_booked_at_its_cost(sent: Open) -> None:
     shapes = [shape for shape in SHAPES if shape.usage and shape.nano is not None]
     for shape in shapes:
         assert shape.usage
@@ -95,7 +95,7 @@ def test_complete_usage_is_stored_on_attempt_and_ledger(sent: Open) -> None:
 
 
 @pytest.mark.parametrize(("tier", "nano", "issue"), [("flex", 60_000, ""), ("priority", 120_000, "tier_unpriced")])
-def test_the_answering_tier_is_billed_or_the_standard_price_without_one(
+def test_serving_tier_is_billed_or_the_standard_price_without_a_tier_price(
     sent: Open, tier: str, nano: int, issue: str
 ) -> None:
     attempts.settle(sent(), replace(PLAIN, tier=tier), {})
@@ -105,9 +105,11 @@ def test_the_answering_tier_is_billed_or_the_standard_price_without_one(
     assert attempt.price.tier == ("standard" if issue else tier)
 
 
-def test_the_hold_covers_the_dearest_tier_that_may_answer_and_the_served_one_is_billed(open_attempt: Open) -> None:
-    dear = replace(STANDARD, tier="priority", input=2_000_000_000, cache_write=2_500_000_000, output=20_000_000_000)
-    add_version(terms=dear, effective_from=timezone.now() - timedelta(days=1), actor="user:staff")
+def test_hold_covers_the_most_expensive_tier_that_can_serve_and_the_serving_tier_is_billed(open_attempt: Open) -> None:
+    expensive = replace(
+        STANDARD, tier="priority", input=2_000_000_000, cache_write=2_500_000_000, output=20_000_000_000
+    )
+    add_version(terms=expensive, effective_from=timezone.now() - timedelta(days=1), actor="user:staff")
     plain, flex, priority, auto = (
         open_attempt(provider="fake", model="m1", service_tier=tier) for tier in (None, "flex", "priority", "auto")
     )
@@ -127,7 +129,7 @@ def test_the_hold_covers_the_dearest_tier_that_may_answer_and_the_served_one_is_
         ({"web_search": 2, "shell": 1}, 120_010, "tool_unpriced"),
     ],
 )
-def test_tools_are_billed_at_the_fee_in_force_and_missing_fees_are_marked(
+def test_tools_are_billed_at_the_current_fee_and_missing_fees_are_marked(
     sent: Open, tools: dict[str, int], nano: int, issue: str
 ) -> None:
     now = timezone.now()
@@ -154,7 +156,7 @@ def test_tools_are_billed_at_the_fee_in_force_and_missing_fees_are_marked(
         ("", 500_000, 120_000, "cost_differs"),
     ],
 )
-def test_a_reported_cost_is_stored_and_booked_if_staff_chooses_so(
+def test_reported_cost_is_stored_and_booked_if_configured(
     sent: Open, booked: str, reported: int | None, nano: int, issue: str
 ) -> None:
     if booked:

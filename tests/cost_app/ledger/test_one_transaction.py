@@ -1,4 +1,4 @@
-"""Ending an attempt is one transaction: its state, its ledger rows and its holds change together or not at all."""
+"""The end of an attempt is one transaction: its state, ledger entries, and holds change together or not at all."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -33,7 +33,7 @@ def settle(attempt: Attempt) -> None:
     attempts.settle(attempt, USAGE, {})
 
 
-def nothing(_attempt: Attempt) -> None:
+def keep_reserved(_attempt: Attempt) -> None:
     """The attempt stays reserved."""
 
 
@@ -47,10 +47,10 @@ def nothing(_attempt: Attempt) -> None:
         pytest.param(dispatch, attempts.estimate, AttemptState.DISPATCHED, id="an estimate"),
         pytest.param(estimate, attempts.refund, AttemptState.ESTIMATED, id="a refund"),
         pytest.param(dispatch, attempts.release, AttemptState.DISPATCHED, id="a call that was not charged"),
-        pytest.param(nothing, attempts.release, AttemptState.RESERVED, id="a call that was not sent"),
+        pytest.param(keep_reserved, attempts.release, AttemptState.RESERVED, id="a call that was not sent"),
     ],
 )
-def test_a_crash_before_closing_holds_changes_nothing(
+def test_crash_before_holds_are_closed_changes_nothing(
     before: Step, end: Step, state: AttemptState, open_attempt: Callable[..., Attempt], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with system_scope():

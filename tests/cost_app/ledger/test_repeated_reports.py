@@ -1,4 +1,4 @@
-"""A report with an id is booked once; the same id for another call is a conflict."""
+"""A report with an ID is booked once; reusing the ID for another call is a conflict."""
 
 from datetime import timedelta
 from typing import Any
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.usefixtures("scoped")
 AT = timezone.now() - timedelta(days=2)
 
 
-def test_a_report_with_an_id_is_booked_once(track: Track) -> None:
+def test_report_with_an_id_is_booked_once(track: Track) -> None:
     first = track(external_id="invoice-7")
     assert track(external_id="invoice-7").id == first.id
     assert LedgerEntry.objects.count() == 1
@@ -92,20 +92,20 @@ def test_a_repeat_is_recognized_after_a_price_change(track: Track) -> None:
         {"cached": True},
     ],
 )
-def test_the_same_id_with_other_figures_is_a_conflict_and_books_nothing(track: Track, other: dict[str, Any]) -> None:
+def test_reusing_an_id_with_other_figures_is_a_conflict_and_books_nothing(track: Track, other: dict[str, Any]) -> None:
     track(external_id="invoice-7")
     with pytest.raises(ReportConflictError):
         track(external_id="invoice-7", **other)
     assert (Attempt.objects.count(), LedgerEntry.objects.count()) == (1, 1)
 
 
-def test_the_same_id_with_another_cache_write_lifetime_is_a_conflict(track: Track) -> None:
+def test_reusing_an_id_with_another_cache_write_lifetime_is_a_conflict(track: Track) -> None:
     track(TokenUsage(input=1, cache_write=5, output=1), external_id="invoice-7")
     with pytest.raises(ReportConflictError):
         track(TokenUsage(input=1, cache_write_1h=5, output=1), external_id="invoice-7")
 
 
-def test_two_organizations_may_use_the_same_id(track: Track, other_organization: Organization) -> None:
+def test_organizations_can_use_the_same_id(track: Track, other_organization: Organization) -> None:
     track(external_id="invoice-7")
     with organization_scope(other_organization.pk):
         call = TrackedCall(external_id="invoice-7")

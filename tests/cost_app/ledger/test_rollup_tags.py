@@ -1,4 +1,4 @@
-"""Sums by tag, of which a day has only so many."""
+"""Rollups by tag, which are limited per day."""
 
 from datetime import date, timedelta
 
@@ -15,7 +15,7 @@ from tests.cost_app.ledger.booking import AT, Book, sums
 pytestmark = pytest.mark.django_db
 
 
-def test_tags_beyond_the_limit_of_a_day_share_one_sum(
+def test_tags_beyond_the_daily_limit_share_one_rollup(
     book: Book, organization: Organization, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("cost_app.ledger.daily_tags.TAGS_PER_DAY", 2)
@@ -33,7 +33,7 @@ def test_tags_beyond_the_limit_of_a_day_share_one_sum(
     assert sums("tag", day=date(2026, 3, 10)) == {"a": 200, "b": 100, OTHER_TAGS: 300}
 
 
-def test_tags_have_the_sums_of_the_ledger_in_whatever_order_they_were_folded(
+def test_tag_rollups_equal_the_ledger_in_any_order_of_folding(
     book: Book, organization: Organization, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("cost_app.ledger.daily_tags.TAGS_PER_DAY", 1)
@@ -49,7 +49,7 @@ def test_tags_have_the_sums_of_the_ledger_in_whatever_order_they_were_folded(
         assert rollups.differences(organization.pk) == []
 
 
-def test_without_tags_a_fold_asks_nothing_about_them(
+def test_fold_without_tags_runs_no_tag_queries(
     book: Book,
 ) -> None:
     counts = []

@@ -1,4 +1,4 @@
-"""Sums by hour and day: what the ledger says, once, whoever folds and whenever."""
+"""Rollups by hour and day, which count every ledger entry once."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -80,7 +80,7 @@ def test_every_measure_is_summed(book: Book) -> None:
     book(**measures, kind="cache_hit")
     book(**measures | {"errors": 0})
     rollups.fold()
-    once = ("errors", "latency_ms")  # a hit takes no time of a provider
+    once = ("errors", "latency_ms")  # hits have no provider latency
     expected = {name: amount if name in once else 2 * amount for name, amount in measures.items()}
     expected |= {"cache_hits": 1, "timed_calls": 1}
     with system_scope():
@@ -96,11 +96,11 @@ def test_organizations_are_isolated(book: Book, other_organization: Organization
         assert UsageDay.objects.get(dimension=Dimension.TOTAL).nano == 5
 
 
-def test_a_rebuild_gives_equal_sums_and_finds_wrong_ones(book: Book, organization: Organization) -> None:
+def test_rebuild_gives_equal_rollups_and_repairs_wrong_ones(book: Book, organization: Organization) -> None:
     for number in range(5):
         book(nano=number, at=AT + timedelta(hours=number))
     rollups.fold()
-    book(nano=1_000)  # in line still: neither counted nor missed
+    book(nano=1_000)  # still pending: neither counted nor reported
     with organization_scope(organization.pk):
         assert rollups.differences(organization.pk) == []
         UsageDay.objects.filter(dimension=Dimension.TOTAL, day=date(2026, 3, 11)).update(nano=1)
@@ -142,7 +142,7 @@ def test_only_organizations_with_a_new_time_zone_are_rebuilt(
     assert rebuilt == [other_organization.pk]
 
 
-def test_rebuilding_one_organization_leaves_the_sums_of_another(
+def test_rebuilding_one_organization_does_not_change_others(
     book: Book, organization: Organization, other_organization: Organization
 ) -> None:
     book()
@@ -157,7 +157,7 @@ def test_rebuilding_one_organization_leaves_the_sums_of_another(
         assert list(UsageDay.objects.filter(organization=other_organization).order_by("id").values()) == before
 
 
-def test_a_difference_names_what_differs(book: Book, organization: Organization) -> None:
+def test_difference_names_both_values(book: Book, organization: Organization) -> None:
     book()
     rollups.fold()
     with organization_scope(organization.pk):
@@ -170,7 +170,7 @@ def test_a_difference_names_what_differs(book: Book, organization: Organization)
     assert "the rollups have [0, 0, 0," in hour
 
 
-def test_more_entries_than_a_batch_are_folded_at_once(book: Book, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_entries_than_a_batch_are_folded(book: Book, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rollups, "BATCH", 2)
     for nano in (1, 20, 300, 4_000):
         book(nano=nano)
@@ -191,7 +191,7 @@ def test_a_crashed_fold_leaves_everything_pending(book: Book, monkeypatch: pytes
     assert sums(Dimension.TOTAL) == {"": 100}
 
 
-def test_an_unfoldable_organization_does_not_block_others(book: Book, other_organization: Organization) -> None:
+def test_organization_that_cannot_be_folded_does_not_block_others(book: Book, other_organization: Organization) -> None:
     for _ in range(2):
         book(nano=2**62)
     book(organization_id=other_organization.pk, nano=5)
@@ -227,7 +227,7 @@ def test_concurrent_folds_and_rebuilds_count_each_entry_once(
         assert rollups.differences(organization.pk) == []
 
 
-def test_the_command_compares_and_repairs(book: Book, organization: Organization) -> None:
+def test_command_compares_and_repairs(book: Book, organization: Organization) -> None:
     book()
     rollups.fold()
     call_command("rebuild_rollups", "--check", stdout=StringIO())

@@ -1,4 +1,4 @@
-"""Finding out what calls cost whose end no one saw."""
+"""The sweeper, which looks up calls with an unknown outcome."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -18,7 +18,7 @@ USAGE = TokenUsage(input=10, output=10)
 
 
 class Provider:
-    """Answers look-ups with what the test put down, and notes who asked."""
+    """Returns the answer that the test sets, and records the calls that it is asked about."""
 
     def __init__(self) -> None:
         self.answer: Answer = (BillState.CANNOT_SAY, None)
@@ -40,7 +40,7 @@ def provider(monkeypatch: pytest.MonkeyPatch) -> Provider:
 
 @pytest.fixture
 def overdue(open_attempt: Open) -> Open:
-    """Opens attempts that were sent and whose deadline has passed."""
+    """Creates dispatched attempts whose deadline has passed."""
 
     def make(seconds: float = 1, **fields: object) -> Attempt:
         attempt = open_attempt(**fields)
@@ -53,7 +53,7 @@ def overdue(open_attempt: Open) -> Open:
 
 
 def state_of(attempt: Attempt) -> tuple[str, int, bool]:
-    """State, cost, and whether it will be looked at again."""
+    """State, cost, and whether the attempt will be checked again."""
     with system_scope():
         row = Attempt.objects.get(id=attempt.id)
         booked = sum(LedgerEntry.objects.filter(attempt=row).values_list("nano", flat=True))
@@ -69,13 +69,13 @@ def test_calls_that_are_not_overdue_or_not_sent_are_unchanged(open_attempt: Open
     assert [state_of(reserved)[0], state_of(running)[0]] == [AttemptState.RESERVED, AttemptState.DISPATCHED]
 
 
-def test_an_uninformative_provider_leaves_the_bound_and_is_asked_once(overdue: Open, provider: Provider) -> None:
+def test_provider_that_cannot_say_leaves_the_bound_and_is_asked_once(overdue: Open, provider: Provider) -> None:
     attempt = overdue()
     assert [sweeper.sweep_unknown_outcomes(), sweeper.sweep_unknown_outcomes()] == [1, 0]
     assert state_of(attempt) == (AttemptState.ESTIMATED, attempt.bound_nano, False)
 
 
-def test_the_providers_report_replaces_the_bound(overdue: Open, provider: Provider) -> None:
+def test_provider_s_bill_replaces_the_bound(overdue: Open, provider: Provider) -> None:
     attempt = overdue()
     provider.answer = (BillState.BILLED, USAGE)
     sweeper.sweep_unknown_outcomes()
@@ -135,9 +135,9 @@ def test_an_unresponsive_provider_is_asked_once_per_sweep(overdue: Open, provide
 def test_an_unresponsive_provider_does_not_delay_others(
     overdue: Open, provider: Provider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    silent = Provider()
-    silent.answer = TimeoutError("hung")
-    monkeypatch.setattr(sweeper, "adapter_for", lambda name: silent if name == "openai" else provider)
+    unresponsive = Provider()
+    unresponsive.answer = TimeoutError("hung")
+    monkeypatch.setattr(sweeper, "adapter_for", lambda name: unresponsive if name == "openai" else provider)
     overdue(seconds=9, provider="openai", model="gpt-4")
     known = overdue()
     provider.answer = (BillState.BILLED, USAGE)
@@ -145,7 +145,7 @@ def test_an_unresponsive_provider_does_not_delay_others(
     assert state_of(known)[0] == AttemptState.SETTLED
 
 
-def test_an_unsweepable_call_does_not_block_others(
+def test_call_that_cannot_be_swept_does_not_block_others(
     overdue: Open, provider: Provider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sweeper, "BATCH", 1)

@@ -1,4 +1,4 @@
-"""Usage that did not pass through here."""
+"""Reported usage of calls made outside aiinfra."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -52,7 +52,7 @@ def test_a_cached_answer_is_free_and_counts_as_savings(track: Track) -> None:
     assert list(disagreements()) == []
 
 
-def test_an_earlier_call_is_booked_on_its_day_and_in_its_window_only(track: Track, organization: Organization) -> None:
+def test_earlier_call_is_booked_on_its_day_and_in_its_window_only(track: Track, organization: Organization) -> None:
     Budget.objects.create(organization=organization, period="daily", limit_nano=10**9)
     track()
     before = timezone.now() - timedelta(days=7)
@@ -64,7 +64,7 @@ def test_an_earlier_call_is_booked_on_its_day_and_in_its_window_only(track: Trac
 
 
 @pytest.mark.parametrize(
-    ("ago", "is_taken"),
+    ("ago", "is_accepted"),
     [
         (timedelta(days=31), True),
         (timedelta(days=31, seconds=1), False),
@@ -72,28 +72,28 @@ def test_an_earlier_call_is_booked_on_its_day_and_in_its_window_only(track: Trac
         (timedelta(minutes=-5, seconds=-1), False),
     ],
 )
-def test_a_call_is_reported_within_31_days_by_a_clock_that_may_be_5_minutes_ahead(
-    track: Track, monkeypatch: pytest.MonkeyPatch, ago: timedelta, is_taken: bool
+def test_call_can_be_reported_for_31_days_and_up_to_5_minutes_ahead(
+    track: Track, monkeypatch: pytest.MonkeyPatch, ago: timedelta, is_accepted: bool
 ) -> None:
     now = timezone.now()
     monkeypatch.setattr(timezone, "now", lambda: now)
-    if is_taken:
+    if is_accepted:
         track(at=now - ago)
     else:
         with pytest.raises(ReportedTooLateError):
             track(at=now - ago)
-    assert LedgerEntry.objects.count() == is_taken
+    assert LedgerEntry.objects.count() == is_accepted
 
 
 def test_all_reported_fields_are_stored(track: Track, organization: Organization) -> None:
     at = timezone.now() - timedelta(days=2)
     usage = TokenUsage(input=1, cache_read=2, cache_write=3, output=50, reasoning=5)
     key, _ = keys.create_key(organization=organization, name="bot", role=Role.OPERATOR, actor="command:test")
-    told = {"user_ref": "ada", "tags": ["red", "blue"], "priority": 500, "api_key_id": key.pk}
-    track(usage, latency_ms=7, external_id="x-1", success=False, at=at, **told)
+    reported = {"user_ref": "ada", "tags": ["red", "blue"], "priority": 500, "api_key_id": key.pk}
+    track(usage, latency_ms=7, external_id="x-1", success=False, at=at, **reported)
     attempt, entry = Attempt.objects.get(), LedgerEntry.objects.get()
     for row in (attempt, entry):
-        assert {name: getattr(row, name) for name in told} == told
+        assert {name: getattr(row, name) for name in reported} == reported
         assert (row.organization_id, row.provider, row.model) == (organization.pk, "deepseek", "deepseek-chat")
         assert (row.input_tokens, row.cache_read_tokens, row.cache_write_tokens) == (1, 2, 3)
         assert (row.output_tokens, row.reasoning_tokens) == (50, 5)
@@ -117,7 +117,7 @@ def test_unreported_fields_stay_unknown(track: Track) -> None:
 
 
 @pytest.mark.parametrize("cached", [False, True])
-def test_a_cached_answer_uses_up_no_budget(track: Track, organization: Organization, cached: bool) -> None:
+def test_cached_response_uses_no_budget(track: Track, organization: Organization, cached: bool) -> None:
     Budget.objects.create(organization=organization, period="daily", limit_nano=10**9)
     track()
     track(cached=cached)
@@ -125,7 +125,7 @@ def test_a_cached_answer_uses_up_no_budget(track: Track, organization: Organizat
     assert Hold.objects.count() == (1 if cached else 2)
 
 
-def test_a_report_at_the_start_of_a_window_counts(
+def test_report_at_the_start_of_a_window_counts(
     track: Track, organization: Organization, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Budget.objects.create(organization=organization, period="daily", limit_nano=10**9)
@@ -153,9 +153,7 @@ def test_correcting_a_report_changes_its_windows_by_the_difference(track: Track,
     ("tier", "nano", "issue"),
     [("standard", COST, ""), ("batch", COST // 2, ""), ("flex", COST, "tier_unpriced")],
 )
-def test_a_reported_tier_is_priced_at_its_price_or_the_standard_one(
-    track: Track, tier: str, nano: int, issue: str
-) -> None:
+def test_reported_tier_uses_its_price_or_the_standard_price(track: Track, tier: str, nano: int, issue: str) -> None:
     add_batch_price("deepseek-chat")
     attempt = track(replace(USAGE, tier=tier))
     assert (attempt.cost_nano, attempt.usage_issue) == (nano, issue)
@@ -175,10 +173,10 @@ def add_batch_price(model: str) -> None:
 
 
 def test_a_reported_cost_is_stored_and_booked_if_configured(track: Track) -> None:
-    told = replace(USAGE, reported_nano=70_000)
-    assert track(told).cost_nano == COST
+    reported = replace(USAGE, reported_nano=70_000)
+    assert track(reported).cost_nano == COST
     ProviderBilling.objects.create(provider="deepseek", booked_cost="reported")
-    assert track(told).cost_nano == 70_000
+    assert track(reported).cost_nano == 70_000
     assert set(LedgerEntry.objects.values_list("nano", "reported_nano")) == {(COST, 70_000), (70_000, 70_000)}
     assert set(Attempt.objects.values_list("usage_issue", flat=True)) == {"cost_differs"}
 

@@ -1,4 +1,4 @@
-"""Reporting calls that did not pass through here."""
+"""Reports of calls made outside aiinfra."""
 
 from collections.abc import Callable
 
@@ -18,7 +18,7 @@ COST = 56_000
 
 @pytest.fixture
 def track(organization: Organization) -> Callable[..., Attempt]:
-    """Reports a call of deepseek-chat; the arguments are the fields of `TrackedCall`."""
+    """Reports a call of deepseek-chat with these fields of `TrackedCall`."""
 
     def make(usage: TokenUsage = USAGE, model: str = "deepseek-chat", **fields: object) -> Attempt:
         call = TrackedCall(**fields)  # type: ignore[arg-type]

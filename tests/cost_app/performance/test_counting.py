@@ -1,4 +1,4 @@
-"""Calls by model: each ended call counts once, whatever is killed, and only answered ones have a latency."""
+"""Calls per model: each finished call counts once despite crashes, and only successful calls have a latency."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -24,7 +24,7 @@ Opened = Callable[..., Attempt]
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[timedelta], None]:
-    """The time stands still until the test moves it."""
+    """A clock that stands still until the test advances it."""
     at = [NOW]
     monkeypatch.setattr(timezone, "now", lambda: at[0])
     monkeypatch.setattr(LedgerEntry._meta.get_field("at"), "_get_default", lambda: at[0])
@@ -37,7 +37,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[timedelta], None]:
 
 @pytest.fixture
 def call(open_attempt: Opened, clock: Callable[[timedelta], None]) -> Callable[..., Attempt]:
-    """Makes a call that takes so many ms and ends by an error code, or with an answer."""
+    """Makes a call with this latency that ends with an error code or successfully."""
 
     def make(
         latency_ms: int = 1_000,
@@ -82,7 +82,7 @@ def test_a_call_counts_once_for_any_number_of_folds(call: Call, organization: Or
     assert each.p99 == pytest.approx(3_000, rel=0.025)
 
 
-def test_a_killed_fold_counts_nothing_and_the_next_one_counts_once(
+def test_killed_fold_counts_nothing_and_the_next_one_counts_once(
     call: Call, organization: Organization, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     call()
@@ -95,7 +95,7 @@ def test_a_killed_fold_counts_nothing_and_the_next_one_counts_once(
 
 
 @pytest.mark.parametrize("billed", [True, False])
-def test_a_failed_call_counts_by_error_code_but_not_in_the_latency(
+def test_failed_call_counts_by_error_code_but_not_in_the_latency(
     call: Call, organization: Organization, billed: bool
 ) -> None:
     call(1_000)
@@ -136,7 +136,7 @@ def test_a_cache_hit_does_not_count(call: Call, organization: Organization, cloc
     assert metrics.average_latency_ms == 1_000
 
 
-def test_the_bill_of_a_lost_call_does_not_count_it_again(
+def test_late_bill_of_a_lost_call_does_not_count_it_again(
     call: Call, open_attempt: Opened, organization: Organization
 ) -> None:
     attempt = open_attempt()
@@ -149,9 +149,7 @@ def test_the_bill_of_a_lost_call_does_not_count_it_again(
     assert (each.calls, each.errors) == (1, {"WORKER_LOST": 1})
 
 
-def test_an_outage_begins_with_the_first_failure_and_ends_with_an_answer(
-    call: Call, organization: Organization
-) -> None:
+def test_outage_starts_with_the_first_failure_and_ends_with_a_success(call: Call, organization: Organization) -> None:
     call()
     call(500, "SERVER_ERROR")
     call(500, "TIMEOUT")
@@ -168,7 +166,7 @@ def test_an_outage_begins_with_the_first_failure_and_ends_with_an_answer(
         assert (state.failing_since, state.failures) == (None, 0)
 
 
-def test_a_callers_mistake_is_not_an_outage(call: Call, organization: Organization) -> None:
+def test_invalid_request_is_not_an_outage(call: Call, organization: Organization) -> None:
     call(100, "INVALID_REQUEST")
     rollups.fold()
     with organization_scope(organization.pk):
@@ -176,7 +174,7 @@ def test_a_callers_mistake_is_not_an_outage(call: Call, organization: Organizati
     assert (state.failing_since, list(state.errors)) == (None, ["INVALID_REQUEST"])
 
 
-def test_other_organizations_calls_are_invisible(
+def test_calls_of_other_organizations_are_not_visible(
     call: Call, organization: Organization, other_organization: Organization
 ) -> None:
     call(organization_id=other_organization.pk)
@@ -204,7 +202,9 @@ def test_the_average_latency_covers_successful_calls(
         cost.average_latency("deepseek", organization_id="nobody")
 
 
-def test_past_hours_do_not_count(call: Call, organization: Organization, clock: Callable[[timedelta], None]) -> None:
+def test_calls_before_the_range_do_not_count(
+    call: Call, organization: Organization, clock: Callable[[timedelta], None]
+) -> None:
     call(1_000)
     rollups.fold()
     clock(timedelta(hours=3))

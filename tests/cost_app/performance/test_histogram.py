@@ -23,7 +23,7 @@ def test_histograms_of_two_hours_add_up_to_that_of_both(one: list[int], other: l
     assert merged([histogram_of(one), histogram_of(other)]) == histogram_of(one + other)
 
 
-def test_the_error_is_below_two_and_a_half_percent() -> None:
+def test_relative_error_is_below_two_and_a_half_percent() -> None:
     assert RELATIVE_ERROR < 0.025
 
 
@@ -31,5 +31,5 @@ def test_no_calls_have_no_percentile() -> None:
     assert percentile({}, 50) is None
 
 
-def test_a_latency_of_zero_counts_as_the_shortest() -> None:
+def test_latency_of_zero_counts_as_the_shortest() -> None:
     assert bucket_of(0) == bucket_of(1)

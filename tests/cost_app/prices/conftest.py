@@ -1,4 +1,4 @@
-"""A price book that knows what genai-prices knows."""
+"""A price book that includes the prices of genai-prices."""
 
 from collections.abc import Callable
 
@@ -22,14 +22,14 @@ FIELDS = {
 
 @pytest.fixture
 def imported(db: None) -> None:
-    """The models that the book did not know, taken over."""
+    """Imports the prices of all models that the price book does not contain."""
     import_prices(actor="command:test", approve_new=True)
     pricebook.clear_price_cache()
 
 
 @pytest.fixture
 def staff(owner: User, client_of: Callable[[User], Client]) -> Client:
-    """A member who runs the installation."""
+    """A client of a superuser."""
     owner.is_staff = owner.is_superuser = True
     owner.save()
     return client_of(owner)

@@ -1,4 +1,4 @@
-"""Calls whose price turns out to be wrong."""
+"""Calls that were booked at a wrong price."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -38,7 +38,7 @@ def price(per_token: int, *, days: float, model: str = "m") -> ModelPrice:
 
 @pytest.fixture
 def call(organization: Organization) -> Call:
-    """Books a settled call of 1,100 tokens; the arguments are columns of its attempt."""
+    """Books a settled call of 1,100 tokens with these columns of its attempt."""
 
     def make(days: float = -3, kind: LedgerKind = LedgerKind.USAGE, **columns: Any) -> Attempt:
         left_at = NOW + timedelta(days=days)

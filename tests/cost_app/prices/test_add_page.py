@@ -12,7 +12,7 @@ from tests.cost_app.prices.conftest import FIELDS
 from tests.cost_app.prices.test_pages import LONG, version
 
 
-def test_staff_adds_a_version(staff: Client) -> None:
+def test_staff_can_add_a_version(staff: Client) -> None:
     response = staff.post(reverse("price_add"), FIELDS, follow=True)
     assert response.redirect_chain == [(reverse("price_history", args=["local/m"]), 302)]
     row = ModelPrice.objects.get(provider="local")
@@ -26,7 +26,7 @@ def test_staff_adds_a_version(staff: Client) -> None:
     assert "added by owner" in response.text
 
 
-def test_a_version_can_have_hours_and_a_start_in_the_organizations_time_zone(staff: Client) -> None:
+def test_version_can_have_hours_and_a_start_in_the_organization_s_time_zone(staff: Client) -> None:
     more = {
         "window_name": "peak",
         "weekdays": ["0", "1", "2", "3", "4"],
@@ -52,7 +52,7 @@ def test_a_version_can_have_hours_and_a_start_in_the_organizations_time_zone(sta
 
 
 @pytest.mark.parametrize(
-    ("wrong", "said"),
+    ("wrong", "message"),
     [
         ({"input": ""}, "required"),
         ({"input": "-1"}, "greater than or equal to 0"),
@@ -70,14 +70,14 @@ def test_a_version_can_have_hours_and_a_start_in_the_organizations_time_zone(sta
         ({"effective_from": "tomorrow"}, "valid date"),
     ],
 )
-def test_an_invalid_version_is_refused_in_the_form(staff: Client, wrong: dict[str, Any], said: str) -> None:
+def test_invalid_version_is_rejected_in_the_form(staff: Client, wrong: dict[str, Any], message: str) -> None:
     response = staff.post(reverse("price_add"), {**FIELDS, **wrong})
     assert response.status_code == 422
-    assert said.lower() in response.text.lower()
+    assert message.lower() in response.text.lower()
     assert not ModelPrice.objects.filter(provider="local").exists()
 
 
-def test_a_second_version_with_the_same_start_is_refused_in_the_form(staff: Client) -> None:
+def test_second_version_with_the_same_start_is_rejected_in_the_form(staff: Client) -> None:
     fields = {**FIELDS, "effective_from": "2026-10-01T02:00"}
     staff.post(reverse("price_add"), fields)
     response = staff.post(reverse("price_add"), fields)
@@ -85,7 +85,7 @@ def test_a_second_version_with_the_same_start_is_refused_in_the_form(staff: Clie
     assert "already begins at this instant" in response.text
 
 
-def test_the_form_can_begin_with_another_version(staff: Client) -> None:
+def test_form_can_be_prefilled_from_another_version(staff: Client) -> None:
     row = version(3, window_name="peak", window=PEAK, **LONG)
     page = staff.get(reverse("price_add"), {"like": row.pk}).text
     assert 'value="01:00-04:00, 06:00-10:00"' in page
@@ -96,5 +96,5 @@ def test_the_form_can_begin_with_another_version(staff: Client) -> None:
 
 
 @pytest.mark.parametrize(("like", "status"), [("404", 404), ("x", 200), ("9" * 40, 200)])
-def test_a_form_for_an_unknown_version_is_empty_or_not_found(staff: Client, like: str, status: int) -> None:
+def test_form_for_an_unknown_version_is_empty_or_not_found(staff: Client, like: str, status: int) -> None:
     assert staff.get(reverse("price_add"), {"like": like}).status_code == status

@@ -1,4 +1,4 @@
-"""`manage.py add_price`."""
+"""The command `add_price`."""
 
 import json
 from datetime import UTC, datetime
@@ -15,7 +15,7 @@ def add(*arguments: str) -> ModelPrice:
     return ModelPrice.objects.get(provider="local")
 
 
-def test_dollars_become_nano_dollars_and_cached_tokens_cost_what_input_costs() -> None:
+def test_amounts_are_converted_to_nano_dollars_and_cached_tokens_default_to_the_input_price() -> None:
     row = add("--input", "0.14", "--output", "0.28")
     assert (row.input, row.cache_read, row.cache_write, row.output) == (
         140_000_000,
@@ -43,7 +43,7 @@ def test_all_terms_are_accepted() -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (("--input", "1", "--output", "-1"), "0 to 1,000,000 dollars"),
         (("--input", "much", "--output", "1"), "argument --input: 'much' is not an amount of dollars"),
@@ -55,7 +55,7 @@ def test_all_terms_are_accepted() -> None:
         (("--input", "1", "--output", "1", "--long", '{"above": 1, "in": 2}'), "has no in"),
     ],
 )
-def test_invalid_input_is_refused(arguments: tuple[str, ...], said: str) -> None:
-    with pytest.raises(CommandError, match=said):
+def test_invalid_input_is_rejected(arguments: tuple[str, ...], message: str) -> None:
+    with pytest.raises(CommandError, match=message):
         add(*arguments)
     assert not ModelPrice.objects.filter(provider="local").exists()

@@ -41,22 +41,22 @@ def version(output: int, *, from_days: float, to_days: float | None = None, **co
     )
 
 
-def test_the_latest_started_version_is_in_force() -> None:
+def test_latest_started_version_is_in_force() -> None:
     version(1, from_days=-20)
     version(2, from_days=-10)
     version(3, from_days=+10)
     assert price_of("local", "m").output == 2
 
 
-def test_which_models_are_priced_is_remembered_until_the_book_changes(
+def test_priced_models_are_cached_until_the_price_book_changes(
     redis_url: str, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
-    asked = [("local", "m"), ("local", "other")]
+    models = [("local", "m"), ("local", "other")]
 
     def priced() -> list[tuple[str, str]]:
         with epochs.request():
             take([], organization_id=1)
-            return priced_models(asked)
+            return priced_models(models)
 
     version(1, from_days=-1)
     assert priced() == [("local", "m")]
@@ -65,10 +65,10 @@ def test_which_models_are_priced_is_remembered_until_the_book_changes(
     with transaction.atomic():
         version(1, from_days=-1, model="other")
         epochs.change(None)
-    assert priced() == asked
+    assert priced() == models
 
 
-def test_an_ended_version_is_not_in_force() -> None:
+def test_ended_version_is_not_in_force() -> None:
     version(1, from_days=-20)
     version(2, from_days=-10, to_days=-5)
     assert price_of("local", "m").output == 1
@@ -121,7 +121,7 @@ def test_a_new_price_applies_after_the_cache_expires_and_attempts_keep_theirs(
         assert Attempt.objects.get(id=attempt.id).cost_nano == 10
 
 
-def test_a_past_instant_has_its_own_price() -> None:
+def test_past_time_has_its_own_price() -> None:
     version(1, from_days=-20, to_days=-10)
     version(2, from_days=-10)
     ago = timezone.now() - timedelta(days=15)
@@ -130,7 +130,7 @@ def test_a_past_instant_has_its_own_price() -> None:
         price_of("local", "m", at=ago - timedelta(days=15))
 
 
-def test_a_tier_has_its_own_price_and_replaces_no_other() -> None:
+def test_tier_has_its_own_price_and_does_not_replace_another() -> None:
     version(5, from_days=-1, tier="batch")
     assert price_of("local", "m", tier="batch").output == 5
     with pytest.raises(ModelNotPricedError):
