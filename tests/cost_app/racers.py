@@ -1,4 +1,4 @@
-"""What real processes race for in the ledger and among alerts; see `tests.support.race`."""
+"""Concurrent processes that change the ledger, alerts, and months; see `tests.support.race`."""
 
 from collections.abc import Iterator
 
@@ -6,7 +6,7 @@ from tests.support.race import Racer, meet, run_racer
 
 
 def reprice(argument: str) -> Iterator[object]:
-    """Correct the only call; the argument is `REPRICING/COST`. All racers have seen the same cost."""
+    """Reprice the only call; the argument is `REPRICING/COST`. All racers start from the same cost."""
     from aiinfra.tenants.scope import system_scope
     from cost_app.ledger import attempts
     from cost_app.models import Attempt, Repricing
@@ -20,29 +20,29 @@ def reprice(argument: str) -> Iterator[object]:
 
 
 def check(_argument: str) -> Iterator[object]:
-    """Look at the budgets at the same moment as the other racers; prints what it tells."""
+    """Check budgets at the same time as the other racers; yield the causes that were sent to channels."""
     from aiinfra.tenants.models import Organization
     from aiinfra.tenants.scope import organization_scope
     from cost_app.alerts import checks
     from cost_app.models import Alert
 
-    told: list[Alert] = []
+    notified: list[Alert] = []
     explain = checks._explained
 
-    def met(*arguments: object) -> object:
+    def explain_together(*arguments: object) -> object:
         explained = explain(*arguments)  # type: ignore[arg-type]
         meet()
         return explained
 
-    checks._explained, checks.notify_opened = met, told.append  # type: ignore[assignment]
+    checks._explained, checks.notify_opened = explain_together, notified.append  # type: ignore[assignment]
     organization = Organization.objects.get()
     with organization_scope(organization.pk):
         checks.check_budgets(organization.pk)
-    yield from (alert.cause for alert in told)
+    yield from (alert.cause for alert in notified)
 
 
 def close(_argument: str) -> Iterator[object]:
-    """Close last month; prints whether this racer did it."""
+    """Close last month; yield whether this racer closed it."""
     from django.utils import timezone
 
     from aiinfra.tenants.models import Organization
@@ -53,8 +53,8 @@ def close(_argument: str) -> Iterator[object]:
     organization = Organization.objects.get()
     with organization_scope(organization.pk):
         calendar = calendar_of(organization.pk)
-        running = month_at(calendar, [], timezone.now())
-        month = month_at(calendar, [], running.starts_at - INSTANT)
+        current = month_at(calendar, [], timezone.now())
+        month = month_at(calendar, [], current.starts_at - INSTANT)
         meet()
         yield close_month(organization=organization, month=month, actor="user:x").is_new
 

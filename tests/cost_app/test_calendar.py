@@ -1,4 +1,4 @@
-"""Every instant lies in one period of each kind, in every time zone, whatever the clocks do."""
+"""Every instant lies in exactly one period of each kind, in every time zone and across clock changes."""
 
 from collections import Counter
 from datetime import UTC, date, datetime, timedelta
@@ -23,8 +23,8 @@ WINDOWS = [Period.DAILY, Period.WEEKLY, Period.MONTHLY]
 
 @pytest.mark.parametrize("year", [2026, 2028])
 @pytest.mark.parametrize("start", range(0, len(ZONES), 100))
-def test_the_days_of_a_year_follow_each_other_without_gap_or_overlap(year: int, start: int) -> None:
-    """In all zones, over both edges of daylight saving time and the 29th of February."""
+def test_days_of_a_year_are_contiguous(year: int, start: int) -> None:
+    """In all time zones, across both clock changes and February 29."""
     for zone in ZONES[start : start + 100]:
         calendar = Calendar(ZoneInfo(zone))
         days = [date(year, 1, 1) + ONE_DAY * number for number in range(367)]
@@ -37,7 +37,7 @@ def test_the_days_of_a_year_follow_each_other_without_gap_or_overlap(year: int, 
 @pytest.mark.parametrize(
     "zone", ["America/Santiago", "Africa/Cairo", "America/Havana", "Asia/Beirut", "America/Asuncion"]
 )
-def test_a_day_whose_midnight_is_skipped_or_comes_twice_begins_once(zone: str) -> None:
+def test_day_whose_midnight_is_skipped_or_repeated_starts_once(zone: str) -> None:
     calendar = Calendar(ZoneInfo(zone))
     for number in range(366 * 3):
         day = date(2026, 1, 1) + ONE_DAY * number
@@ -83,7 +83,7 @@ def test_an_hour_is_one_of_the_local_clock(zone: str, instant: datetime) -> None
         ("2026-10-04", ["00:00", "01:00", "02:30", "03:00"]),
     ],
 )
-def test_where_clocks_change_by_half_an_hour_an_hour_begins_with_its_own_time(day: str, begins: list[str]) -> None:
+def test_hours_around_a_half_hour_clock_change_start_at_local_hours(day: str, begins: list[str]) -> None:
     zone = ZoneInfo("Australia/Lord_Howe")
     calendar = Calendar(zone)
     midnight = calendar.begin_of(date.fromisoformat(day))
@@ -94,7 +94,7 @@ def test_where_clocks_change_by_half_an_hour_an_hour_begins_with_its_own_time(da
 
 
 @pytest.mark.parametrize(("day", "hours"), [(date(2026, 3, 29), 23), (date(2026, 10, 25), 25), (date(2026, 7, 1), 24)])
-def test_days_on_which_the_clocks_change_are_shorter_or_longer(day: date, hours: int) -> None:
+def test_day_of_a_clock_change_has_23_or_25_hours(day: date, hours: int) -> None:
     calendar = Calendar(BERLIN)
     begin, end = calendar.begin_of(day), calendar.begin_of(day + ONE_DAY)
     assert end - begin == timedelta(hours=hours)
@@ -104,12 +104,12 @@ def test_days_on_which_the_clocks_change_are_shorter_or_longer(day: date, hours:
     assert len(found) == hours
 
 
-def test_hours_of_a_zone_with_a_half_hour_begin_at_half_past_in_utc() -> None:
+def test_hours_of_a_half_hour_time_zone_start_at_half_past_in_utc() -> None:
     hour = Calendar(KOLKATA).hour_of(datetime(2026, 5, 1, 12, 10, tzinfo=UTC))
     assert hour == datetime(2026, 5, 1, 11, 30, tzinfo=UTC)
 
 
-def test_fiscal_months_begin_on_their_day() -> None:
+def test_fiscal_months_start_on_their_day() -> None:
     calendar = Calendar(BERLIN, month_starts_on=15)
     assert calendar.first_day(Period.MONTHLY, date(2028, 3, 14)) == date(2028, 2, 15)
     assert calendar.first_day(Period.MONTHLY, date(2028, 3, 15)) == date(2028, 3, 15)

@@ -1,4 +1,4 @@
-"""Real processes at once: corrections of one call, checks that find the same cause, closings of a month."""
+"""Concurrent processes that correct one call, check budgets, or close a month."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -22,11 +22,11 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 @pytest.fixture
 def race(run_race: RunRace) -> Race:
-    """Lets racers go at once; see `run_race`."""
+    """Runs racers concurrently; see `run_race`."""
     return lambda *racers: run_race("tests.cost_app.racers", racers)
 
 
-def test_of_corrections_at_once_one_is_booked(
+def test_one_of_several_concurrent_corrections_is_booked(
     race: Race, organization: Organization, open_attempt: Callable[..., Attempt]
 ) -> None:
     with organization_scope(organization.pk):
@@ -51,8 +51,8 @@ def test_of_corrections_at_once_one_is_booked(
         assert list(disagreements()) == []
 
 
-@pytest.mark.parametrize("before", ["never raised", "resolved by itself", "told and seen a while ago"])
-def test_of_checks_at_once_one_tells(race: Race, organization: Organization, before: str) -> None:
+@pytest.mark.parametrize("before", ["never raised", "resolved", "already sent"])
+def test_one_of_several_concurrent_checks_sends_the_alert(race: Race, organization: Organization, before: str) -> None:
     now = timezone.now()
     with organization_scope(organization.pk):
         budget = Budget.objects.create(organization=organization, period="monthly", limit_nano=100)
@@ -63,16 +63,16 @@ def test_of_checks_at_once_one_tells(race: Race, organization: Organization, bef
         with organization_scope(organization.pk):
             long_ago = now - timedelta(hours=1)
             Alert.objects.update(told_at=long_ago, opened_at=long_ago, last_seen_at=long_ago)
-            if before == "resolved by itself":
+            if before == "resolved":
                 Alert.objects.update(state=AlertState.RESOLVED, resolved_at=long_ago)
-    told = [cause for causes in race(*[("check", "")] * RACERS) for cause in causes]
-    assert len(told) == (0 if before == "told and seen a while ago" else 1)
+    notified = [cause for causes in race(*[("check", "")] * RACERS) for cause in causes]
+    assert len(notified) == (0 if before == "already sent" else 1)
     with organization_scope(organization.pk):
         alert = Alert.objects.get()
         assert (alert.state, alert.budget) == (AlertState.OPEN, budget)
 
 
-def test_of_closings_at_once_one_is_kept_and_all_succeed(race: Race, organization: Organization) -> None:
+def test_concurrent_closes_store_one_and_all_succeed(race: Race, organization: Organization) -> None:
     printed = race(*[("close", "")] * RACERS)
     assert sorted(answer for [answer] in printed) == ["False"] * (RACERS - 1) + ["True"]
     with organization_scope(organization.pk):

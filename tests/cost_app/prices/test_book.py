@@ -149,7 +149,7 @@ MONDAY = datetime(2026, 11, 23, tzinfo=UTC)
         (6, "07:00", 600),
     ],
 )  # fmt: skip
-def test_deepseeks_peak_hours_are_on_working_days_in_utc(day: int, time: str, output: int) -> None:
+def test_deepseek_peak_hours_are_on_working_days_in_utc(day: int, time: str, output: int) -> None:
     hour, minute = map(int, time.split(":"))
     at = MONDAY + timedelta(days=day, hours=hour, minutes=minute)
     elsewhere = at.astimezone(ZoneInfo("Asia/Kathmandu"))
@@ -176,7 +176,7 @@ def test_only_the_latest_version_of_a_window_counts() -> None:
     assert price_of("local", "m").output == 1
 
 
-def test_a_model_priced_only_in_a_window_is_unpriced_outside() -> None:
+def test_model_priced_only_in_a_window_is_unpriced_outside_of_it() -> None:
     version(1, from_days=-30, window_name="peak", window=NEVER_NOW)
     with pytest.raises(ModelNotPricedError):
         price_of("local", "m")
@@ -193,12 +193,12 @@ def test_upcoming_prices_cover_all_hours_and_the_next_day() -> None:
     assert sorted(price.output for price in prices_ahead("local", "m")) == [2, 3, 4]
 
 
-def test_a_model_without_prices_has_no_upcoming_ones() -> None:
+def test_model_without_prices_has_no_upcoming_prices() -> None:
     with pytest.raises(ModelNotPricedError, match="local/m"):
         prices_ahead("local", "m")
 
 
-def test_a_cached_lookup_makes_no_query(django_assert_num_queries: Any) -> None:
+def test_cached_lookup_runs_no_query(django_assert_num_queries: Any) -> None:
     price_of("openai", "gpt-4")
     with django_assert_num_queries(0):
         for _ in range(3):
@@ -206,7 +206,7 @@ def test_a_cached_lookup_makes_no_query(django_assert_num_queries: Any) -> None:
             prices_ahead("openai", "gpt-4")
 
 
-def test_versions_with_equal_starts_and_negative_prices_are_refused() -> None:
+def test_versions_with_equal_starts_or_negative_prices_are_rejected() -> None:
     first = version(1, from_days=0)
     for wrong in (
         {"effective_from": first.effective_from},
@@ -225,7 +225,7 @@ def test_versions_with_equal_starts_and_negative_prices_are_refused() -> None:
             ModelPrice.objects.create(**{**row, **wrong})
 
 
-def test_the_database_refuses_to_change_or_delete_a_version() -> None:
+def test_database_rejects_changes_and_deletions_of_versions() -> None:
     row = version(1, from_days=-1)
     found = ModelPrice.objects.filter(pk=row.pk)
     changes: list[dict[str, Any]] = [
@@ -243,7 +243,7 @@ def test_the_database_refuses_to_change_or_delete_a_version() -> None:
         row.save()
 
 
-def test_a_versions_end_can_be_set_once() -> None:
+def test_end_of_a_version_can_be_set_once() -> None:
     row = version(1, from_days=-1)
     found = ModelPrice.objects.filter(pk=row.pk)
     assert found.update(effective_to=timezone.now()) == 1
@@ -253,7 +253,7 @@ def test_a_versions_end_can_be_set_once() -> None:
 
 
 @pytest.mark.parametrize("tier", ["batch", "flex", "priority", "unheard"])
-def test_a_tier_without_a_price_is_billed_at_the_standard_one(tier: str) -> None:
+def test_tier_without_a_price_uses_the_standard_price(tier: str) -> None:
     assert price_of("openai", "gpt-4", tier=tier).tier == "standard"
 
 
@@ -267,11 +267,11 @@ def test_a_tier_without_a_price_is_billed_at_the_standard_one(tier: str) -> None
         ("auto", {"standard", "flex", "priority"}),
     ],
 )
-def test_the_tiers_that_may_answer_follow_from_the_requested_one(requested: str | None, served: set[str]) -> None:
+def test_possible_serving_tiers_follow_from_the_requested_tier(requested: str | None, served: set[str]) -> None:
     assert served_tiers(requested) == served
 
 
-def test_an_approved_alias_prices_a_name_and_a_waiting_one_does_not() -> None:
+def test_only_an_approved_alias_has_a_price() -> None:
     row = ModelAlias.objects.create(provider="openai", alias="gpt-4-2026-01-01", model="gpt-4", source="a test")
     with pytest.raises(ModelNotPricedError, match="snapshot of openai/gpt-4, and an alias"):
         price_of("openai", "gpt-4-2026-01-01")
@@ -281,7 +281,7 @@ def test_an_approved_alias_prices_a_name_and_a_waiting_one_does_not() -> None:
     assert {price.model for price in prices_ahead("openai", "gpt-4-2026-01-01")} == {"gpt-4"}
 
 
-def test_a_shipped_fee_of_a_tool_is_found_and_a_models_own_fee_wins() -> None:
+def test_model_fee_of_a_tool_takes_precedence_over_the_provider_fee() -> None:
     assert fees_of("anthropic", "claude-haiku-4-5")["web_search"] == 10_000_000
     ToolFee.objects.create(provider="anthropic", model="m", tool="web_search", nano_per_use=5, source="a test")
     clear_price_cache()
@@ -289,7 +289,7 @@ def test_a_shipped_fee_of_a_tool_is_found_and_a_models_own_fee_wins() -> None:
     assert fees_of("anthropic", "claude-haiku-4-5")["web_search"] == 10_000_000
 
 
-def test_an_alias_works_in_every_model_lookup(db: None) -> None:
+def test_alias_works_in_every_model_lookup(db: None) -> None:
     alias, other = ("openai", "gpt-4-0613"), ("openai", "gpt-4-1999-01-01")
     assert priced_models([alias, other, ("openai", "gpt-4")]) == [("openai", "gpt-4"), alias]
     weekly = weekly_prices([alias, other])

@@ -1,4 +1,4 @@
-"""What calls cost, against genai-prices on every model that both know, and against sums made by hand."""
+"""Costs of calls, compared with genai-prices for every shared model and with hand-calculated amounts."""
 
 import math
 from collections.abc import Iterator
@@ -41,11 +41,11 @@ EXCEPTIONS = {
     ("deepseek", "deepseek-v4-flash"): (SATURDAY, "the package has no weekdays; DeepSeek has no peak at weekends"),
     ("deepseek", "deepseek-v4-pro"): (SATURDAY, "the package has no weekdays; DeepSeek has no peak at weekends"),
 }
-"""Models whose price is not the package's, from when on it is seen, and why."""
+"""Models whose price differs from the package's, the time at which it differs, and why."""
 
 
 def theirs(price: ModelPrice, usage: TokenUsage, at: datetime) -> int:
-    """What the package says that a call costs, rounded up to a nano-dollar."""
+    """The cost according to the package, rounded up to a nano-dollar."""
     counted = Usage(
         input_tokens=usage.prompt,
         cache_read_tokens=usage.cache_read,
@@ -61,7 +61,7 @@ def theirs(price: ModelPrice, usage: TokenUsage, at: datetime) -> int:
 
 
 def disagreements(price: ModelPrice, at: datetime) -> Iterator[tuple[str, TokenUsage, int, int]]:
-    """`price` names model and tier; which version holds is the book's business."""
+    """Usages with different costs. `price` selects model and tier; `price_of` selects the version."""
     ours = price_of(price.provider, price.model, tier=price.tier, at=at)
     has_hour_writes = price.provider == "anthropic" and ours.cache_write != ours.input
     for usage in USAGES:
@@ -72,12 +72,12 @@ def disagreements(price: ModelPrice, at: datetime) -> Iterator[tuple[str, TokenU
 
 
 def is_excepted(price: ModelPrice, at: datetime) -> bool:
-    seen_at, _ = EXCEPTIONS.get((price.provider, price.model), (None, ""))
-    return seen_at is not None and seen_at in (at, WEDNESDAY_NOON)
+    differs_at, _ = EXCEPTIONS.get((price.provider, price.model), (None, ""))
+    return differs_at is not None and differs_at in (at, WEDNESDAY_NOON)
 
 
 @pytest.mark.usefixtures("imported")
-def test_every_shared_model_costs_what_genai_prices_says() -> None:
+def test_every_shared_model_costs_the_same_as_in_genai_prices() -> None:
     versions = list(ModelPrice.objects.filter(window_name=""))
     assert len({(each.provider, each.model) for each in versions}) > 90
     assert {each.tier for each in versions} == set(CONTEXTS)
@@ -109,7 +109,7 @@ def test_each_listed_exception_is_real(name: tuple[str, str]) -> None:
 
 @pytest.mark.parametrize("model", ["deepseek-flash", "deepseek-v4-flash", "deepseek-v4-pro"])
 @pytest.mark.parametrize("at", [WEDNESDAY_NOON, WEDNESDAY_PEAK])
-def test_deepseeks_manual_prices_match_the_package_on_working_days(model: str, at: datetime) -> None:
+def test_manual_deepseek_prices_match_the_package_on_working_days(model: str, at: datetime) -> None:
     assert list(disagreements(price_of("deepseek", model, at=at), at)) == []
 
 
@@ -156,9 +156,9 @@ SPECIFICATION = {"prompt_tokens": 100, "completion_tokens": 150, "total_tokens":
         ("openai", "gpt-3.5-turbo", SPECIFICATION, "0.000275"),
         # 86 x 2.50 + 1,920 x 1.25 + 300 x 10
         ("openai", "gpt-4o", OPENAI, "0.005615"),
-        # writing costs what input costs: 6 x 2.50 + 1,000 x 1.25 + 1,000 x 2.50 + 300 x 10
+        # writes cost as much as input: 6 x 2.50 + 1,000 x 1.25 + 1,000 x 2.50 + 300 x 10
         ("openai", "gpt-4o", OPENAI_WRITTEN, "0.006765"),
-        # reasoning is a part of the answer: 86 x 2 + 1,920 x 0.50 + 300 x 8
+        # reasoning is part of the output: 86 x 2 + 1,920 x 0.50 + 300 x 8
         ("openai", "o3", OPENAI, "0.003532"),
         # 300 x 0.15 + 700 x 0.003 + 200 x 0.60
         ("deepseek", "deepseek-v4-flash", DEEPSEEK, "0.0001671"),
@@ -174,7 +174,7 @@ SPECIFICATION = {"prompt_tokens": 100, "completion_tokens": 150, "total_tokens":
         ("anthropic", "claude-haiku-4-5", ANTHROPIC, "0.2370935"),
     ],
 )  # fmt: skip
-def test_a_providers_counts_give_the_hand_calculated_cost(
+def test_provider_usage_gives_the_hand_calculated_cost(
     provider: str, model: str, raw: dict[str, Any], cost: str
 ) -> None:
     usage = (anthropic_usage if provider == "anthropic" else openai_usage)(raw)
@@ -183,7 +183,7 @@ def test_a_providers_counts_give_the_hand_calculated_cost(
 
 
 @pytest.mark.parametrize(("at", "cost"), [(WEDNESDAY_PEAK, 334_200), (SATURDAY, 167_100)])
-def test_the_same_call_costs_twice_as_much_in_deepseeks_peak_hours(at: datetime, cost: int) -> None:
+def test_deepseek_calls_cost_twice_as_much_in_peak_hours(at: datetime, cost: int) -> None:
     usage = openai_usage(DEEPSEEK)
     assert usage is not None
     assert cost_of(usage, price_of("deepseek", "deepseek-v4-flash", at=at)) == cost

@@ -1,4 +1,4 @@
-"""Comparing the book with a source: what enters it, what waits, and what is never touched."""
+"""Imports from a price source: which prices are added, which are proposed, and which never change."""
 
 from datetime import UTC, datetime, timedelta
 from io import StringIO
@@ -25,7 +25,7 @@ def priced(output: int, *, since: datetime = EFFECTIVE_FROM, **columns: object) 
 
 
 class Source:
-    """A price list that a test writes."""
+    """A price source with the prices that the test sets."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.prices: list[SourcePrice] = []
@@ -40,7 +40,7 @@ def source(monkeypatch: pytest.MonkeyPatch) -> Source:
 
 @pytest.fixture
 def known(db: None) -> ModelPrice:
-    """A model that the book has."""
+    """A model that the price book contains."""
     terms = priced(10).terms
     return ModelPrice.objects.create(**terms.columns, effective_from=EFFECTIVE_FROM)
 
@@ -50,9 +50,7 @@ def verdicts(table: list[PriceDifference]) -> list[PriceVerdict]:
 
 
 @pytest.mark.usefixtures("source")
-def test_snapshots_of_priced_models_wait_as_aliases_until_they_are_decided(
-    db: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_snapshots_of_priced_models_are_proposed_as_aliases(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
     snapshots = [
         ("openai", "gpt-4-2026-01-01", "gpt-4"),
         ("openai", "gpt-4-0613", "gpt-4"),
@@ -69,13 +67,13 @@ def test_snapshots_of_priced_models_wait_as_aliases_until_they_are_decided(
     assert not new.exists()
 
 
-def test_the_package_names_snapshots_of_its_models() -> None:
+def test_package_contains_snapshots_of_its_models() -> None:
     found = set(read_snapshots())
     assert ("openai", "gpt-4o-2024-08-06", "gpt-4o") in found
     assert all(name.startswith(model) and name != model for _, name, model in found)
 
 
-def test_an_unknown_model_is_proposed_unless_new_ones_are_approved(source: Source) -> None:
+def test_new_model_is_proposed_unless_new_models_are_approved(source: Source) -> None:
     source.prices = [priced(5), priced(2, tier="batch")]
     assert verdicts(import_prices(actor=ACTOR)) == [PriceVerdict.NEW, PriceVerdict.NEW]
     assert not ModelPrice.objects.filter(model="m").exists()
@@ -99,7 +97,7 @@ def test_a_new_model_is_imported_with_its_history(source: Source) -> None:
     ]
 
 
-def test_a_different_price_is_proposed_and_overwrites_nothing(source: Source, known: ModelPrice) -> None:
+def test_different_price_is_proposed_and_overwrites_nothing(source: Source, known: ModelPrice) -> None:
     source.prices = [priced(11)]
     for _ in range(2):
         assert verdicts(import_prices(actor=ACTOR, approve_new=True)) == [PriceVerdict.DIFFERS]
@@ -109,14 +107,14 @@ def test_a_different_price_is_proposed_and_overwrites_nothing(source: Source, kn
     assert list(ModelPrice.objects.filter(model="m")) == [known]
 
 
-def test_a_dated_change_is_proposed_from_its_date(source: Source, known: ModelPrice) -> None:
+def test_dated_change_is_proposed_from_its_date(source: Source, known: ModelPrice) -> None:
     october = datetime(2026, 10, 1, tzinfo=UTC)
     source.prices = [priced(10), priced(11, since=october)]
     import_prices(actor=ACTOR)
     assert PriceProposal.objects.get().effective_from == october
 
 
-def test_an_announced_price_is_proposed_before_it_applies(source: Source, known: ModelPrice) -> None:
+def test_announced_price_is_proposed_before_it_applies(source: Source, known: ModelPrice) -> None:
     soon = timezone.now() + timedelta(days=20)
     source.prices = [priced(10), priced(11, since=soon)]
     assert verdicts(import_prices(actor=ACTOR)) == [PriceVerdict.DIFFERS]
@@ -131,14 +129,14 @@ def test_another_tier_of_a_known_model_is_proposed(source: Source, known: ModelP
     assert list(ModelPrice.objects.filter(model="m")) == [known]
 
 
-def test_an_open_proposal_follows_the_source_and_is_withdrawn_if_it_agrees(source: Source, known: ModelPrice) -> None:
+def test_open_proposal_follows_the_source_and_is_withdrawn_if_prices_match(source: Source, known: ModelPrice) -> None:
     for output, waiting in ((11, [11]), (12, [12]), (10, [])):
         source.prices = [priced(output)]
         import_prices(actor=ACTOR)
         assert list(PriceProposal.objects.values_list("output", flat=True)) == waiting
 
 
-def test_a_rejected_price_is_not_proposed_again_but_another_one_is(source: Source, known: ModelPrice) -> None:
+def test_rejected_price_is_not_proposed_again_but_another_price_is(source: Source, known: ModelPrice) -> None:
     source.prices = [priced(11)]
     import_prices(actor=ACTOR)
     reject(proposal=PriceProposal.objects.get(), actor="user:staff")
@@ -148,7 +146,7 @@ def test_a_rejected_price_is_not_proposed_again_but_another_one_is(source: Sourc
     assert PriceProposal.objects.filter(state="waiting").count() == 1
 
 
-def test_a_model_with_hours_of_the_week_is_kept_by_hand(source: Source, known: ModelPrice) -> None:
+def test_model_with_price_windows_is_maintained_by_hand(source: Source, known: ModelPrice) -> None:
     hours = [{"weekdays": [0], "from": "01:00", "to": "02:00"}]
     peak = priced(20, window_name="peak", window=hours).terms
     ModelPrice.objects.create(**peak.columns, effective_from=EFFECTIVE_FROM)
@@ -167,7 +165,7 @@ def test_comparing_writes_nothing(source: Source, known: ModelPrice) -> None:
 # The package itself
 
 
-def test_the_package_is_read_once_a_release() -> None:
+def test_package_is_imported_once_per_release() -> None:
     assert import_once()
     count = ModelPrice.objects.count()
     assert not import_once()
@@ -185,7 +183,7 @@ def test_differences_from_shipped_prices_are_proposed_after_the_first_start() ->
     ]
 
 
-def test_only_text_models_with_whole_names_are_read() -> None:
+def test_only_text_models_with_exact_names_are_read() -> None:
     prices, by_hand = read_source()
     names = {price.terms.model for price in prices}
     assert {"gpt-4o", "o3", "claude-opus-4-5"} <= names
@@ -205,7 +203,7 @@ def test_a_tier_has_no_price_before_its_introduction() -> None:
     assert price_of("openai", "gpt-4o", tier="batch", at=offered - timedelta(seconds=1)).tier == "standard"
 
 
-def test_the_command_prints_the_table_and_the_counts() -> None:
+def test_command_prints_table_and_counts() -> None:
     out = StringIO()
     call_command("import_prices", "--dry-run", stdout=out)
     assert "differs          openai/gpt-4 ours 10.00/10.00/10.00/30.00 theirs 30.00/30.00/30.00/60.00" in out.getvalue()

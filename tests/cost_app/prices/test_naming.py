@@ -1,4 +1,4 @@
-"""Aliases and tool fees: who adds and decides them, and what stays as it was decided."""
+"""Aliases and tool fees: adding, approving, and the immutability of decisions."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -49,7 +49,7 @@ def decide(client: Client, action: str) -> None:
     clear_price_cache()
 
 
-def test_staff_adds_an_alias_and_ends_it(staff: Client) -> None:
+def test_staff_can_add_and_end_an_alias(staff: Client) -> None:
     assert add(staff, "modelalias", alias=SNAPSHOT, model="gpt-4") == 302
     clear_price_cache()
     assert price_of("openai", SNAPSHOT).model == "gpt-4"
@@ -80,7 +80,7 @@ def test_an_alias_is_decided_once(staff: Client, action: str, state: str) -> Non
     ],
     ids=["an unpriced model", "a priced name", "no alias to end", "no provider"],
 )
-def test_an_alias_without_effect_is_refused(staff: Client, fields: dict[str, str]) -> None:
+def test_alias_without_effect_is_rejected(staff: Client, fields: dict[str, str]) -> None:
     assert add(staff, "modelalias", **fields) == 200
     assert not ModelAlias.objects.filter(source="a test").exists()
 
@@ -95,7 +95,7 @@ def test_an_alias_without_effect_is_refused(staff: Client, fields: dict[str, str
         ({"dollars_per_use": "-1"}, None),
     ],
 )
-def test_staff_adds_a_fee_in_dollars(staff: Client, fields: dict[str, str], nano: int | None) -> None:
+def test_staff_can_add_a_fee_in_dollars(staff: Client, fields: dict[str, str], nano: int | None) -> None:
     status = add(staff, "toolfee", **{"tool": "shell", "dollars_per_use": "0.012500001", "model": "", **fields})
     clear_price_cache()
     assert (status, fees_of("openai", "gpt-4").get("shell")) == (302 if nano else 200, nano)
@@ -103,7 +103,7 @@ def test_staff_adds_a_fee_in_dollars(staff: Client, fields: dict[str, str], nano
 
 
 @pytest.mark.parametrize("table", ["toolfee", "modelalias"])
-def test_the_admin_shows_the_price_book_read_only(staff: Client, table: str) -> None:
+def test_admin_shows_the_price_book_read_only(staff: Client, table: str) -> None:
     row = {"toolfee": ToolFee, "modelalias": ModelAlias}[table].objects.first()
     assert row
     assert staff.get(reverse(f"admin:cost_app_{table}_changelist")).status_code == 200
@@ -114,7 +114,7 @@ def test_the_admin_shows_the_price_book_read_only(staff: Client, table: str) -> 
 
 
 @pytest.mark.parametrize("state", ["approved", "rejected"])
-def test_the_database_keeps_a_decided_alias(db: None, state: str) -> None:
+def test_database_rejects_changes_of_decided_aliases(db: None, state: str) -> None:
     rows = ModelAlias.objects.filter(alias=SNAPSHOT)
     ModelAlias.objects.create(provider="openai", alias=SNAPSHOT, model="gpt-3.5-turbo", source="a test")
     assert rows.update(model="gpt-4", state=state) == 1

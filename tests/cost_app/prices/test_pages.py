@@ -1,4 +1,4 @@
-"""`/prices/`: the book, a model's history, proposals, a new version."""
+"""`/prices/`: the price book, the history of a model, and proposals."""
 
 import re
 from collections.abc import Callable
@@ -45,7 +45,7 @@ def proposal(dollars: int, **columns: Any) -> PriceProposal:
     return row
 
 
-# The book
+# Price book
 
 
 def test_members_see_current_prices_with_tiers_and_hours(reader: Client) -> None:
@@ -65,7 +65,7 @@ def test_members_see_current_prices_with_tiers_and_hours(reader: Client) -> None
 
 
 def test_prices_are_exact_on_every_page(reader: Client) -> None:
-    """Half of $6.25 is $3.125: a rounded price would be another price."""
+    """Half of $6.25 is $3.125, which must not be rounded."""
     columns = terms().columns | {"output": 3_125_000_000}
     ModelPrice.objects.create(**columns, effective_from=timezone.now() - timedelta(days=1))
     PriceProposal.objects.create(**columns | {"model": "n"}, effective_from=timezone.now())
@@ -75,7 +75,7 @@ def test_prices_are_exact_on_every_page(reader: Client) -> None:
         assert "$3.125" in text and "$3.13" not in text, page
 
 
-def test_providers_are_spelled_as_they_spell_themselves(reader: Client) -> None:
+def test_provider_names_are_spelled_correctly(reader: Client) -> None:
     version(1)
     page = reader.get(reverse("prices")).text
     heads = re.findall(r'<h2 id="provider-.*?">(.*?)</h2>', page)
@@ -100,7 +100,7 @@ def test_current_hours_are_marked(reader: Client) -> None:
         ({"tier": "nonsense", "text": "gpt"}, "gpt-4", "gpt-nothing"),
     ],
 )
-def test_the_book_is_filtered(reader: Client, filters: dict[str, str], shown: str, hidden: str) -> None:
+def test_price_book_can_be_filtered(reader: Client, filters: dict[str, str], shown: str, hidden: str) -> None:
     version(1, model="only-in-batch", tier="batch")
     page = reader.get(reverse("prices"), filters).text
     assert f">{shown}</a>" in page
@@ -119,12 +119,12 @@ def test_filters_without_a_match_can_be_cleared(reader: Client) -> None:
     assert "Clear the filters" in page
 
 
-def test_an_empty_book_says_how_to_fill_it(reader: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_empty_price_book_explains_how_to_import_prices(reader: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cost_app.prices.views.current_prices", lambda **_: [])
     assert "import_prices --approve-new" in reader.get(reverse("prices")).text
 
 
-def test_more_prices_cost_no_more_queries(reader: Client) -> None:
+def test_query_count_does_not_grow_with_prices(reader: Client) -> None:
     addresses = [reverse("prices"), reverse("price_history", args=["local/m"]), reverse("price_proposals")]
     version(1)
     proposal(2)
@@ -142,10 +142,10 @@ def queries(client: Client, address: str) -> int:
     return len(captured)
 
 
-# A model's history
+# History of a model
 
 
-def test_a_models_history_shows_all_versions_and_the_current_one(reader: Client) -> None:
+def test_history_shows_all_versions_and_marks_the_current_one(reader: Client) -> None:
     version(1, -20)
     version(2, -10)
     version(3, +10)
@@ -155,7 +155,7 @@ def test_a_models_history_shows_all_versions_and_the_current_one(reader: Client)
     assert page.index("$3.00") < page.index("$2.00") < page.index("$1.00")
 
 
-def test_a_model_name_may_have_slashes(reader: Client) -> None:
+def test_model_name_can_contain_slashes(reader: Client) -> None:
     version(1, model="meta/llama:70b")
     address = reverse("price_history", args=["local/meta/llama:70b"])
     assert "meta/llama:70b" in reader.get(address).text
@@ -170,7 +170,7 @@ def test_an_unknown_model_is_not_found(reader: Client, name: str) -> None:
 # Proposals
 
 
-def test_a_proposal_is_shown_next_to_the_price_it_replaces(reader: Client) -> None:
+def test_proposal_is_shown_next_to_the_price_it_replaces(reader: Client) -> None:
     proposal(8, replaces=version(6))
     page = reader.get(reverse("price_proposals")).text
     assert '<s class="faint small">$6.00</s>' in page
@@ -179,13 +179,13 @@ def test_a_proposal_is_shown_next_to_the_price_it_replaces(reader: Client) -> No
     assert '<span class="badge badge-warn">1</span>' in reader.get(reverse("prices")).text
 
 
-def test_without_proposals_the_page_says_where_they_come_from(reader: Client) -> None:
+def test_page_without_proposals_explains_their_source(reader: Client) -> None:
     page = reader.get(reverse("price_proposals")).text
     assert "No pending proposals" in page
     assert "import_prices" in page
 
 
-def test_staff_approves_a_proposal(staff: Client) -> None:
+def test_staff_can_approve_a_proposal(staff: Client) -> None:
     row = proposal(8)
     response = staff.post(reverse("price_approve", args=[row.pk]), follow=True)
     assert "Price added to the book" in response.text
@@ -193,7 +193,7 @@ def test_staff_approves_a_proposal(staff: Client) -> None:
     assert ModelPrice.objects.get(model="m").added_by == "user:owner"
 
 
-def test_staff_rejects_a_proposal_by_htmx(staff: Client) -> None:
+def test_staff_can_reject_a_proposal(staff: Client) -> None:
     row = proposal(8)
     response = staff.post(reverse("price_reject", args=[row.pk]), headers=HTMX)
     assert response.text.lstrip().startswith('<div id="proposals"')
@@ -202,7 +202,7 @@ def test_staff_rejects_a_proposal_by_htmx(staff: Client) -> None:
     assert not ModelPrice.objects.filter(model="m").exists()
 
 
-def test_a_second_decision_is_refused(staff: Client) -> None:
+def test_second_decision_is_rejected(staff: Client) -> None:
     row = proposal(8, state="rejected", decided_at=timezone.now())
     response = staff.post(reverse("price_approve", args=[row.pk]), headers=HTMX)
     assert response.status_code == 422
@@ -214,14 +214,14 @@ def test_a_missing_proposal_is_not_found(staff: Client) -> None:
     assert staff.post(reverse("price_approve", args=[404])).status_code == 404
 
 
-# Who may
+# Permissions
 
 
 STAFF_ONLY = ["price_add", "price_repricing"]
 
 
 @pytest.mark.parametrize("name", STAFF_ONLY)
-def test_an_owner_who_is_not_staff_may_not_write(owner: User, client_of: Callable[[User], Client], name: str) -> None:
+def test_owner_who_is_not_staff_cannot_write(owner: User, client_of: Callable[[User], Client], name: str) -> None:
     client = client_of(owner)
     assert client.get(reverse(name)).status_code == 403
     row = proposal(8)
@@ -242,12 +242,12 @@ def test_every_page_requires_login(client: Client) -> None:
 
 
 @pytest.mark.parametrize("name", ["price_approve", "price_reject"])
-def test_writes_refuse_get(staff: Client, name: str) -> None:
+def test_writes_require_post(staff: Client, name: str) -> None:
     assert staff.get(reverse(name, args=[1])).status_code == 405
 
 
 @pytest.mark.parametrize("name", ["prices", "price_proposals", "price_repricing"])
-def test_reads_refuse_post(staff: Client, name: str) -> None:
+def test_reads_require_get(staff: Client, name: str) -> None:
     assert staff.post(reverse(name)).status_code == 405
 
 
@@ -261,12 +261,12 @@ def test_names_are_escaped(reader: Client) -> None:
 
 
 @pytest.mark.parametrize("table", ["modelprice", "priceproposal", "repricing"])
-def test_admin_only_shows_what_the_program_writes(admin_client: Client, table: str) -> None:
+def test_admin_shows_prices_read_only(admin_client: Client, table: str) -> None:
     assert admin_client.get(reverse(f"admin:cost_app_{table}_changelist")).status_code == 200
     assert admin_client.get(reverse(f"admin:cost_app_{table}_add")).status_code == 403
 
 
-def test_a_long_price_book_is_paged_and_keeps_the_filter(reader: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_long_price_book_is_paginated_and_keeps_the_filter(reader: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cost_app.prices.views.PAGE_SIZE", 2)
     for number in range(3):
         version(1, model=f"paged-{number}")

@@ -1,4 +1,4 @@
-"""From tokens to nano-dollars: the specification's prices, and the bound that no call exceeds."""
+"""Conversion of tokens to nano-dollars, and the upper bound of a call's cost."""
 
 from dataclasses import replace
 from typing import Any
@@ -46,15 +46,15 @@ contents = st.text(st.characters(exclude_categories=["Cs"]), max_size=50)
         ("openai", "gpt-4", TokenUsage(), 0),
     ],
 )
-def test_golden_prices(db: None, provider: str, model: str, usage: TokenUsage, nano: int) -> None:
+def test_costs_at_shipped_prices(db: None, provider: str, model: str, usage: TokenUsage, nano: int) -> None:
     assert cost_of(usage, price_of(provider, model)) == nano
 
 
-def test_the_specified_example_in_dollars() -> None:
+def test_example_from_the_specification_in_dollars() -> None:
     assert dollars(56_000) == "0.000056"
 
 
-def test_the_sum_is_rounded_up_once() -> None:
+def test_sum_is_rounded_up_once() -> None:
     price = ModelPrice(input=1, cache_read=1, cache_write=1, output=1)
     assert cost_of(TokenUsage(1, 1, 1, 1), price) == 1
     assert cost_of(TokenUsage(999_999, 0, 0, 1), price) == 1
@@ -72,7 +72,7 @@ def test_the_cost_is_the_exact_sum_rounded_up(usage: TokenUsage, price: ModelPri
 
 
 HOUR_CACHE = "{'cache_control': {'type': 'ephemeral', 'ttl': '1h'}}"
-"""How a block that asks for a 1-hour cache stands in a message."""
+"""A content block with a 1-hour cache, as it appears in a message."""
 
 
 @given(
@@ -119,15 +119,15 @@ def bound_in_tokens(*messages: dict[str, Any]) -> int:
     return bound_of(messages, 0, [PER_TOKEN])
 
 
-def test_the_bound_counts_utf8_bytes() -> None:
+def test_bound_counts_utf8_bytes() -> None:
     def more(text: str) -> int:
         return bound_in_tokens({"content": text}) - bound_in_tokens({"content": ""})
 
     assert [more("abc"), more("äöü"), more("漢字"), more("👩‍🚀")] == [3, 6, 6, 11]
 
 
-def test_the_bound_counts_everything_in_a_message() -> None:
-    """A Python caller may send tool calls, which are billed as part of the prompt."""
+def test_bound_counts_everything_in_a_message() -> None:
+    """Python callers may send tool calls, which are billed as part of the prompt."""
     arguments = '{"city": "' + "x" * 1_000 + '"}'
     message = {"role": "assistant", "tool_calls": [{"function": {"name": "weather", "arguments": arguments}}]}
     assert bound_in_tokens(message) > 1_000
@@ -157,7 +157,7 @@ LONG = ModelPrice(
         (TokenUsage(500, cache_read=300, cache_write=200, output=5_000), 6_000),
     ],
 )
-def test_a_prompt_above_the_threshold_raises_the_price_of_every_token(usage: TokenUsage, nano: int) -> None:
+def test_prompt_above_the_threshold_raises_the_price_of_every_token(usage: TokenUsage, nano: int) -> None:
     assert cost_of(usage, LONG) == nano
 
 
@@ -182,12 +182,12 @@ def test_the_normal_bound_never_exceeds_the_strict_one() -> None:
     assert bound_of(tiny, 0, [PER_TOKEN], BoundMode.NORMAL) == bound_of(tiny, 0, [PER_TOKEN])
 
 
-def test_without_a_tokenizer_the_normal_bound_is_the_strict_one(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_normal_bound_without_a_tokenizer_equals_the_strict_bound(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tokens_module, "has_tokenizer", lambda: False)
     assert bound_of(PROSE, 0, [PER_TOKEN], BoundMode.NORMAL) == bound_of(PROSE, 0, [PER_TOKEN])
 
 
-def test_a_1h_write_costs_its_own_price_or_twice_the_input() -> None:
+def test_1h_write_uses_its_own_price_or_twice_the_input_price() -> None:
     usage = TokenUsage(cache_write_1h=1_000_000)
     columns = {"input": 3, "cache_read": 0, "cache_write": 4, "output": 0}
     assert cost_of(usage, ModelPrice(**columns, cache_write_1h=5)) == 5
@@ -213,7 +213,7 @@ def test_each_prompt_length_has_its_own_price(prompt: int, nano: int) -> None:
     assert cost_of(TokenUsage(prompt), price) == nano
 
 
-def test_tool_uses_are_added_before_the_only_rounding() -> None:
+def test_tool_fees_are_added_before_rounding() -> None:
     price = ModelPrice(input=1, cache_read=1, cache_write=1, output=1)
     usage = TokenUsage(1, output=1, tool_uses={"web_search": 3, "free": 2})
     assert cost_of(usage, price, fees={"web_search": 10_000_000}) == 30_000_001

@@ -1,4 +1,4 @@
-"""Adding versions by hand and from proposals."""
+"""Adding price versions manually and from proposals."""
 
 from datetime import timedelta
 from typing import Any
@@ -27,7 +27,7 @@ def added(output: int, days: float, **columns: Any) -> ModelPrice:
 
 
 def spans() -> list[tuple[int, float, float | None]]:
-    """Output price, first and last day of each version."""
+    """Output price, first day, and last day of each version."""
     day = timedelta(days=1)
     return [
         (row.output, (row.effective_from - NOW) / day, row.effective_to and (row.effective_to - NOW) / day)
@@ -35,14 +35,14 @@ def spans() -> list[tuple[int, float, float | None]]:
     ]
 
 
-def test_a_version_ends_the_one_before_it() -> None:
+def test_new_version_ends_the_previous_one() -> None:
     added(1, -20)
     newest = added(2, -10)
     assert spans() == [(1, -20, -10), (2, -10, None)]
     assert newest.added_by == STAFF
 
 
-def test_a_version_in_between_ends_where_the_next_begins() -> None:
+def test_version_added_in_between_ends_where_the_next_starts() -> None:
     added(1, -20)
     added(3, -10)
     added(2, -15)
@@ -51,7 +51,7 @@ def test_a_version_in_between_ends_where_the_next_begins() -> None:
     assert [price_of("local", "m", at=NOW - timedelta(days=days)).output for days in (18, 12, 5)] == [1, 2, 3]
 
 
-def test_tiers_and_windows_have_their_own_histories() -> None:
+def test_tiers_and_windows_have_separate_histories() -> None:
     added(1, -20)
     added(2, -10, tier="batch")
     added(3, -5, window_name="peak", window=PEAK)
@@ -78,7 +78,7 @@ STEP = {"above": 5, "input": 1, "cache_read": 1, "cache_write": 1, "cache_write_
 
 
 @pytest.mark.parametrize(
-    ("wrong", "said"),
+    ("wrong", "message"),
     [
         ({"provider": "Open AI"}, "provider"),
         ({"provider": ""}, "provider"),
@@ -102,8 +102,8 @@ STEP = {"above": 5, "input": 1, "cache_read": 1, "cache_write": 1, "cache_write_
         ({"window": PEAK, "window_name": "p" * 33}, "32 characters"),
     ],
 )
-def test_an_invalid_price_is_refused(wrong: dict[str, Any], said: str) -> None:
-    with pytest.raises(PriceError, match=said):
+def test_an_invalid_price_is_refused(wrong: dict[str, Any], message: str) -> None:
+    with pytest.raises(PriceError, match=message):
         added(**{"output": 1, "days": -1, **wrong})
     assert not ModelPrice.objects.filter(provider="local").exists()
 
@@ -114,7 +114,7 @@ def proposal_of(output: int, replaces: ModelPrice | None = None) -> PriceProposa
     )
 
 
-def test_an_approved_proposal_is_the_next_version() -> None:
+def test_approved_proposal_becomes_the_next_version() -> None:
     old = added(1, -20)
     proposal = proposal_of(2, old)
     version = approve(proposal=proposal, actor=STAFF)
@@ -145,7 +145,7 @@ def test_a_proposal_is_decided_once() -> None:
     assert len(spans()) == 1
 
 
-def test_a_proposal_that_cannot_be_added_stays_open() -> None:
+def test_proposal_that_cannot_be_added_stays_open() -> None:
     proposal = proposal_of(2)
     ModelPrice.objects.create(**terms(3).columns, effective_from=proposal.effective_from)
     with pytest.raises(PriceError):

@@ -1,4 +1,4 @@
-"""Correcting a period's prices: what it would change, and the rows that change it."""
+"""Repricing of a period: the preview and its ledger adjustments."""
 
 from datetime import timedelta
 from typing import Any
@@ -37,7 +37,7 @@ def correct(period: Period = LAST_WEEK) -> Repricing | None:
     return reprice(period=period, actor="user:staff", reason="the list was wrong")
 
 
-def test_the_difference_is_shown_by_organization_without_writing(
+def test_difference_is_shown_by_organization_without_writing(
     call: Call, organization: Organization, other_organization: Organization
 ) -> None:
     price(1, days=-30)
@@ -91,7 +91,7 @@ def test_repricing_posts_the_difference_and_keeps_earlier_bookings(call: Call, o
     assert (done.by, done.reason, done.provider, done.model) == ("user:staff", "the list was wrong", "local", "m")
 
 
-def test_a_lower_price_refunds_the_budgets(call: Call, organization: Organization) -> None:
+def test_lower_price_posts_a_negative_adjustment(call: Call, organization: Organization) -> None:
     price(3, days=-30)
     call()
     price(1, days=-8)
@@ -110,7 +110,7 @@ def test_a_second_run_posts_nothing(call: Call, organization: Organization) -> N
     assert Repricing.objects.count() == 1
 
 
-def test_a_run_after_an_interruption_continues(
+def test_interrupted_run_can_be_continued(
     call: Call, organization: Organization, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(repricing, "BATCH", 2)
@@ -120,12 +120,12 @@ def test_a_run_after_an_interruption_continues(
     price(3, days=-8)
     whole, calls = repricing.ledger.reprice, iter(range(100))
 
-    def dies_in_the_second_batch(*arguments: Any) -> bool:
+    def crash_in_the_second_batch(*arguments: Any) -> bool:
         if next(calls) == 3:
             raise RuntimeError("killed")
         return whole(*arguments)
 
-    monkeypatch.setattr(repricing.ledger, "reprice", dies_in_the_second_batch)
+    monkeypatch.setattr(repricing.ledger, "reprice", crash_in_the_second_batch)
     with pytest.raises(RuntimeError):
         correct()
     assert ledger_sum(organization) == 2 * 3_300 + 3 * 1_100
@@ -181,7 +181,7 @@ def test_an_estimate_is_settled_once_its_counts_can_be_read(call: Call, organiza
     assert correct() is None
 
 
-def test_the_answering_tier_is_repriced_once_it_has_a_price(call: Call) -> None:
+def test_serving_tier_is_repriced_once_it_has_a_price(call: Call) -> None:
     standard = price(1, days=-30)
     attempt = call(tier="flex", usage_issue="tier_unpriced")
     terms = PriceTerms("local", "m", *[2_000_000] * 4, source="a test", tier="flex")
@@ -234,7 +234,7 @@ def test_cache_hits_stay_free(call: Call, organization: Organization) -> None:
     assert ledger_sum(organization) == 0
 
 
-def test_each_organization_has_it_in_its_audit_log(
+def test_repricing_is_recorded_in_the_audit_log_of_each_affected_organization(
     call: Call, organization: Organization, other_organization: Organization
 ) -> None:
     price(1, days=-30)
@@ -251,7 +251,7 @@ def test_each_organization_has_it_in_its_audit_log(
         assert not AuditEvent.objects.exists()
 
 
-def test_the_difference_of_more_calls_costs_no_more_queries(call: Call) -> None:
+def test_query_count_does_not_grow_with_calls(call: Call) -> None:
     price(1, days=-30)
     call()
     with CaptureQueriesContext(connection) as few:

@@ -1,4 +1,4 @@
-"""`manage.py reprice`."""
+"""The command `reprice`."""
 
 from io import StringIO
 
@@ -11,9 +11,6 @@ from cost_app.models import (
 )
 from tests.cost_app.prices.repricing import DAY, NOW, Call, ledger_sum, price
 
-# The command
-
-
 DATES = ("--from", f"{NOW - 7 * DAY:%Y-%m-%d}", "--to", f"{NOW + DAY:%Y-%m-%d}")
 
 
@@ -23,25 +20,25 @@ def run(*arguments: str) -> str:
     return out.getvalue()
 
 
-def test_the_command_shows_the_difference_and_posts_it_with_yes(call: Call, organization: Organization) -> None:
+def test_command_shows_the_difference_and_posts_it_with_yes(call: Call, organization: Organization) -> None:
     price(1, days=-30)
     call()
     price(3, days=-8)
     shown = "north: 1 of 1 calls change; booked 0.0000011, new 0.0000033, difference 0.0000022 USD"
-    said = run("m", *DATES)
-    assert shown in said
-    assert "Nothing was written" in said
+    output = run("m", *DATES)
+    assert shown in output
+    assert "Nothing was written" in output
     assert ledger_sum(organization) == 1_100
-    said = run(*DATES, "--yes", "--reason", "the list was wrong")
-    assert shown in said
-    assert "Posted as repricing" in said
+    output = run(*DATES, "--yes", "--reason", "the list was wrong")
+    assert shown in output
+    assert "Posted as repricing" in output
     assert ledger_sum(organization) == 3_300
     assert Repricing.objects.get().by == "command:reprice"
     assert "nothing to correct" in run(*DATES, "--yes", "--reason", "again")
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "output"),
     [
         (("--from", "soon", "--to", "2026-01-02"), "soon is not a date"),
         (("--from", "2026-13-01", "--to", "2026-01-02"), "2026-13-01 is not a date"),
@@ -49,6 +46,6 @@ def test_the_command_shows_the_difference_and_posts_it_with_yes(call: Call, orga
         (("--from", "2026-01-01", "--to", "2026-01-02", "--yes"), "Give a reason"),
     ],
 )
-def test_the_command_refuses_invalid_arguments(arguments: tuple[str, ...], said: str, db: None) -> None:
-    with pytest.raises(CommandError, match=said):
+def test_command_rejects_invalid_arguments(arguments: tuple[str, ...], output: str, db: None) -> None:
+    with pytest.raises(CommandError, match=output):
         run(*arguments)

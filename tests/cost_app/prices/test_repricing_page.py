@@ -1,4 +1,4 @@
-"""Correcting prices on the page."""
+"""The page that corrects prices."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -13,9 +13,7 @@ from tests.cost_app.prices.repricing import DAY, NOW, Call, ledger_sum, price
 DAYS = {"provider": "local", "model": "m", "first": f"{NOW - 7 * DAY:%Y-%m-%d}", "last": f"{NOW + DAY:%Y-%m-%d}"}
 
 
-def test_the_page_shows_the_difference_first_and_then_posts_it(
-    staff: Client, call: Call, organization: Organization
-) -> None:
+def test_page_shows_the_difference_before_posting_it(staff: Client, call: Call, organization: Organization) -> None:
     price(1, days=-30)
     call()
     price(3, days=-8)
@@ -34,14 +32,14 @@ def test_the_page_shows_the_difference_first_and_then_posts_it(
     assert "nothing to correct" in again.text
 
 
-def test_the_page_counts_days_by_the_organizations_clock(staff: Client, call: Call) -> None:
+def test_page_counts_days_in_the_organization_s_time_zone(staff: Client, call: Call) -> None:
     """Berlin is an hour ahead of UTC in November."""
     price(1, days=-400)
     midnight = datetime(2026, 11, 2, 23, tzinfo=UTC)
     call(created_at=midnight, dispatched_at=midnight)
-    for day, is_seen in (("2026-11-02", False), ("2026-11-03", True)):
+    for day, is_counted in (("2026-11-02", False), ("2026-11-03", True)):
         page = staff.get(reverse("price_repricing"), {**DAYS, "first": day, "last": day}).text
-        assert ("No calls" not in page) is is_seen
+        assert ("No calls" not in page) is is_counted
 
 
 def test_the_empty_page_explains_repricing(staff: Client) -> None:
@@ -53,7 +51,7 @@ def test_the_empty_page_explains_repricing(staff: Client) -> None:
 @pytest.mark.parametrize(
     "wrong", [{"first": "soon"}, {"provider": "nobody"}, {"first": "2026-11-03", "last": "2026-11-02"}]
 )
-def test_an_invalid_period_is_refused(staff: Client, wrong: dict[str, str]) -> None:
+def test_invalid_period_is_rejected(staff: Client, wrong: dict[str, str]) -> None:
     price(1, days=-1)
     assert staff.get(reverse("price_repricing"), {**DAYS, **wrong}).status_code == 422
     assert staff.post(reverse("price_reprice"), {**DAYS, **wrong, "reason": "x"}).status_code == 422
@@ -69,7 +67,7 @@ def test_nothing_is_posted_without_a_reason(staff: Client, call: Call, organizat
     assert ledger_sum(organization) == 1_100
 
 
-def test_large_periods_are_left_to_the_command(
+def test_large_period_requires_the_command(
     staff: Client, call: Call, organization: Organization, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("cost_app.prices.views.MOST_CALLS", 1)

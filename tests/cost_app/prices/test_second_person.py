@@ -1,4 +1,4 @@
-"""A second person approves a price."""
+"""Approval of prices by a second person."""
 
 from collections.abc import Callable
 
@@ -20,7 +20,7 @@ HTMX = {"HX-Request": "true"}
 
 @pytest.fixture
 def colleague(organization: Organization) -> User:
-    """Another member who may approve prices."""
+    """Another user with the right to approve prices."""
     person = make_member(organization, Role.VIEWER, "colleague")
     person.is_staff = True
     person.save()
@@ -28,7 +28,7 @@ def colleague(organization: Organization) -> User:
     return person
 
 
-def test_a_price_that_a_person_adds_waits_for_another_one(
+def test_added_price_requires_approval_by_another_user(
     staff: Client, colleague: User, client_of: Callable[[User], Client]
 ) -> None:
     assert staff.post(reverse("price_add"), FIELDS).status_code == 302
@@ -47,13 +47,15 @@ def test_a_price_that_a_person_adds_waits_for_another_one(
 
 
 @pytest.mark.parametrize("lost", ["is_active", "is_staff"])
-def test_a_price_applies_at_once_if_nobody_else_may_approve_it(staff: Client, colleague: User, lost: str) -> None:
+def test_added_price_applies_immediately_if_no_one_else_can_approve_it(
+    staff: Client, colleague: User, lost: str
+) -> None:
     User.objects.filter(pk=colleague.pk).update(**{lost: False})
     assert staff.post(reverse("price_add"), FIELDS).status_code == 302
     assert not PriceProposal.objects.exists()
 
 
-def test_the_import_leaves_what_a_person_proposed(staff: Client, colleague: User) -> None:
+def test_import_keeps_prices_that_a_user_proposed(staff: Client, colleague: User) -> None:
     staff.post(reverse("price_add"), FIELDS)
     import_prices(actor="command:import_prices")
     assert PriceProposal.objects.filter(proposed_by="user:owner", state="waiting").exists()

@@ -1,4 +1,4 @@
-"""A second person approves tool fees and aliases, which decide what a call costs as a price does."""
+"""Approval of tool fees and aliases by a second person, because they determine costs like prices do."""
 
 from collections.abc import Callable
 from typing import Any
@@ -23,7 +23,7 @@ LINES = [("toolfee", ToolFee, FEE), ("modelalias", ModelAlias, ALIAS)]
 
 @pytest.fixture
 def staff(owner: User, client_of: Callable[[User], Client]) -> Client:
-    """A superuser's browser."""
+    """The session of a superuser."""
     owner.is_staff = owner.is_superuser = True
     owner.save()
     return client_of(owner)
@@ -31,7 +31,7 @@ def staff(owner: User, client_of: Callable[[User], Client]) -> Client:
 
 @pytest.fixture
 def colleague(viewer: User, client_of: Callable[[User], Client]) -> Client:
-    """The browser of another person who may approve prices."""
+    """The session of another user with the right to approve prices."""
     viewer.is_staff = True
     viewer.save()
     names = ["approve_prices", *(f"{do}_{table}" for do in ("view", "add") for table in ("toolfee", "modelalias"))]
@@ -65,7 +65,7 @@ def verbs() -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize(("table", "model", "fields"), LINES)
-def test_what_a_person_adds_counts_once_another_one_approves_it(
+def test_added_fee_or_alias_applies_once_another_user_approves_it(
     staff: Client, colleague: Client, table: str, model: Any, fields: dict[str, str]
 ) -> None:
     assert add(staff, table, fields) == 302
@@ -81,12 +81,12 @@ def test_what_a_person_adds_counts_once_another_one_approves_it(
 
 
 @pytest.mark.parametrize(("table", "model", "fields"), LINES)
-def test_a_person_can_take_back_their_own_proposal(
+def test_users_can_withdraw_their_own_proposal(
     staff: Client, colleague: Client, table: str, model: Any, fields: dict[str, str]
 ) -> None:
     add(staff, table, fields)
     row = model.objects.get(source="a test")
-    assert add(colleague, table, fields) == 200, "one proposal at a time"
+    assert add(colleague, table, fields) == 200, "another proposal is pending"
     decide(staff, table, "reject", row)
     decide(colleague, table, "approve", row)
     assert not is_in_book(table)
@@ -94,7 +94,7 @@ def test_a_person_can_take_back_their_own_proposal(
 
 
 @pytest.mark.usefixtures("colleague")
-def test_the_end_of_an_alias_needs_a_second_person_too(staff: Client, colleague: Client) -> None:
+def test_ending_an_alias_requires_a_second_person(staff: Client, colleague: Client) -> None:
     row = ModelAlias.objects.create(provider="openai", alias=SNAPSHOT, model="gpt-4", source="a test", state="approved")
     decide(staff, "modelalias", "end", row)
     assert is_in_book("modelalias")

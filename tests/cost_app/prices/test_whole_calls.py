@@ -1,4 +1,4 @@
-"""What tools, schemas, images and predictions add to the maximum cost of a call."""
+"""The share of tools, schemas, images, and predictions in the maximum cost of a call."""
 
 from typing import Any
 
@@ -30,7 +30,7 @@ def test_schemas_and_tools_are_part_of_the_prompt(mode: str) -> None:
     assert tokens(HELLO, mode=mode, tools=tools) > tokens(HELLO, mode=mode) + 1_000 + TOKENS_FOR_TOOLS
 
 
-def test_each_reference_to_a_tool_counts_as_its_definition() -> None:
+def test_each_tool_reference_counts_as_its_definition() -> None:
     tool = {"name": "f", "description": "word " * 1_000, "input_schema": {}, "defer_loading": True}
     found = {"type": "tool_result", "content": [{"type": "tool_reference", "tool_name": "f"}]}
     defined = {"type": "tool_addition", "tool": {"type": "tool_definition", "definition": tool}}
@@ -44,12 +44,12 @@ def test_each_reference_to_a_tool_counts_as_its_definition() -> None:
 
 
 @pytest.mark.parametrize("part", [IMAGE, BLOCK, {"type": "tool_result", "content": [BLOCK]}], ids=range(3))
-def test_an_image_counts_with_its_maximum_and_not_with_its_bytes(part: dict[str, Any]) -> None:
+def test_image_counts_with_its_maximum_tokens_instead_of_its_bytes(part: dict[str, Any]) -> None:
     bound = tokens([{"role": "user", "content": [part, part]}])
     assert 2 * IMAGE_TOKENS < bound < 2 * IMAGE_TOKENS + 500
 
 
-def test_models_that_count_more_for_an_image_hold_more() -> None:
+def test_models_with_more_tokens_per_image_hold_more() -> None:
     small = ModelPrice(model="gpt-4o-mini-2024-07-18", input=1_000_000, cache_read=0, cache_write=0, output=0)
     assert tokens([{"role": "user", "content": [IMAGE]}], small) > IMAGE_TOKENS_BY_FAMILY["gpt-4o-mini"]
 
@@ -59,6 +59,6 @@ def test_a_rejected_prediction_is_billed_as_output() -> None:
     assert predicted >= tokens(HELLO) + 1_000 + 2 * 1_000
 
 
-def test_a_cache_for_an_hour_counts_wherever_it_is_requested() -> None:
+def test_1h_cache_counts_wherever_it_is_requested() -> None:
     marked = [{"type": "text", "text": "Be brief.", "cache_control": {"type": "ephemeral", "ttl": "1h"}}]
     assert tokens(HELLO, system=marked) > 7 * tokens(HELLO)

@@ -1,4 +1,4 @@
-"""Weekly windows: what is one, and how it reads."""
+"""Weekly price windows: validation and description."""
 
 import pytest
 
@@ -21,7 +21,7 @@ def hours(*weekdays: int, begin: str = "01:00", end: str = "04:00") -> dict[str,
         ([hours(5, 6), hours(0, begin="00:00", end="02:00")], "Sat to Sun 01:00-04:00, Mon 00:00-02:00 UTC"),
     ],
 )  # fmt: skip
-def test_a_window_is_described_in_words(window: list[dict[str, object]], words: str) -> None:
+def test_window_is_described_in_words(window: list[dict[str, object]], words: str) -> None:
     parse_window(window)
     assert described(window) == words
 
@@ -45,6 +45,6 @@ def test_a_window_is_described_in_words(window: list[dict[str, object]], words: 
         [{**hours(0), "to": 4}],
     ],
 )
-def test_an_invalid_window_is_refused(window: object) -> None:
+def test_invalid_window_is_rejected(window: object) -> None:
     with pytest.raises(WindowError):
         parse_window(window)

@@ -1,4 +1,4 @@
-"""Traffic to advise on: attempts made directly, so that the right answer can be worked out by hand."""
+"""Traffic for recommendations, created directly as attempts so that expected values can be calculated by hand."""
 
 import uuid
 from collections.abc import Callable, Iterator
@@ -24,7 +24,7 @@ AdviceOf = Callable[..., list[Advice]]
 
 @pytest.fixture
 def scope(organization: Organization) -> Iterator[None]:
-    """The rest of the test sees the organization's rows alone."""
+    """Runs the test in the scope of the organization."""
     with organization_scope(organization.pk):
         yield
 
@@ -35,7 +35,7 @@ def plain_price(provider: str, model: str) -> ModelPrice:
 
 
 def add_price(provider: str, model: str, **columns: Any) -> ModelPrice:
-    """A version of the price book; amounts in nano-dollars per million tokens."""
+    """Adds a price version; amounts are in nano-dollars per million tokens."""
     defaults = {
         "input": 0,
         "cache_read": 0,
@@ -49,7 +49,7 @@ def add_price(provider: str, model: str, **columns: Any) -> ModelPrice:
 
 @pytest.fixture
 def traffic(organization: Organization) -> Traffic:
-    """Makes answered calls, spread evenly over the days before `NOW`; the rest are columns of `Attempt`."""
+    """Creates settled attempts, spread evenly over the days before `NOW`, with these columns."""
 
     def make(count: int, *, days: float = 30, usage: TokenUsage | None = None, **columns: Any) -> list[Attempt]:
         usage = usage or TokenUsage(input=1_000, output=500)
@@ -85,7 +85,7 @@ def traffic(organization: Organization) -> Traffic:
 
 @pytest.fixture
 def advice_of(organization: Organization) -> AdviceOf:
-    """What is advised at `NOW`, of one kind or of all."""
+    """Returns the advice at `NOW`, optionally of one kind."""
 
     def find(kind: RecommendationKind | None = None, organization_id: int | None = None) -> list[Advice]:
         identity = organization_id or organization.pk
@@ -96,5 +96,5 @@ def advice_of(organization: Organization) -> AdviceOf:
 
 
 def figures_of(advice: Advice) -> dict[str, Any]:
-    """Label -> value of the evidence; the last one where a label comes twice."""
+    """The evidence's values by label; the last value of a repeated label."""
     return {each["label"]: each["value"] for each in advice.evidence["figures"]}

@@ -1,4 +1,4 @@
-"""Recommendations to name, without traffic that they follow from."""
+"""Recommendations that exist without underlying traffic."""
 
 import uuid
 from typing import Any
@@ -20,7 +20,7 @@ EVIDENCE = {
 
 
 def make_recommendation(organization: Organization, **columns: Any) -> Recommendation:
-    """An open one; the arguments are its columns."""
+    """Create an open recommendation with these columns."""
     defaults = {
         "kind": RecommendationKind.CHEAPER_MODEL,
         "subject": str(uuid.uuid4()),
@@ -39,7 +39,7 @@ def make_recommendation(organization: Organization, **columns: Any) -> Recommend
 
 
 def make_applied(organization: Organization) -> Recommendation:
-    """One whose rule is in force."""
+    """Create an applied recommendation."""
     recommendation = make_recommendation(organization)
     with organization_scope(organization.pk):
         lifecycle.apply(recommendation=recommendation, actor="command:test")

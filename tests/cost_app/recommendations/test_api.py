@@ -1,4 +1,4 @@
-"""The JSON operations of recommendations."""
+"""Recommendations through the API."""
 
 import json
 from collections.abc import Callable
@@ -22,7 +22,7 @@ def finance_program(organization: Organization) -> Caller:
 
 @pytest.fixture
 def post(finance_program: Caller) -> Callable[..., HttpResponse]:
-    """Sends an action about a recommendation."""
+    """Sends an action for a recommendation."""
 
     def send(action: str, recommendation: Recommendation, **fields: str) -> HttpResponse:
         body = {"action": f"{action}-recommendation", "recommendationId": str(recommendation.pk), **fields}
@@ -37,7 +37,7 @@ def body_of(response: HttpResponse) -> dict[str, Any]:
     return body
 
 
-def test_a_recommendation_has_the_shape_of_the_contract(finance_program: Caller, organization: Organization) -> None:
+def test_recommendation_has_the_documented_format(finance_program: Caller, organization: Organization) -> None:
     recommendation = make_recommendation(organization)
 
     (found,) = body_of(finance_program.get(COST, action="recommendations"))["recommendations"]
@@ -55,7 +55,7 @@ def test_a_recommendation_has_the_shape_of_the_contract(finance_program: Caller,
     assert (found["confidence"], found["status"], found["realised"]) == ("high", "open", None)
 
 
-def test_the_list_is_filtered_by_state(finance_program: Caller, organization: Organization) -> None:
+def test_list_can_be_filtered_by_state(finance_program: Caller, organization: Organization) -> None:
     make_recommendation(organization)
     applied = make_applied(organization)
 
@@ -65,7 +65,7 @@ def test_the_list_is_filtered_by_state(finance_program: Caller, organization: Or
     assert found[0]["realised"]["monthly"] is None
 
 
-def test_apply_undo_and_dismiss_answer_with_the_recommendation(
+def test_apply_undo_and_dismiss_return_the_recommendation(
     post: Callable[..., HttpResponse], organization: Organization
 ) -> None:
     recommendation = make_recommendation(organization)
@@ -77,19 +77,19 @@ def test_apply_undo_and_dismiss_answer_with_the_recommendation(
     assert dismissed["decidedBy"].startswith("key:")
 
 
-def test_a_wrong_state_is_409(post: Callable[..., HttpResponse], organization: Organization) -> None:
+def test_action_in_the_wrong_state_returns_409(post: Callable[..., HttpResponse], organization: Organization) -> None:
     refused(post("undo", make_recommendation(organization)), 409, "recommendationId")
 
 
 @pytest.mark.parametrize("action", ["apply", "dismiss", "undo"])
-def test_missing_and_other_organizations_recommendations_are_404(
+def test_unknown_and_foreign_recommendations_return_404(
     post: Callable[..., HttpResponse], other_organization: Organization, action: str
 ) -> None:
     refused(post(action, make_recommendation(other_organization)), 404)
     refused(post(action, Recommendation(pk="no-number")), 404)
 
 
-def test_a_provider_is_recommended(finance_program: Caller, organization: Organization, redis_url: str) -> None:
+def test_provider_is_recommended(finance_program: Caller, organization: Organization, redis_url: str) -> None:
     choice = body_of(finance_program.get(COST, action="provider-recommendation", requestType="simple", priority="low"))
 
     assert (choice["provider"], choice["model"]) == ("deepseek", "deepseek-chat")
@@ -98,7 +98,7 @@ def test_a_provider_is_recommended(finance_program: Caller, organization: Organi
     assert choice["known"] and choice["assumed"] and choice["reasoning"]
 
 
-def test_without_an_allowed_model_it_is_404(
+def test_request_without_an_allowed_model_returns_404(
     finance_program: Caller, organization: Organization, redis_url: str
 ) -> None:
     with organization_scope(organization.pk):
@@ -109,5 +109,5 @@ def test_without_an_allowed_model_it_is_404(
     assert refusal["type"] == "no_model"
 
 
-def test_an_unknown_request_type_is_400(finance_program: Caller) -> None:
+def test_unknown_request_type_returns_400(finance_program: Caller) -> None:
     refused(finance_program.get(COST, action="provider-recommendation", requestType="odd"), 400, "requestType")

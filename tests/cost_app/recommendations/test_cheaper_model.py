@@ -1,4 +1,4 @@
-"""A cheaper model for simple requests."""
+"""Advice to use a cheaper model for simple requests."""
 
 import pytest
 
@@ -17,7 +17,7 @@ AT_DEEPSEEK = 233_380
 AT_GPT35 = 1_000_000
 
 
-def test_reprices_the_simple_requests_at_the_cheapest_allowed_model(traffic: Traffic, advice_of: AdviceOf) -> None:
+def test_simple_requests_are_repriced_at_the_cheapest_allowed_model(traffic: Traffic, advice_of: AdviceOf) -> None:
     traffic(400, usage=USAGE, request_class=RequestClass.SIMPLE)
     traffic(100, usage=USAGE, request_class=RequestClass.COMPLEX)
 
@@ -26,14 +26,14 @@ def test_reprices_the_simple_requests_at_the_cheapest_allowed_model(traffic: Tra
     assert advice.subject == "openai/gpt-4"
     assert advice.rule_terms == {"model": "openai/gpt-4", "to": "deepseek/deepseek-chat"}
     assert advice.monthly_nano == 400 * (AT_GPT4 - AT_DEEPSEEK)
-    assert advice.percent == 79  # of the 500 calls' cost
+    assert advice.percent == 79  # of the cost of all 500 calls
     figures = figures_of(advice)
     assert figures["cost of simple requests"] == 400 * AT_GPT4
     assert figures["their cost at deepseek/deepseek-chat"] == 400 * AT_DEEPSEEK
     assert figures["their cost at openai/gpt-3.5-turbo"] == 400 * AT_GPT35
 
 
-def test_a_month_is_scaled_from_the_observed_days(traffic: Traffic, advice_of: AdviceOf) -> None:
+def test_monthly_saving_is_extrapolated_from_the_observed_days(traffic: Traffic, advice_of: AdviceOf) -> None:
     traffic(400, days=10, usage=USAGE, request_class=RequestClass.SIMPLE)
 
     (advice,) = advice_of(KIND)
@@ -45,7 +45,7 @@ def test_a_month_is_scaled_from_the_observed_days(traffic: Traffic, advice_of: A
 @pytest.mark.parametrize(
     ("count", "days", "confidence"), [(1_000, 21, "high"), (999, 30, "medium"), (1_000, 14, "medium"), (299, 30, "low")]
 )
-def test_confidence_follows_calls_and_days(
+def test_confidence_depends_on_calls_and_days(
     traffic: Traffic, advice_of: AdviceOf, count: int, days: int, confidence: str
 ) -> None:
     traffic(count, days=days, request_class=RequestClass.SIMPLE)
@@ -53,7 +53,7 @@ def test_confidence_follows_calls_and_days(
     assert advice_of(KIND)[0].confidence == confidence
 
 
-def test_names_only_models_that_the_policy_allows_for_simple_requests(
+def test_only_models_that_the_policy_allows_for_simple_requests_are_advised(
     traffic: Traffic, advice_of: AdviceOf, organization: Organization
 ) -> None:
     traffic(400, usage=USAGE, request_class=RequestClass.SIMPLE)
@@ -70,7 +70,7 @@ def test_names_only_models_that_the_policy_allows_for_simple_requests(
     assert advice.monthly_nano == 400 * (AT_GPT4 - AT_GPT35)
 
 
-def test_uses_the_long_context_price_only_for_long_prompts(
+def test_long_context_price_is_used_only_for_long_prompts(
     traffic: Traffic, advice_of: AdviceOf, organization: Organization
 ) -> None:
     add_price(
@@ -95,34 +95,32 @@ def test_uses_the_long_context_price_only_for_long_prompts(
     assert figures_of(advice)["their cost at openai/gpt-long"] == 200 * (short + long)
 
 
-def test_is_silent_below_100_calls(traffic: Traffic, advice_of: AdviceOf) -> None:
+def test_fewer_than_100_calls_give_no_advice(traffic: Traffic, advice_of: AdviceOf) -> None:
     traffic(99, request_class=RequestClass.SIMPLE, usage=TokenUsage(input=100_000, output=1_000))
 
     assert advice_of() == []
 
 
-def test_is_silent_before_seven_days(traffic: Traffic, advice_of: AdviceOf) -> None:
+def test_less_than_seven_days_give_no_advice(traffic: Traffic, advice_of: AdviceOf) -> None:
     traffic(400, days=6, request_class=RequestClass.SIMPLE)
 
     assert advice_of() == []
 
 
-def test_is_silent_below_a_dollar_a_month(traffic: Traffic, advice_of: AdviceOf) -> None:
+def test_saving_below_one_dollar_per_month_gives_no_advice(traffic: Traffic, advice_of: AdviceOf) -> None:
     traffic(400, request_class=RequestClass.SIMPLE, usage=TokenUsage(input=100, output=20))
 
     assert advice_of() == []
 
 
-def test_is_silent_below_one_percent_of_the_spending(traffic: Traffic, advice_of: AdviceOf) -> None:
+def test_saving_below_one_percent_of_spending_gives_no_advice(traffic: Traffic, advice_of: AdviceOf) -> None:
     traffic(400, usage=USAGE, request_class=RequestClass.SIMPLE)
     traffic(100, usage=TokenUsage(input=1_000_000, output=10_000), request_class=RequestClass.COMPLEX)
 
     assert advice_of(KIND) == []
 
 
-def test_is_silent_where_the_traffic_is_not_simple_or_the_model_is_the_cheapest(
-    traffic: Traffic, advice_of: AdviceOf
-) -> None:
+def test_other_classes_and_the_cheapest_model_give_no_advice(traffic: Traffic, advice_of: AdviceOf) -> None:
     traffic(400, request_class=RequestClass.CREATIVE)
     traffic(400, request_class=RequestClass.COMPLEX)
     traffic(40_000 // 100, provider="deepseek", model="deepseek-chat", request_class=RequestClass.SIMPLE)
@@ -130,13 +128,15 @@ def test_is_silent_where_the_traffic_is_not_simple_or_the_model_is_the_cheapest(
     assert advice_of(KIND) == []
 
 
-def test_is_silent_about_calls_made_outside_aiinfra(traffic: Traffic, advice_of: AdviceOf) -> None:
+def test_calls_made_outside_aiinfra_give_no_advice(traffic: Traffic, advice_of: AdviceOf) -> None:
     traffic(400, request_class=RequestClass.SIMPLE, request_id=None, prompt_digest="same", priority=10)
 
     assert advice_of() == []
 
 
-def test_ignores_other_organizations(traffic: Traffic, advice_of: AdviceOf, other_organization: Organization) -> None:
+def test_calls_of_other_organizations_give_no_advice(
+    traffic: Traffic, advice_of: AdviceOf, other_organization: Organization
+) -> None:
     traffic(400, request_class=RequestClass.SIMPLE)
 
     assert advice_of(organization_id=other_organization.pk) == []

@@ -1,4 +1,4 @@
-"""Which model for a request: downgrades, and the recommendation of a provider."""
+"""Model selection for a request: downgrades, and the recommended provider."""
 
 from datetime import timedelta
 
@@ -54,19 +54,19 @@ def measure(organization: Organization, model: tuple[str, str], **sums: int) -> 
     )
 
 
-def test_downgrades_go_to_the_cheapest_first_and_never_up(organization: Organization) -> None:
+def test_downgrades_are_ordered_by_cost_and_never_more_expensive(organization: Organization) -> None:
     assert cheapest_allowed(organization.pk, RequestClass.SIMPLE, GPT4, HELLO, 100) == [DEEPSEEK, GPT35]
     assert cheapest_allowed(organization.pk, RequestClass.SIMPLE, DEEPSEEK, HELLO, 100) == []
 
 
-def test_downgrades_keep_to_the_models_of_the_class(organization: Organization) -> None:
+def test_downgrades_are_limited_to_models_of_the_class(organization: Organization) -> None:
     allow(organization, GPT35, classes=["complex"])
 
     assert cheapest_allowed(organization.pk, RequestClass.SIMPLE, GPT4, HELLO, 100) == []
     assert cheapest_allowed(organization.pk, RequestClass.COMPLEX, GPT4, HELLO, 100) == [GPT35]
 
 
-def test_downgrades_weigh_prompt_and_answer_of_the_call_itself(organization: Organization) -> None:
+def test_downgrades_consider_prompt_and_output_length_of_the_call(organization: Organization) -> None:
     add_price("openai", "reads-cheap", input=1_000_000_000, output=9_000_000_000)
     add_price("openai", "writes-cheap", input=5_000_000_000, output=1_000_000_000)
     allow(organization, ("openai", "reads-cheap"), ("openai", "writes-cheap"))
@@ -76,11 +76,11 @@ def test_downgrades_weigh_prompt_and_answer_of_the_call_itself(organization: Org
     assert cheapest_allowed(organization.pk, RequestClass.SIMPLE, GPT4, HELLO, 4_000)[0][1] == "writes-cheap"
 
 
-def test_an_unpriced_model_has_nothing_cheaper(organization: Organization) -> None:
+def test_unpriced_model_has_no_downgrade(organization: Organization) -> None:
     assert cheapest_allowed(organization.pk, RequestClass.SIMPLE, ("openai", "unknown"), HELLO, 100) == []
 
 
-def test_without_a_policy_only_familiar_chat_models_are_named(organization: Organization) -> None:
+def test_only_used_or_known_chat_models_are_named_without_a_policy(organization: Organization) -> None:
     CostPolicy.objects.update(allowed_models=[])
     add_price("openai", "never-used", input=1, output=1)
     add_price("openai", "used", input=2, output=2)
@@ -94,7 +94,7 @@ def test_without_a_policy_only_familiar_chat_models_are_named(organization: Orga
     assert found.isdisjoint({"never-used", "embedding"})
 
 
-def test_without_traffic_assumptions_are_listed(organization: Organization) -> None:
+def test_choice_without_traffic_lists_its_assumptions(organization: Organization) -> None:
     choice = choose(organization)
 
     assert choice.best.name == "deepseek/deepseek-chat"
@@ -110,11 +110,11 @@ def test_without_traffic_assumptions_are_listed(organization: Organization) -> N
 @pytest.mark.parametrize(
     ("priority", "expected"), [("low", "deepseek-chat"), ("normal", "deepseek-chat"), ("critical", "gpt-3.5-turbo")]
 )
-def test_priority_weighs_latency_against_cost(organization: Organization, priority: str, expected: str) -> None:
+def test_priority_determines_the_weight_of_latency(organization: Organization, priority: str, expected: str) -> None:
     assert choose(organization, priority=priority).best.model == expected
 
 
-def test_tokens_are_the_median_of_the_organizations_own_class(organization: Organization, traffic: Traffic) -> None:
+def test_token_counts_are_the_median_of_the_organization_s_class(organization: Organization, traffic: Traffic) -> None:
     traffic(21, usage=TokenUsage(input=100, cache_read=900, output=50), request_class="simple")
     traffic(40, usage=TokenUsage(input=9_000, output=9_000), request_class="complex")
 
@@ -124,14 +124,14 @@ def test_tokens_are_the_median_of_the_organizations_own_class(organization: Orga
     assert any("1000 in and 50 out" in text for text in choice.known)
 
 
-def test_the_expected_latency_replaces_a_missing_measurement(organization: Organization) -> None:
+def test_expected_latency_is_used_without_measurements(organization: Organization) -> None:
     ProviderLimit.objects.filter(provider="deepseek").update(expected_latency_ms=900)
     choice = get_optimal_provider(organization.pk, "simple")
     found = next(each for each in [choice.best, *choice.alternatives] if each.model == "deepseek-chat")
     assert (found.latency_ms, found.latency_is_measured) == (900, False)
 
 
-def test_latency_and_errors_are_measured_where_there_is_traffic(organization: Organization) -> None:
+def test_latency_and_errors_are_measured_from_traffic(organization: Organization) -> None:
     measure(organization, DEEPSEEK, calls=120, cache_hits=20, errors=5, latency_ms=100 * 700, timed_calls=100)
 
     best = choose(organization).best
@@ -139,7 +139,7 @@ def test_latency_and_errors_are_measured_where_there_is_traffic(organization: Or
     assert (best.latency_ms, best.latency_is_measured, best.error_rate) == (700, True, 0.05)
 
 
-def test_too_few_calls_are_not_measured(organization: Organization) -> None:
+def test_too_few_calls_are_not_used_as_measurements(organization: Organization) -> None:
     measure(organization, DEEPSEEK, calls=19, errors=19, latency_ms=19, timed_calls=19)
 
     best = choose(organization).best
@@ -147,7 +147,7 @@ def test_too_few_calls_are_not_measured(organization: Organization) -> None:
     assert (best.latency_ms, best.latency_is_measured, best.error_rate) == (2_400, False, None)
 
 
-def test_a_model_that_often_fails_comes_last(organization: Organization) -> None:
+def test_model_with_a_high_error_rate_is_ranked_last(organization: Organization) -> None:
     measure(organization, DEEPSEEK, calls=100, errors=21)
 
     choice = choose(organization)
@@ -156,7 +156,7 @@ def test_a_model_that_often_fails_comes_last(organization: Organization) -> None
     assert "21% of its calls failed" in choice.reasoning
 
 
-def test_a_model_with_an_open_circuit_comes_last(organization: Organization) -> None:
+def test_model_with_an_open_circuit_is_ranked_last(organization: Organization) -> None:
     for _ in range(10):
         breaker.record_failure(*DEEPSEEK)
 
@@ -166,13 +166,13 @@ def test_a_model_with_an_open_circuit_comes_last(organization: Organization) -> 
     assert choice.alternatives[-1].problems == ("its circuit is open after repeated failures",)
 
 
-def test_without_redis_it_still_answers(organization: Organization, settings: object) -> None:
+def test_choice_works_without_redis(organization: Organization, settings: object) -> None:
     settings.REDIS_URL = "redis://127.0.0.1:1/0"  # type: ignore[attr-defined]
 
     assert choose(organization).best.model == "deepseek-chat"
 
 
-def test_a_full_budget_ranks_a_model_last(organization: Organization) -> None:
+def test_model_with_an_exhausted_budget_is_ranked_last(organization: Organization) -> None:
     Budget.objects.create(
         organization_id=organization.pk,
         period="daily",
@@ -188,7 +188,7 @@ def test_a_full_budget_ranks_a_model_last(organization: Organization) -> None:
     assert choice.alternatives[-1].problems == ("a budget has no room for the call",)
 
 
-def test_a_warning_budget_does_not_affect_the_ranking(organization: Organization) -> None:
+def test_warning_budget_does_not_affect_the_ranking(organization: Organization) -> None:
     Budget.objects.create(organization_id=organization.pk, period="daily", limit_nano=1, enforcement="warn")
 
     assert choose(organization).best.problems == ()
@@ -201,7 +201,7 @@ def test_complex_requests_do_not_go_to_the_cheapest_tier(organization: Organizat
     assert "cheapest tier left out" in choice.reasoning
 
 
-def test_complex_requests_may_use_a_cheap_model_named_by_the_policy(organization: Organization) -> None:
+def test_complex_requests_can_use_a_cheap_model_named_by_the_policy(organization: Organization) -> None:
     allow(organization, DEEPSEEK, GPT4, classes=["complex"])
 
     assert choose(organization, "complex").best.model == "deepseek-chat"
@@ -224,12 +224,12 @@ def test_a_missing_allowed_model_is_explained(organization: Organization) -> Non
 
 
 @pytest.mark.parametrize(("request_type", "priority"), [("odd", "normal"), ("simple", "odd")])
-def test_unknown_values_are_refused(organization: Organization, request_type: str, priority: str) -> None:
+def test_unknown_values_are_rejected(organization: Organization, request_type: str, priority: str) -> None:
     with pytest.raises(ValueError, match="odd"):
         choose(organization, request_type, priority)
 
 
-def test_the_number_of_queries_does_not_grow_with_the_traffic(
+def test_query_count_is_limited(
     organization: Organization, traffic: Traffic, django_assert_max_num_queries: object
 ) -> None:
     traffic(200, request_class="simple")

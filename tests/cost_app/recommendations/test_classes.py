@@ -1,4 +1,4 @@
-"""What a request is like, told from its messages."""
+"""Classification of requests by their messages."""
 
 import pytest
 from hypothesis import given
@@ -34,11 +34,11 @@ def ask(text: str) -> list[dict[str, str]]:
         ("word " * 1_300, COMPLEX),
     ],
 )
-def test_the_class_follows_the_documented_signs(text: str, expected: RequestClass) -> None:
+def test_class_follows_the_documented_signs(text: str, expected: RequestClass) -> None:
     assert classify(ask(text), 100) == expected
 
 
-def test_a_long_answer_limit_makes_it_complex_but_the_default_does_not() -> None:
+def test_large_output_limit_makes_a_request_complex_but_the_default_does_not() -> None:
     assert classify(ask("Hello"), 2_001) == COMPLEX
     assert classify(ask("Hello"), 2_000) == SIMPLE
     assert classify(ask("Hello"), DEFAULT_OUTPUT_TOKENS) == SIMPLE
@@ -50,7 +50,7 @@ def test_a_valid_client_classification_takes_precedence() -> None:
     assert classify(ask("Write a poem"), 100, "urgent") == CREATIVE
 
 
-def test_words_come_from_the_last_turn_and_length_from_all_turns() -> None:
+def test_keywords_come_from_the_last_turn_and_length_from_all_turns() -> None:
     earlier = [{"role": "user", "content": "Write a poem"}, {"role": "assistant", "content": "Roses are red."}]
     assert classify([*earlier, {"role": "user", "content": "Thanks!"}], 100) == SIMPLE
     assert classify([*earlier * 7, {"role": "user", "content": "Thanks!"}], 100) == COMPLEX
@@ -88,5 +88,5 @@ def test_fingerprints_distinguish_prompts_and_prefixes() -> None:
     assert {first[0], first[1]}.isdisjoint(fingerprints("openai", "gpt-4o", ask("a"))[:2])
 
 
-def test_a_single_turn_has_no_prefix() -> None:
+def test_single_turn_has_no_prefix() -> None:
     assert fingerprints("openai", "gpt-4", ask("a")[:1])[1:] == ("", 0)

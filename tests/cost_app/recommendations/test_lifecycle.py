@@ -1,4 +1,4 @@
-"""From computed to applied, undone, dismissed and expired."""
+"""The life of a recommendation: computed, applied, undone, dismissed, and expired."""
 
 from datetime import timedelta
 
@@ -24,27 +24,27 @@ ACTOR = "user:finance"
 
 @pytest.fixture
 def computed(traffic: Traffic, organization: Organization, scope: None) -> Recommendation:
-    """A cheaper model, advised at `NOW`."""
+    """A recommendation of a cheaper model, computed at `NOW`."""
     traffic(400, request_class=RequestClass.SIMPLE)
     compute_recommendations(organization.pk, NOW)
     return Recommendation.objects.get(kind=RecommendationKind.CHEAPER_MODEL)
 
 
-def again(organization: Organization, days: int = 1) -> None:
+def recompute(organization: Organization, days: int = 1) -> None:
     compute_recommendations(organization.pk, NOW + timedelta(days=days))
 
 
 def test_recomputing_refreshes_the_open_recommendation(computed: Recommendation, organization: Organization) -> None:
-    again(organization)
+    recompute(organization)
 
     refreshed = Recommendation.objects.get()
     assert (refreshed.pk, refreshed.state, refreshed.computed_at) == (computed.pk, State.OPEN, NOW + timedelta(days=1))
-    assert refreshed.monthly_nano < computed.monthly_nano  # a day of the 30 has left the sample
+    assert refreshed.monthly_nano < computed.monthly_nano  # one of the 30 days is no longer in the sample
 
 
 def test_an_unconfirmed_recommendation_expires(computed: Recommendation, organization: Organization) -> None:
     Attempt.objects.all().delete()
-    again(organization)
+    recompute(organization)
 
     assert Recommendation.objects.get().state == State.EXPIRED
 
@@ -57,19 +57,19 @@ def test_a_recommendation_expires_after_14_days_without_computation(
     assert Recommendation.objects.get().state == State.EXPIRED
 
 
-def test_an_expired_recommendation_that_applies_again_is_new(
+def test_expired_recommendation_that_applies_again_is_a_new_one(
     computed: Recommendation, organization: Organization
 ) -> None:
     Recommendation.objects.update(state=State.EXPIRED)
-    again(organization)
+    recompute(organization)
 
     assert list(Recommendation.objects.order_by("id").values_list("state", flat=True)) == [State.EXPIRED, State.OPEN]
 
 
-def test_applying_creates_a_rule_and_stores_the_promise(computed: Recommendation, organization: Organization) -> None:
+def test_applying_creates_a_rule_and_stores_the_estimate(computed: Recommendation, organization: Organization) -> None:
     rule = lifecycle.apply(recommendation=computed, actor=ACTOR)
     Attempt.objects.all().delete()
-    again(organization)
+    recompute(organization)
 
     assert rule is not None
     assert (rule.terms, rule.by, rule.ended_at) == (computed.rule_terms, ACTOR, None)
@@ -106,27 +106,29 @@ def test_a_dismissed_recommendation_returns_if_its_saving_doubles(
 ) -> None:
     monkeypatch.setattr(lifecycle.timezone, "now", lambda: NOW)
     lifecycle.dismiss(recommendation=computed, reason="quality matters here", actor=ACTOR)
-    again(organization)
+    recompute(organization)
     assert Recommendation.objects.get().dismissed_because == "quality matters here"
 
     with system_scope():
         traffic(900, request_class=RequestClass.SIMPLE)
-    again(organization)
+    recompute(organization)
     assert Recommendation.objects.filter(state=State.OPEN).count() == 1
 
 
 def test_a_dismissed_recommendation_returns_after_90_days(computed: Recommendation, organization: Organization) -> None:
     lifecycle.dismiss(recommendation=computed, reason="not now", actor=ACTOR)
     Recommendation.objects.update(decided_at=NOW - timedelta(days=90))
-    again(organization, days=0)
+    recompute(organization, days=0)
 
     assert Recommendation.objects.filter(state=State.OPEN).count() == 1
 
 
-def test_undoing_a_dismissal_never_leaves_two_open_ones(computed: Recommendation, organization: Organization) -> None:
+def test_undoing_a_dismissal_never_leaves_two_open_recommendations(
+    computed: Recommendation, organization: Organization
+) -> None:
     lifecycle.dismiss(recommendation=computed, reason="not now", actor=ACTOR)
     Recommendation.objects.update(decided_at=NOW - timedelta(days=90))
-    again(organization, days=0)
+    recompute(organization, days=0)
     lifecycle.undo(recommendation=computed, actor=ACTOR)
 
     assert Recommendation.objects.filter(state=State.OPEN).count() == 1
@@ -134,7 +136,7 @@ def test_undoing_a_dismissal_never_leaves_two_open_ones(computed: Recommendation
 
 
 @pytest.mark.parametrize("state", [State.APPLIED, State.DISMISSED, State.EXPIRED])
-def test_only_open_ones_are_applied_or_dismissed(computed: Recommendation, state: State) -> None:
+def test_only_open_recommendations_can_be_applied_or_dismissed(computed: Recommendation, state: State) -> None:
     Recommendation.objects.update(state=state)
 
     with pytest.raises(lifecycle.WrongStateError):
@@ -144,7 +146,7 @@ def test_only_open_ones_are_applied_or_dismissed(computed: Recommendation, state
 
 
 @pytest.mark.parametrize("state", [State.OPEN, State.EXPIRED])
-def test_only_decided_recommendations_are_undone(computed: Recommendation, state: State) -> None:
+def test_only_decided_recommendations_can_be_undone(computed: Recommendation, state: State) -> None:
     Recommendation.objects.update(state=state)
 
     with pytest.raises(lifecycle.WrongStateError):
@@ -156,14 +158,14 @@ def test_an_invalid_id_is_not_found(scope: None, text: str) -> None:
     assert lifecycle.recommendation_by_id(text) is None
 
 
-def test_other_organizations_recommendations_are_not_found(
+def test_recommendations_of_other_organizations_are_not_found(
     computed: Recommendation, other_organization: Organization
 ) -> None:
     with organization_scope(other_organization.pk):
         assert lifecycle.recommendation_by_id(computed.pk) is None
 
 
-def test_the_job_continues_after_a_failing_organization(
+def test_job_continues_after_a_failing_organization(
     organization: Organization, other_organization: Organization, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen = []

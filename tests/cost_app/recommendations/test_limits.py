@@ -1,4 +1,4 @@
-"""Limits of answers, retries, and idle budgets."""
+"""Advice on output limits, retries, and idle budgets."""
 
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -16,7 +16,7 @@ def test_trim_advises_twice_the_99th_percentile_and_claims_no_saving(traffic: Tr
 
     (advice,) = advice_of(RecommendationKind.TRIM_MAX_TOKENS)
 
-    assert advice.rule_terms == {"model": "openai/gpt-4", "maxTokens": 448}  # 396, rounded up to 64
+    assert advice.rule_terms == {"model": "openai/gpt-4", "maxTokens": 448}  # 396, rounded up to a multiple of 64
     assert (advice.monthly_nano, advice.percent) == (0, 0)
     figures = figures_of(advice)
     assert figures["99 of 100 answers had at most"] == 198
@@ -33,7 +33,7 @@ def test_trim_counts_answers_that_it_would_have_truncated(traffic: Traffic, advi
     assert figures_of(advice)["answers that the new limit would have cut off"] == 1
 
 
-def test_trim_is_silent_if_limits_are_used_or_unknown(traffic: Traffic, advice_of: AdviceOf) -> None:
+def test_trim_gives_no_advice_if_limits_are_used_or_unknown(traffic: Traffic, advice_of: AdviceOf) -> None:
     traffic(200, max_tokens=1_000, output_tokens=lambda number: number * 5)
     traffic(200, model="gpt-3.5-turbo", max_tokens=0, output_tokens=10)
 
@@ -44,9 +44,9 @@ def failed(number: int, cost: int = 50_000_000) -> dict[str, object]:
     return {"number": number, "state": AttemptState.ESTIMATED, "error_code": "TIMEOUT", "cost_nano": cost}
 
 
-def test_retry_waste_is_what_hopeless_attempts_cost(traffic: Traffic, advice_of: AdviceOf) -> None:
+def test_retry_waste_is_the_cost_of_unsuccessful_retries(traffic: Traffic, advice_of: AdviceOf) -> None:
     traffic(1_000)
-    traffic(40, number=2)  # retries that were answered
+    traffic(40, number=2)  # successful retries
     traffic(120, **failed(1))
     traffic(80, **failed(2))
     traffic(70, **failed(3))
@@ -59,7 +59,7 @@ def test_retry_waste_is_what_hopeless_attempts_cost(traffic: Traffic, advice_of:
     assert figures_of(advice)["of those, answered"] == 0
 
 
-def test_retry_waste_does_not_count_what_the_answered_retries_cost(traffic: Traffic, advice_of: AdviceOf) -> None:
+def test_retry_waste_excludes_successful_retries(traffic: Traffic, advice_of: AdviceOf) -> None:
     traffic(1_000)
     traffic(200, **failed(2))
     traffic(4, number=2)
@@ -71,7 +71,7 @@ def test_retry_waste_does_not_count_what_the_answered_retries_cost(traffic: Traf
     assert figures_of(advice)["of those, answered"] == 4
 
 
-def test_retry_waste_is_silent_where_retries_help_or_cost_nothing(traffic: Traffic, advice_of: AdviceOf) -> None:
+def test_retry_waste_gives_no_advice_if_retries_succeed(traffic: Traffic, advice_of: AdviceOf) -> None:
     traffic(1_000)
     traffic(200, **failed(2))
     traffic(20, number=2)
@@ -79,7 +79,7 @@ def test_retry_waste_is_silent_where_retries_help_or_cost_nothing(traffic: Traff
     assert advice_of(RecommendationKind.RETRY_WASTE) == []
 
 
-def test_retry_waste_is_silent_where_failed_retries_were_not_billed(traffic: Traffic, advice_of: AdviceOf) -> None:
+def test_retry_waste_gives_no_advice_if_failed_retries_were_not_billed(traffic: Traffic, advice_of: AdviceOf) -> None:
     traffic(1_000)
     traffic(200, number=2, state=AttemptState.RELEASED, error_code="RATE_LIMITED", cost_nano=0)
 
@@ -101,7 +101,7 @@ def daily(organization: Organization) -> Budget:
 
 
 def use(budget: Budget, *spent: int) -> None:
-    """What was spent yesterday, the day before, and so on; None for a day without calls."""
+    """Create windows with the amounts spent yesterday, the day before, and so on."""
     for days, nano in enumerate(spent, start=1):
         begin = datetime(2026, 11, 20, tzinfo=BERLIN) - timedelta(days=days)
         with system_scope():
@@ -126,17 +126,17 @@ def test_a_rarely_used_budget_is_reported(daily: Budget, advice_of: AdviceOf) ->
     assert figures_of(advice)["unused limit"] == 1_000_000_000 - 99_999_999
 
 
-def test_days_without_a_window_are_days_without_use(daily: Budget, advice_of: AdviceOf) -> None:
+def test_days_without_a_window_count_as_unused(daily: Budget, advice_of: AdviceOf) -> None:
     assert len(advice_of(RecommendationKind.IDLE_BUDGET)) == 1
 
 
-def test_silent_for_a_budget_that_was_used_once_in_three_periods(daily: Budget, advice_of: AdviceOf) -> None:
+def test_budget_used_once_in_three_periods_gives_no_advice(daily: Budget, advice_of: AdviceOf) -> None:
     use(daily, 0, 0, 100_000_000)
 
     assert advice_of() == []
 
 
-def test_silent_for_budgets_that_are_new_or_ended(daily: Budget, advice_of: AdviceOf) -> None:
+def test_new_or_removed_budget_gives_no_advice(daily: Budget, advice_of: AdviceOf) -> None:
     with system_scope():
         Budget.objects.filter(pk=daily.pk).update(created_at=NOW - timedelta(days=3))
     assert advice_of() == []

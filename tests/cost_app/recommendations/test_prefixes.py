@@ -1,4 +1,4 @@
-"""Beginnings of prompts that the provider could have cached."""
+"""Advice to cache prompt prefixes at the provider."""
 
 from datetime import timedelta
 
@@ -15,7 +15,7 @@ PREFIX = 10_000
 EVERY_FOUR = timedelta(minutes=4)
 
 
-def test_saves_the_reads_less_what_writing_costs_more(traffic: Traffic, advice_of: AdviceOf) -> None:
+def test_saving_is_that_of_reads_minus_the_extra_cost_of_writes(traffic: Traffic, advice_of: AdviceOf) -> None:
     traffic(1_000, usage=USAGE, step=EVERY_FOUR, **HAIKU, **LONG)
     traffic(10, usage=USAGE, step=timedelta(days=1), first=NOW - timedelta(days=20), **HAIKU, **LONG)
 
@@ -29,7 +29,7 @@ def test_saves_the_reads_less_what_writing_costs_more(traffic: Traffic, advice_o
     assert "cache_control" in advice.steps[0]
 
 
-def test_a_prefix_that_occurred_once_is_not_written(traffic: Traffic, advice_of: AdviceOf) -> None:
+def test_prefix_that_occurred_once_is_not_counted_as_a_write(traffic: Traffic, advice_of: AdviceOf) -> None:
     traffic(1_000, usage=USAGE, step=EVERY_FOUR, **HAIKU, **LONG)
     traffic(100, usage=USAGE, **HAIKU, prefix_digest=lambda number: f"once{number}", prefix_bytes=40_003)
 
@@ -38,7 +38,7 @@ def test_a_prefix_that_occurred_once_is_not_written(traffic: Traffic, advice_of:
     assert advice.monthly_nano == 999 * PREFIX * 900 - 1 * PREFIX * 250
 
 
-def test_no_prefix_is_longer_than_the_prompt_was(traffic: Traffic, advice_of: AdviceOf) -> None:
+def test_prefix_is_never_longer_than_the_prompt(traffic: Traffic, advice_of: AdviceOf) -> None:
     traffic(1_000, usage=TokenUsage(input=8_000), step=EVERY_FOUR, **HAIKU, **LONG)
 
     (advice,) = advice_of(KIND)
@@ -46,30 +46,28 @@ def test_no_prefix_is_longer_than_the_prompt_was(traffic: Traffic, advice_of: Ad
     assert figures_of(advice)["tokens that could be read from the cache"] == 999 * 8_000
 
 
-def test_silent_if_the_cache_is_already_read(traffic: Traffic, advice_of: AdviceOf) -> None:
+def test_prefix_already_read_from_the_cache_gives_no_advice(traffic: Traffic, advice_of: AdviceOf) -> None:
     cached = TokenUsage(input=2_000, cache_read=10_000, output=100)
     traffic(1_000, usage=cached, step=EVERY_FOUR, **HAIKU, **LONG)
 
     assert advice_of(KIND) == []
 
 
-def test_silent_for_short_beginnings_and_for_pauses_of_more_than_five_minutes(
-    traffic: Traffic, advice_of: AdviceOf
-) -> None:
+def test_short_prefixes_and_intervals_above_five_minutes_give_no_advice(traffic: Traffic, advice_of: AdviceOf) -> None:
     traffic(1_000, usage=USAGE, step=EVERY_FOUR, **HAIKU, prefix_digest="short", prefix_bytes=4_095)
     traffic(1_000, usage=USAGE, step=timedelta(minutes=5, microseconds=1), **HAIKU, **LONG)
 
     assert advice_of(KIND) == []
 
 
-def test_silent_where_reading_the_cache_costs_as_much(traffic: Traffic, advice_of: AdviceOf) -> None:
-    """The specification's models have one price for every prompt token."""
+def test_prefix_gives_no_advice_if_cache_reads_cost_as_much_as_input(traffic: Traffic, advice_of: AdviceOf) -> None:
+    """The specification's models have one price for all prompt tokens."""
     traffic(1_000, usage=USAGE, step=EVERY_FOUR, **LONG)
 
     assert advice_of(KIND) == []
 
 
-def test_a_missing_price_of_writes_is_no_saving(traffic: Traffic, advice_of: AdviceOf) -> None:
+def test_missing_write_price_is_not_a_saving(traffic: Traffic, advice_of: AdviceOf) -> None:
     price = add_price("openai", "gpt-x", input=1_000_000_000, cache_read=100_000_000, output=1)
     traffic(1_000, usage=USAGE, step=EVERY_FOUR, provider="openai", model="gpt-x", price=price, **LONG)
 

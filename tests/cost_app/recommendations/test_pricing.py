@@ -1,4 +1,4 @@
-"""Re-pricing in the database is what `cost_of` says."""
+"""Repricing in SQL equals `cost_of`."""
 
 from collections.abc import Callable
 
@@ -56,7 +56,7 @@ def test_sql_and_python_agree_to_the_nano(
     assert cost == cost_of(usage, price)
 
 
-def test_the_week_has_a_price_for_each_window_and_the_latest_version_of_each() -> None:
+def test_weekly_prices_have_the_latest_version_of_each_window() -> None:
     model = ("openai", "gpt-x")
     add_price(*model, input=1, output=1, effective_from=NOW.replace(year=2024))
     plain = add_price(*model, input=2, output=2)
@@ -70,7 +70,7 @@ def test_the_week_has_a_price_for_each_window_and_the_latest_version_of_each() -
     assert weekly.has_off_peak
 
 
-def test_a_model_without_an_output_price_is_not_a_chat_model(django_assert_num_queries: Callable[..., object]) -> None:
+def test_model_without_an_output_price_is_not_a_chat_model(django_assert_num_queries: Callable[..., object]) -> None:
     add_price("openai", "embedding", input=1)
 
     with django_assert_num_queries(1):  # type: ignore[attr-defined]
@@ -78,5 +78,5 @@ def test_a_model_without_an_output_price_is_not_a_chat_model(django_assert_num_q
 
 
 @pytest.mark.parametrize("models", [[], [("openai", "unknown")]])
-def test_an_empty_list_has_no_prices(models: list[tuple[str, str]]) -> None:
+def test_no_known_models_have_no_prices(models: list[tuple[str, str]]) -> None:
     assert weekly_prices(models, now=NOW) == {}

@@ -1,4 +1,4 @@
-"""Repeats that the cache missed."""
+"""Advice on repeated requests that the cache missed."""
 
 from datetime import timedelta
 
@@ -8,7 +8,7 @@ from cost_app.models import AttemptState, Dimension, RecommendationKind, UsageDa
 from tests.cost_app.recommendations.conftest import NOW, AdviceOf, Traffic, figures_of
 
 COST = 25_000_000
-"""1,000 tokens in and 500 out at gpt-4's price."""
+"""1,000 input and 500 output tokens at the price of gpt-4."""
 START = NOW - timedelta(days=30)
 
 
@@ -16,7 +16,7 @@ def digests(prefix: str) -> object:
     return lambda number: f"{prefix}{number}"
 
 
-def test_missed_repeats_cost_what_they_were_billed(traffic: Traffic, advice_of: AdviceOf) -> None:
+def test_saving_is_the_billed_cost_of_missed_repeats(traffic: Traffic, advice_of: AdviceOf) -> None:
     traffic(200, step=timedelta(hours=3), prompt_digest=digests("a"))
     traffic(120, step=timedelta(hours=3), first=START + timedelta(hours=1), prompt_digest=digests("a"))
 
@@ -27,7 +27,7 @@ def test_missed_repeats_cost_what_they_were_billed(traffic: Traffic, advice_of: 
     assert advice.rule_terms == {}
 
 
-def test_every_repeat_of_a_chain_counts_against_the_one_before(traffic: Traffic, advice_of: AdviceOf) -> None:
+def test_every_repeat_counts_against_the_previous_request(traffic: Traffic, advice_of: AdviceOf) -> None:
     traffic(101, step=timedelta(hours=2), prompt_digest="same")
 
     (advice,) = advice_of(RecommendationKind.CACHE_REPEATS)
@@ -35,11 +35,11 @@ def test_every_repeat_of_a_chain_counts_against_the_one_before(traffic: Traffic,
     assert advice.monthly_nano == 100 * COST
 
 
-def test_a_day_and_a_week_are_distinguished_to_the_second(
+def test_repeats_within_a_day_and_within_a_week_are_distinguished_to_the_second(
     traffic: Traffic, advice_of: AdviceOf, organization: Organization
 ) -> None:
     traffic(150, step=timedelta(hours=1), prompt_digest=digests("a"))
-    day, week = timedelta(hours=24, seconds=2), timedelta(days=7, seconds=2)  # answered after 2 s
+    day, week = timedelta(hours=24, seconds=2), timedelta(days=7, seconds=2)  # calls take 2 s
     traffic(50, step=timedelta(hours=1), first=START + day, prompt_digest=digests("a"))
     traffic(
         60,
@@ -67,21 +67,23 @@ def test_a_day_and_a_week_are_distinguished_to_the_second(
     assert figures_of(tuning)["answered by the cache"] == 77
 
 
-def test_silent_for_prompts_that_differ_and_for_calls_at_the_same_time(traffic: Traffic, advice_of: AdviceOf) -> None:
+def test_different_prompts_and_simultaneous_calls_give_no_advice(traffic: Traffic, advice_of: AdviceOf) -> None:
     traffic(200, prompt_digest=digests("a"))
     traffic(200, step=timedelta(0), prompt_digest="at once")
 
     assert advice_of() == []
 
 
-def test_silent_where_the_first_call_was_not_answered(traffic: Traffic, advice_of: AdviceOf) -> None:
+def test_repeats_of_a_failed_call_give_no_advice(traffic: Traffic, advice_of: AdviceOf) -> None:
     traffic(200, step=timedelta(hours=3), prompt_digest=digests("a"), state=AttemptState.RELEASED, cost_nano=0)
     traffic(200, step=timedelta(hours=3), first=START + timedelta(hours=1), prompt_digest=digests("a"))
 
     assert advice_of() == []
 
 
-def test_silent_for_prompts_without_a_digest_and_after_more_than_a_week(traffic: Traffic, advice_of: AdviceOf) -> None:
+def test_prompts_without_a_digest_and_repeats_after_a_week_give_no_advice(
+    traffic: Traffic, advice_of: AdviceOf
+) -> None:
     traffic(200)
     traffic(100, step=timedelta(hours=1), prompt_digest=digests("a"))
     traffic(100, step=timedelta(hours=1), first=START + timedelta(days=8), prompt_digest=digests("a"))

@@ -1,4 +1,4 @@
-"""Rules shape calls, until they are undone; and what they saved is counted call by call."""
+"""Rules change calls until they are undone, and their savings are counted per call."""
 
 import uuid
 from datetime import UTC, datetime, timedelta
@@ -56,17 +56,17 @@ def windows() -> dict[str, ModelPrice]:
     return {"peak": peak, "off": off}
 
 
-def test_without_rules_nothing_changes(organization: Organization) -> None:
+def test_call_without_rules_is_unchanged(organization: Organization) -> None:
     assert shape(organization.pk, SIMPLE) is SIMPLE
 
 
-def test_the_rules_are_read_once_a_second(organization: Organization, django_assert_num_queries: object) -> None:
+def test_rules_are_cached_for_a_second(organization: Organization, django_assert_num_queries: object) -> None:
     shape(organization.pk, SIMPLE)
     with django_assert_num_queries(0):  # type: ignore[operator]
         shape(organization.pk, SIMPLE)
 
 
-def test_simple_requests_go_to_the_cheaper_model(organization: Organization) -> None:
+def test_simple_requests_are_routed_to_the_cheaper_model(organization: Organization) -> None:
     rule = rule_for(organization, Kind.CHEAPER_MODEL, ROUTE)
 
     shaped = shape(organization.pk, SIMPLE)
@@ -83,13 +83,13 @@ def test_simple_requests_go_to_the_cheaper_model(organization: Organization) -> 
         CallTerms("openai", "gpt-3.5-turbo", None, "simple", 100, 3),
     ],
 )
-def test_other_classes_and_models_keep_theirs(organization: Organization, terms: CallTerms) -> None:
+def test_other_classes_and_models_are_not_routed(organization: Organization, terms: CallTerms) -> None:
     rule_for(organization, Kind.CHEAPER_MODEL, ROUTE)
 
     assert shape(organization.pk, terms) is terms
 
 
-def test_a_model_that_is_no_longer_allowed_is_not_routed_to(organization: Organization) -> None:
+def test_model_that_is_no_longer_allowed_is_not_routed_to(organization: Organization) -> None:
     rule_for(organization, Kind.CHEAPER_MODEL, ROUTE)
     CostPolicy.objects.create(
         organization_id=organization.pk, allowed_models=[{"provider": "openai", "model": "gpt-4", "classes": []}]
@@ -98,7 +98,7 @@ def test_a_model_that_is_no_longer_allowed_is_not_routed_to(organization: Organi
     assert shape(organization.pk, SIMPLE) is SIMPLE
 
 
-def test_a_model_without_a_price_or_a_provider_is_not_routed_to(organization: Organization) -> None:
+def test_model_without_a_price_or_provider_is_not_routed_to(organization: Organization) -> None:
     rule_for(organization, Kind.CHEAPER_MODEL, {"model": "openai/gpt-4", "to": "openai/unknown"})
     rule_for(organization, Kind.CHEAPER_MODEL, {"model": "openai/gpt-4", "to": "nobody/some-model"})
 
@@ -112,7 +112,7 @@ def test_rules_do_not_chain(organization: Organization) -> None:
     assert shape(organization.pk, SIMPLE).model == "gpt-3.5-turbo"
 
 
-def test_undoing_stops_the_rule(organization: Organization) -> None:
+def test_undoing_ends_the_rule(organization: Organization) -> None:
     rule = rule_for(organization, Kind.CHEAPER_MODEL, ROUTE)
     undo(recommendation=rule.recommendation, actor="user:finance")
     forget_rules()
@@ -120,7 +120,9 @@ def test_undoing_stops_the_rule(organization: Organization) -> None:
     assert shape(organization.pk, SIMPLE) is SIMPLE
 
 
-def test_other_organizations_are_unchanged(organization: Organization, other_organization: Organization) -> None:
+def test_rules_do_not_apply_to_other_organizations(
+    organization: Organization, other_organization: Organization
+) -> None:
     rule_for(organization, Kind.CHEAPER_MODEL, ROUTE)
 
     for scope in (organization_scope(other_organization.pk), system_scope()):
@@ -130,9 +132,7 @@ def test_other_organizations_are_unchanged(organization: Organization, other_org
 
 
 @pytest.mark.parametrize(("asked", "sent"), [(None, 512), (4_096, 512), (512, 512), (100, 100)])
-def test_limits_of_answers_are_lowered_and_never_raised(
-    organization: Organization, asked: int | None, sent: int
-) -> None:
+def test_output_limits_are_lowered_and_never_raised(organization: Organization, asked: int | None, sent: int) -> None:
     rule_for(organization, Kind.TRIM_MAX_TOKENS, {"model": "openai/gpt-4", "maxTokens": 512})
 
     shaped = shape(organization.pk, CallTerms("openai", "gpt-4", asked, "complex", 100, 3))
@@ -141,14 +141,16 @@ def test_limits_of_answers_are_lowered_and_never_raised(
     assert len(shaped.uses) == int(asked != sent)
 
 
-@pytest.mark.parametrize(("asked", "left"), [(3, 1), (1, 1), (0, 0)])
-def test_retries_are_lowered_and_never_raised(organization: Organization, asked: int, left: int) -> None:
+@pytest.mark.parametrize(("asked", "expected"), [(3, 1), (1, 1), (0, 0)])
+def test_retries_are_lowered_and_never_raised(organization: Organization, asked: int, expected: int) -> None:
     rule_for(organization, Kind.RETRY_WASTE, {"maxRetries": 1, "savedPerRequest": 5})
 
-    assert shape(organization.pk, CallTerms("openai", "gpt-4", 1, "simple", 100, asked)).max_retries == left
+    assert shape(organization.pk, CallTerms("openai", "gpt-4", 1, "simple", 100, asked)).max_retries == expected
 
 
-def test_low_priority_waits_for_the_cheap_hours(organization: Organization, windows: dict[str, ModelPrice]) -> None:
+def test_low_priority_request_waits_for_off_peak_hours(
+    organization: Organization, windows: dict[str, ModelPrice]
+) -> None:
     rule = rule_for(organization, Kind.OFF_PEAK, {"model": "deepseek/deepseek-x"})
 
     shaped = shape(organization.pk, LOW, FRIDAY_NINE)
@@ -157,7 +159,7 @@ def test_low_priority_waits_for_the_cheap_hours(organization: Organization, wind
     assert shaped.uses == (Use(rule.pk, windows["peak"].pk),)
 
 
-def test_only_low_priority_waits_and_only_outside_cheap_hours(
+def test_only_low_priority_requests_wait_and_only_during_peak_hours(
     organization: Organization, windows: dict[str, ModelPrice]
 ) -> None:
     rule_for(organization, Kind.OFF_PEAK, {"model": "deepseek/deepseek-x"})
@@ -167,7 +169,7 @@ def test_only_low_priority_waits_and_only_outside_cheap_hours(
     assert shape(organization.pk, LOW, FRIDAY_NINE + timedelta(hours=1)) is LOW
 
 
-def test_there_is_no_off_peak_if_every_hour_costs_the_same() -> None:
+def test_model_with_one_price_has_no_off_peak_hours() -> None:
     assert off_peak_begin("openai", "gpt-4", NOW) is None
     assert off_peak_begin("openai", "unknown", NOW) is None
 
@@ -189,12 +191,12 @@ def realised(rule: OptimizationRule, days: float, organization: Organization) ->
     return Realised(rule, rule.recommendation.monthly_nano)
 
 
-def test_realised_is_the_old_price_less_the_cost_of_the_requests_that_were_changed(
+def test_realized_savings_are_the_old_price_minus_the_cost_of_changed_requests(
     organization: Organization, traffic: Traffic
 ) -> None:
     rule = rule_for(organization, Kind.CHEAPER_MODEL, ROUTE)
     rows = traffic(60, days=5, usage=USAGE, provider="deepseek", model="deepseek-chat")
-    traffic(60, days=5, usage=USAGE, provider="deepseek", model="deepseek-chat")  # asked for by the clients themselves
+    traffic(60, days=5, usage=USAGE, provider="deepseek", model="deepseek-chat")  # requested by the clients themselves
     sent_by(rule, rows, plain_price("openai", "gpt-4"))
 
     result = realised(rule, 10, organization)
@@ -205,14 +207,14 @@ def test_realised_is_the_old_price_less_the_cost_of_the_requests_that_were_chang
     assert result.percent == round(100 * result.monthly_nano / 30_000_000_000)
 
 
-def test_realised_says_too_early_before_three_days(organization: Organization, traffic: Traffic) -> None:
+def test_realized_savings_are_unknown_before_three_days(organization: Organization, traffic: Traffic) -> None:
     rule = rule_for(organization, Kind.CHEAPER_MODEL, ROUTE)
 
     assert realised(rule, 2.99, organization).monthly_nano is None
     assert realised(rule, 3, organization).monthly_nano == 0
 
 
-def test_a_request_that_was_routed_and_delayed_is_counted_once(
+def test_request_that_was_routed_and_delayed_is_counted_once(
     organization: Organization, traffic: Traffic, windows: dict[str, ModelPrice]
 ) -> None:
     route = rule_for(organization, Kind.CHEAPER_MODEL, {"model": "openai/gpt-4", "to": "deepseek/deepseek-x"})

@@ -1,4 +1,4 @@
-"""Low priority: cheaper hours and batches."""
+"""Advice for low-priority requests: off-peak hours and batches."""
 
 import pytest
 
@@ -13,7 +13,7 @@ PEAK, OFF_PEAK, BATCH = (
     (10_001 * 1_000 + 5_000 * 2_000),
     (10_001 * 500 + 5_000 * 1_000),
 )
-"""Nano-dollars of one call."""
+"""The cost of one call in nano-dollars."""
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def prices() -> dict[str, ModelPrice]:
     return {"peak": peak, "off-peak": add_price(**MODEL, input=1_000_000_000, output=2_000_000_000)}
 
 
-def test_off_peak_reprices_low_priority_at_peak(
+def test_off_peak_reprices_low_priority_calls_made_at_peak(
     traffic: Traffic, advice_of: AdviceOf, prices: dict[str, ModelPrice]
 ) -> None:
     traffic(200, usage=USAGE, price=prices["peak"], priority=10, **MODEL)
@@ -37,7 +37,7 @@ def test_off_peak_reprices_low_priority_at_peak(
     assert (advice.evidence["sample"]["calls"], advice.evidence["sample"]["bearing"]) == (300, 200)
 
 
-def test_off_peak_is_silent_for_other_priorities_and_for_models_of_one_price(
+def test_off_peak_gives_no_advice_for_other_priorities_and_models_with_one_price(
     traffic: Traffic, advice_of: AdviceOf, prices: dict[str, ModelPrice]
 ) -> None:
     traffic(200, usage=USAGE, price=prices["peak"], priority=100, **MODEL)
@@ -48,7 +48,7 @@ def test_off_peak_is_silent_for_other_priorities_and_for_models_of_one_price(
     assert advice_of(RecommendationKind.OFF_PEAK) == []
 
 
-def test_batch_reprices_low_priority_at_the_batch_price(
+def test_batch_reprices_low_priority_calls_at_the_batch_price(
     traffic: Traffic, advice_of: AdviceOf, prices: dict[str, ModelPrice]
 ) -> None:
     add_price(**MODEL, tier=PriceTier.BATCH, input=500_000_000, output=1_000_000_000)
@@ -62,7 +62,7 @@ def test_batch_reprices_low_priority_at_the_batch_price(
     assert advice.rule_terms == {}
 
 
-def test_batch_is_silent_without_a_batch_price_and_without_low_priority(
+def test_batch_gives_no_advice_without_a_batch_price_or_low_priority_calls(
     traffic: Traffic, advice_of: AdviceOf, prices: dict[str, ModelPrice]
 ) -> None:
     traffic(200, usage=USAGE, price=prices["peak"], priority=10, **MODEL)

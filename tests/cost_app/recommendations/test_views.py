@@ -35,7 +35,7 @@ def state_of(recommendation: Recommendation) -> str:
         return Recommendation.objects.get(pk=recommendation.pk).state
 
 
-def test_the_list_shows_open_ones_by_largest_saving(browser: Client, organization: Organization) -> None:
+def test_list_shows_open_recommendations_by_largest_saving(browser: Client, organization: Organization) -> None:
     for nano in (5, 9, 7):
         make_recommendation(organization, title=f"Saves {nano}", monthly_nano=nano * 10**9)
     make_recommendation(organization, title="Dismissed", state=RecommendationState.DISMISSED)
@@ -55,7 +55,7 @@ def test_other_and_invalid_states_have_an_empty_state(browser: Client, state: st
     assert ("No recommendations yet" if state == "nonsense" else "No matching recommendations") in page
 
 
-def test_the_applied_tab_shows_promise_and_result(browser: Client, organization: Organization) -> None:
+def test_applied_tab_shows_estimate_and_result(browser: Client, organization: Organization) -> None:
     make_applied(organization)
 
     page = text_of(browser.get(reverse("recommendations"), {"state": "applied"}))
@@ -70,28 +70,26 @@ def test_htmx_gets_only_the_list(browser: Client, recommendation: Recommendation
     assert recommendation.title in response.content.decode()
 
 
-def test_one_and_ten_rows_take_the_same_queries(
+def test_list_runs_the_same_number_of_queries_with_more_rows(
     browser: Client, organization: Organization, django_assert_num_queries: Callable[..., object]
 ) -> None:
     def make(count: int) -> None:
         for _ in range(count):
             make_applied(organization)
 
-    def look() -> HttpResponse:
+    def load() -> HttpResponse:
         return browser.get(reverse("recommendations"), {"state": "applied"})
 
     make(1)
-    look()
+    load()
     with django_assert_num_queries(7):  # type: ignore[attr-defined]
-        look()
+        load()
     make(9)
     with django_assert_num_queries(7):  # type: ignore[attr-defined]
-        assert look().content.count(b"too early") == 10
+        assert load().content.count(b"too early") == 10
 
 
-def test_the_detail_shows_evidence_formula_steps_and_consequence(
-    browser: Client, recommendation: Recommendation
-) -> None:
+def test_page_shows_evidence_formula_steps_and_consequence(browser: Client, recommendation: Recommendation) -> None:
     page = text_of(browser.get(reverse("recommendation", args=[recommendation.pk])))
 
     assert "400 calls in 30 days" in page
@@ -114,7 +112,7 @@ def test_the_detail_shows_evidence_formula_steps_and_consequence(
         ("batch", {}, "you take the steps"),
     ],
 )
-def test_every_kind_explains_what_applying_does(
+def test_every_kind_explains_the_effect_of_applying_it(
     browser: Client, organization: Organization, kind: str, terms: dict[str, object], words: str
 ) -> None:
     recommendation = make_recommendation(organization, kind=RecommendationKind(kind), rule_terms=terms)
@@ -132,7 +130,7 @@ def test_every_kind_explains_what_applying_does(
         ("batch", "openai/gpt-4", "/queue/requests/?provider=openai&amp;model=gpt-4"),
     ],
 )
-def test_a_manual_recommendation_is_marked_done_and_links_to_its_page(
+def test_manual_recommendation_is_marked_as_done_and_links_to_its_page(
     browser: Client, organization: Organization, kind: str, subject: str, place: str
 ) -> None:
     recommendation = make_recommendation(organization, kind=RecommendationKind(kind), subject=subject, rule_terms={})
@@ -145,13 +143,13 @@ def test_a_manual_recommendation_is_marked_done_and_links_to_its_page(
     assert ">done</span>" in done
 
 
-def test_a_rule_recommendation_is_applied(browser: Client, recommendation: Recommendation) -> None:
+def test_rule_recommendation_can_be_applied(browser: Client, recommendation: Recommendation) -> None:
     page = browser.get(reverse("recommendation", args=[recommendation.pk])).text
     assert ">Apply<" in page
     assert "Mark as done" not in page
 
 
-def test_applying_and_undoing(browser: Client, recommendation: Recommendation) -> None:
+def test_recommendation_can_be_applied_and_undone(browser: Client, recommendation: Recommendation) -> None:
     address = reverse("recommendation", args=[recommendation.pk])
 
     applied = browser.post(reverse("recommendation_apply", args=[recommendation.pk]), follow=True)
@@ -168,7 +166,7 @@ def test_applying_and_undoing(browser: Client, recommendation: Recommendation) -
     assert state_of(recommendation) == "open"
 
 
-def test_dismissing_needs_a_reason(browser: Client, recommendation: Recommendation) -> None:
+def test_dismissing_requires_a_reason(browser: Client, recommendation: Recommendation) -> None:
     address = reverse("recommendation_dismiss", args=[recommendation.pk])
 
     refused = browser.post(address, {"reason": " "})
@@ -190,7 +188,7 @@ def test_an_already_decided_recommendation_says_so(browser: Client, organization
 
 
 @pytest.mark.parametrize("name", CHANGES)
-def test_readers_may_not_change_anything(
+def test_viewers_cannot_change_recommendations(
     client_of: ClientOf, viewer: User, recommendation: Recommendation, name: str
 ) -> None:
     browser = client_of(viewer)
@@ -201,7 +199,9 @@ def test_readers_may_not_change_anything(
 
 
 @pytest.mark.parametrize("name", ["recommendation", *CHANGES])
-def test_strangers_get_404(client_of: ClientOf, stranger: User, recommendation: Recommendation, name: str) -> None:
+def test_other_organizations_get_404(
+    client_of: ClientOf, stranger: User, recommendation: Recommendation, name: str
+) -> None:
     browser, address = client_of(stranger), reverse(name, args=[recommendation.pk])
 
     response = browser.get(address) if name == "recommendation" else browser.post(address, {"reason": "x"})
@@ -216,18 +216,18 @@ def test_changes_require_post(browser: Client, recommendation: Recommendation, n
 
 
 @pytest.mark.parametrize("number", [0, 4711, 10**30])
-def test_an_unknown_id_is_404(browser: Client, number: int) -> None:
+def test_unknown_id_returns_404(browser: Client, number: int) -> None:
     assert browser.get(reverse("recommendation", args=[number])).status_code == 404
 
 
-def test_a_provider_is_shown_with_known_and_assumed_inputs(browser: Client, redis_url: str) -> None:
+def test_recommended_provider_is_shown_with_known_and_assumed_inputs(browser: Client, redis_url: str) -> None:
     page = text_of(browser.get(reverse("recommendation_provider"), {"request_type": "simple", "priority": "low"}))
 
     assert "deepseek/deepseek-chat is the best of" in page
     assert "assumed</span> Tokens: 500 in and 300 out" in page
 
 
-def test_htmx_gets_only_the_answer(browser: Client, redis_url: str) -> None:
+def test_htmx_gets_only_the_recommended_provider(browser: Client, redis_url: str) -> None:
     response = browser.get(
         reverse("recommendation_provider"), {"request_type": "complex"}, headers={"HX-Request": "true"}
     )
@@ -244,6 +244,6 @@ def test_a_missing_allowed_model_is_explained(browser: Client, organization: Org
     assert "No model found" in page
 
 
-def test_an_unknown_request_type_is_422(browser: Client) -> None:
+def test_unknown_request_type_returns_422(browser: Client) -> None:
     assert browser.get(reverse("recommendation_provider"), {"request_type": "odd"}).status_code == 422
     assert browser.get(reverse("recommendation_provider")).status_code == 422

@@ -1,4 +1,4 @@
-"""Days and hours of usage, as the fold writes them."""
+"""Usage rollups of days and hours."""
 
 from collections.abc import Callable, Iterator
 from datetime import date, datetime
@@ -12,14 +12,14 @@ from cost_app.models import UsageDay, UsageHour
 
 @pytest.fixture
 def scoped(organization: Organization) -> Iterator[Organization]:
-    """The test sees the rows of this organization."""
+    """Runs the test in the scope of this organization."""
     with organization_scope(organization.pk):
         yield organization
 
 
 @pytest.fixture
 def use(organization: Organization) -> Callable[..., None]:
-    """Writes a day's or an hour's sums in a dimension, the total by default."""
+    """Writes the rollup of a day or an hour, by default in the total dimension."""
 
     def make(when: date | datetime, nano: int, dimension: str = "total", value: str = "", **sums: object) -> None:
         columns = {

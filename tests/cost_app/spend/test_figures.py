@@ -1,4 +1,4 @@
-"""Charts and shares of odd days: corrections, amounts of a few nano-dollars, an hour that comes twice."""
+"""Charts and shares in edge cases: corrections, amounts of a few nano-dollars, and a repeated hour."""
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
@@ -28,7 +28,7 @@ def today(monkeypatch: pytest.MonkeyPatch) -> date:
     return now.date()
 
 
-def test_a_spend_of_140_nano_dollars_is_drawn_exactly(scoped: Organization, use: Use, today: date) -> None:
+def test_spending_of_140_nano_dollars_is_drawn_exactly(scoped: Organization, use: Use, today: date) -> None:
     use(today, 140)
     use(today, 140, "model", "openai/gpt-4")
     chart = spend_chart(scoped.pk, SpendView("7d"))
@@ -45,7 +45,7 @@ def test_a_spend_of_140_nano_dollars_is_drawn_exactly(scoped: Organization, use:
         (-5, (-2, -3), [None, None]),
     ],
 )
-def test_a_share_is_shown_only_of_a_positive_total(
+def test_share_is_shown_only_for_a_positive_total(
     scoped: Organization, use: Use, today: date, total: int, parts: tuple[int, int], shares: list[int | None]
 ) -> None:
     use(today, total)
@@ -55,7 +55,7 @@ def test_a_share_is_shown_only_of_a_positive_total(
     assert [found["a/0"], found["a/1"]] == shares
 
 
-def test_a_failed_hit_never_makes_answers_negative(scoped: Organization, use: Use, today: date) -> None:
+def test_failed_hit_never_makes_answered_calls_negative(scoped: Organization, use: Use, today: date) -> None:
     use(today, 0, calls=1, errors=1, cache_hits=1)
     chart = calls_chart(scoped.pk, SpendView("7d"))
     assert {trace["name"]: trace["y"][-1] for trace in chart.figure["data"]}["answered"] == 0
@@ -63,15 +63,15 @@ def test_a_failed_hit_never_makes_answers_negative(scoped: Organization, use: Us
 
 
 @pytest.fixture
-def double_hour(monkeypatch: pytest.MonkeyPatch, organization: Organization) -> Iterator[None]:
-    """In the organization's zone, Berlin, the clocks went back six hours ago."""
+def repeated_hour(monkeypatch: pytest.MonkeyPatch, organization: Organization) -> Iterator[None]:
+    """A time six hours after the clock change in autumn, in the organization's time zone, Berlin."""
     now = datetime(2026, 10, 25, 7, tzinfo=UTC)
     monkeypatch.setattr(timezone, "now", lambda: now)
     with timezone.override(ZoneInfo(organization.time_zone)):
         yield
 
 
-def test_a_repeated_hour_shows_its_offset(scoped: Organization, use: Use, double_hour: None) -> None:
+def test_a_repeated_hour_shows_its_offset(scoped: Organization, use: Use, repeated_hour: None) -> None:
     for number in range(8):
         use(datetime(2026, 10, 24, 23, tzinfo=UTC) + timedelta(hours=number), 10**9)
         use(datetime(2026, 10, 24, 23, tzinfo=UTC) + timedelta(hours=number), 10**9, "model", "openai/gpt-4")
@@ -83,7 +83,7 @@ def test_a_repeated_hour_shows_its_offset(scoped: Organization, use: Use, double
     assert chart.figure["layout"]["xaxis"]["type"] == "category"
 
 
-def test_the_groups_of_a_summary_add_up_to_its_total(scoped: Organization, use: Use, today: date) -> None:
+def test_groups_of_a_summary_add_up_to_its_total(scoped: Organization, use: Use, today: date) -> None:
     for number in range(9):
         use(today, number + 1, "model", f"a/{number}")
     use(today, 45)

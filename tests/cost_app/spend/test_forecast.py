@@ -1,4 +1,4 @@
-"""What a month will have cost: right about as often as it says, and silent where it cannot know."""
+"""The forecast of a month's cost: its intervals, its bias, and its minimum history."""
 
 import random
 from collections.abc import Callable
@@ -19,7 +19,7 @@ KINDS = ("even", "weekly", "spiky", "growing", "sparse", "all at once")
 
 
 def history(seed: int, days: int = 56) -> dict[date, int]:
-    """Spend with a weekday pattern and noise, to the end of March."""
+    """Spending with a weekday pattern and noise, until the end of March."""
     chance = random.Random(seed)
     begin = NOON.date() - timedelta(days=days)
     usual = {
@@ -40,7 +40,7 @@ def learn(organization: Organization, spent: dict[date, int], now: datetime = NO
 
 
 def months(kind: str, seed: int) -> list[int]:
-    """Spend by day from a Monday on, in nano-dollars: eight weeks to learn from, and 4 to 27 days to come."""
+    """Daily spending in nano-dollars from a Monday: eight weeks of history, and 4 to 27 days to forecast."""
     chance = random.Random(f"{kind} {seed}")
     length = WEEKS * 7 + chance.randrange(4, 28)
     return [round(spent_on(kind, number, chance) * 10**6) for number in range(length)]
@@ -56,7 +56,7 @@ def spent_on(kind: str, number: int, chance: random.Random) -> float:
 
 
 def outcome(kind: str, seed: int) -> tuple[Forecast, int]:
-    """The forecast on the first day at noon, and how it came."""
+    """The forecast on the first day at noon, and the actual amount."""
     nanos = months(kind, seed)
     monday = date(2026, 1, 5)
     days = [(monday + timedelta(days=number), nano) for number, nano in enumerate(nanos)]
@@ -66,7 +66,7 @@ def outcome(kind: str, seed: int) -> tuple[Forecast, int]:
     return found, sum(nano for _, nano in ahead)
 
 
-def test_eighty_of_a_hundred_months_end_inside_the_interval() -> None:
+def test_eighty_percent_of_months_end_inside_the_interval() -> None:
     inside = {}
     for kind in KINDS:
         ends = [outcome(kind, seed) for seed in range(40)]
@@ -89,10 +89,10 @@ def test_an_outlier_hardly_changes_the_forecast() -> None:
     for day, expected, low, high in moved.by_day:
         assert low <= expected <= high, day
     position = (moved.nano - moved.low_nano) / (moved.high_nano - moved.low_nano)
-    assert position < 0.7, "the expected value lies in the middle of its interval or below, not at its upper end"
+    assert position < 0.7, "the expected value is not near the upper end of its interval"
 
 
-def test_future_days_follow_the_weekdays(scoped: Organization) -> None:
+def test_forecast_follows_the_weekdays(scoped: Organization) -> None:
     spent = {day: (WEEKEND if day.weekday() > 4 else WORKDAY) * 10**6 for day in history(0)}
     found = learn(scoped, spent)
     assert found is not None
@@ -103,20 +103,20 @@ def test_future_days_follow_the_weekdays(scoped: Organization) -> None:
     assert {nano for day, nano in steps.items() if day.weekday() > 4} == {WEEKEND * 10**6}
 
 
-def test_there_is_no_forecast_with_less_than_two_weeks(scoped: Organization) -> None:
+def test_forecast_requires_two_weeks_of_history(scoped: Organization) -> None:
     assert learn(scoped, history(1, days=13)) is None
     assert learn(scoped, history(1, days=14)) is not None
     assert learn(scoped, {}) is None
 
 
-def test_the_day_on_which_a_budget_runs_out(scoped: Organization) -> None:
+def test_forecast_predicts_when_a_budget_runs_out(scoped: Organization) -> None:
     found = learn(scoped, dict.fromkeys(history(0), 10**6))
     assert found is not None
     assert found.runs_out_on(20 * 10**6) == date(2026, 3, 20)
     assert found.runs_out_on(100 * 10**6) is None
 
 
-def test_the_forecast_is_never_below_spending(scoped: Organization) -> None:
+def test_forecast_is_never_below_current_spending(scoped: Organization) -> None:
     spent = {**dict.fromkeys(history(0), 1), date(2026, 3, 2): 10**9}
     found = learn(scoped, spent)
     assert found is not None

@@ -1,4 +1,4 @@
-"""What a reported call may say of its tier, its cost and its usage."""
+"""Tier, cost, and usage of reported calls."""
 
 from collections.abc import Callable
 from typing import Any
@@ -29,7 +29,7 @@ def call(usage: dict[str, Any] | None = None, **facts: Any) -> TrackRequest:
         ({"tier": "batch", "batch": True}, "batch"),
     ],
 )
-def test_a_tier_defaults_to_standard(facts: dict[str, Any], tier: str) -> None:
+def test_tier_defaults_to_standard(facts: dict[str, Any], tier: str) -> None:
     assert call(**facts).served_tier == tier
 
 
@@ -37,11 +37,11 @@ def test_a_tier_defaults_to_standard(facts: dict[str, Any], tier: str) -> None:
     ("cost", "nano"),
     [("0.00062", 620_000), (0.00062, 620_000), ("0", 0), (None, None), ("99999.999999999", 10**14 - 1)],
 )
-def test_a_reported_cost_is_dollars(cost: Any, nano: int | None) -> None:
+def test_reported_cost_is_in_dollars(cost: Any, nano: int | None) -> None:
     assert call(cost=cost).cost == nano
 
 
-def test_1_hour_writes_are_part_of_all_writes_and_tools_are_counted() -> None:
+def test_1h_writes_are_part_of_all_writes_and_tool_uses_are_counted() -> None:
     usage = call({"cacheWriteTokens": 8, "cacheWrite1hTokens": 5, "toolUses": {"web_search": 2, "web_fetch": 0}}).usage
     assert usage.token_usage() == TokenUsage(
         input=12, cache_write=3, output=10, cache_write_1h=5, tool_uses={"web_search": 2}

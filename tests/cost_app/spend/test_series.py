@@ -1,4 +1,4 @@
-"""Spend by period of the organization's calendar."""
+"""Spending by period of the organization's calendar."""
 
 from collections.abc import Callable
 from dataclasses import fields
@@ -23,12 +23,12 @@ def by_start(metrics: list, pattern: str = "%m-%d") -> dict[str, int]:  # type: 
     return {f"{each.starts_at:{pattern}}": each.totals.nano for each in metrics}
 
 
-def test_totals_have_the_columns_of_the_sums_in_their_order() -> None:
+def test_totals_have_the_columns_of_the_rollups_in_order() -> None:
     assert SUMS[0] == "nano"
     assert tuple(field.name for field in fields(Totals)) == SUMS
 
 
-def test_days_come_newest_first_and_those_without_a_call_are_zero(scoped: Organization, use: Use) -> None:
+def test_days_are_newest_first_and_days_without_calls_are_zero(scoped: Organization, use: Use) -> None:
     use(date(2026, 3, 31), 5)
     use(date(2026, 3, 29), 7)
     metrics = get_cost_metrics(scoped.pk, "daily", 3, now=NOW)
@@ -54,7 +54,7 @@ def test_hours_in_a_half_hour_time_zone_are_correct(scoped: Organization, use: U
     assert by_start(metrics, "%H:%M") == {"11:30": 0, "10:30": 9, "09:30": 0}
 
 
-def test_weeks_begin_on_monday_and_months_on_the_fiscal_day(scoped: Organization, use: Use) -> None:
+def test_weeks_start_on_monday_and_months_on_the_fiscal_day(scoped: Organization, use: Use) -> None:
     CostPolicy.objects.create(organization=scoped, month_starts_on=15)
     for day, nano in [(14, 1), (15, 2), (29, 4), (30, 8)]:
         use(date(2026, 3, day), nano)
@@ -99,13 +99,13 @@ def test_hours_have_groups(scoped: Organization, use: Use) -> None:
     assert before.groups["red"].nano == 4
 
 
-def test_a_day_on_which_the_clocks_go_back_has_25_hours(scoped: Organization, use: Use) -> None:
+def test_day_of_the_autumn_clock_change_has_25_hours(scoped: Organization, use: Use) -> None:
     metrics = get_cost_metrics(scoped.pk, "hourly", 30, now=datetime(2026, 10, 25, 22, 30, tzinfo=UTC))
     local = [each.starts_at.astimezone(ZoneInfo("Europe/Berlin")) for each in metrics]
     assert sum(moment.day == 25 for moment in local) == 25
 
 
-def test_other_organizations_spend_is_invisible(
+def test_spending_of_other_organizations_is_not_visible(
     scoped: Organization, other_organization: Organization, use: Use
 ) -> None:
     with system_scope():
@@ -113,7 +113,7 @@ def test_other_organizations_spend_is_invisible(
     assert get_cost_metrics(scoped.pk, "daily", 1, now=NOW)[0].totals.nano == 0
 
 
-def test_the_summary_takes_the_same_queries_for_one_day_and_for_many(
+def test_summary_runs_a_limited_number_of_queries(
     scoped: Organization, use: Use, django_assert_max_num_queries: Callable[..., object]
 ) -> None:
     Budget.objects.create(organization=scoped, period="monthly", limit_nano=10**9)
@@ -131,7 +131,7 @@ def test_the_summary_takes_the_same_queries_for_one_day_and_for_many(
 
 
 @pytest.mark.parametrize("zone", ["Europe/Berlin", "Asia/Kathmandu"])
-def test_the_previous_span_is_adjacent_and_equally_long(zone: str) -> None:
+def test_previous_span_is_adjacent_and_has_the_same_length(zone: str) -> None:
     calendar = Calendar(ZoneInfo(zone), 5)
     now = datetime(2026, 4, 6, 12, 20, tzinfo=UTC)
     spans = [
@@ -148,7 +148,7 @@ def test_the_previous_span_is_adjacent_and_equally_long(zone: str) -> None:
 
 
 def _length(span: Span) -> int:
-    """In periods where none is cut short, else in days."""
+    """The length in periods if none is partial, otherwise in days."""
     return len(span.edges) if span.is_whole else (span.end_day - span.first_day).days
 
 

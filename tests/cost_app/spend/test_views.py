@@ -1,4 +1,4 @@
-"""`/costs/`: tiles, charts, tables, CSV and rules."""
+"""`/costs/`: tiles, charts, tables, CSV, and settings."""
 
 import csv
 import io
@@ -44,7 +44,7 @@ RULES = {
 
 @pytest.fixture
 def spent(use: Use, organization: Organization) -> None:
-    """Two models over three days."""
+    """Spending on two models over three days."""
     today = current_day()
     for back in range(3):
         day = today - timedelta(days=back)
@@ -68,9 +68,9 @@ def test_the_empty_page_explains_costs(viewer: User, client_of: ClientOf) -> Non
 
 
 @pytest.mark.parametrize("name", list(CHARTS))
-def test_plotly_accepts_every_chart(spent: None, scoped: Organization, name: str) -> None:
-    for chosen in RANGES:
-        chart = CHARTS[name](scoped.pk, SpendView(chosen, "user" if name == "calls" else "model"))
+def test_charts_are_valid_plotly_figures(spent: None, scoped: Organization, name: str) -> None:
+    for days in RANGES:
+        chart = CHARTS[name](scoped.pk, SpendView(days, "user" if name == "calls" else "model"))
         go.Figure(chart.figure)
         assert all(len(row) == len(chart.table.columns) for row in chart.table.rows)
 
@@ -98,7 +98,7 @@ def words(page: HttpResponse) -> str:
         ("only=tag:unknown", "Spent $0.00"),
     ],
 )
-def test_the_tiles_follow_range_dates_and_filter(
+def test_tiles_follow_range_dates_and_filter(
     spent: None, viewer: User, client_of: ClientOf, query: str, cost: str
 ) -> None:
     today = current_day()
@@ -106,7 +106,7 @@ def test_the_tiles_follow_range_dates_and_filter(
     assert cost in words(client_of(viewer).get(f"/costs/?{query.format(*dates)}"))
 
 
-def test_a_comparison_shows_the_previous_days_and_the_change(
+def test_comparison_shows_the_previous_days_and_the_change(
     use: Use, spent: None, viewer: User, client_of: ClientOf
 ) -> None:
     today = current_day()
@@ -119,7 +119,7 @@ def test_a_comparison_shows_the_previous_days_and_the_change(
     assert "openai/gpt-4 $6.0000 $4.0000 +50% 67%" in page
 
 
-def test_a_provider_links_to_its_models_and_these_to_their_requests(
+def test_provider_links_to_its_models_and_models_link_to_their_requests(
     spent: None, viewer: User, client_of: ClientOf
 ) -> None:
     today = current_day()
@@ -152,7 +152,7 @@ def test_figures_and_tables_have_urls(spent: None, viewer: User, client_of: Clie
         assert client.get(address).status_code == 404
 
 
-def test_the_file_matches_the_page_without_formulas(spent: None, viewer: User, client_of: ClientOf) -> None:
+def test_csv_file_matches_the_page_and_escapes_formulas(spent: None, viewer: User, client_of: ClientOf) -> None:
     response = client_of(viewer).get("/costs/table.csv?range=7d")
     rows = list(csv.DictReader(io.StringIO(b"".join(response.streaming_content).decode())))  # type: ignore[attr-defined]
     assert {row["group"] for row in rows} == {"openai/gpt-4", "'=cmd()/x"}
@@ -160,7 +160,7 @@ def test_the_file_matches_the_page_without_formulas(spent: None, viewer: User, c
     assert {row["period_start"][10:16] for row in rows} == {"T00:00"}
 
 
-def test_the_page_takes_the_same_queries_for_one_day_and_for_sixty(
+def test_page_runs_a_limited_number_of_queries(
     use: Use, viewer: User, client_of: ClientOf, django_assert_max_num_queries: Callable[..., object]
 ) -> None:
     client = client_of(viewer)
@@ -179,7 +179,7 @@ def test_cost_settings_require_the_finance_role(
     assert client.get("/costs/settings/").status_code == client.post("/costs/settings/", RULES).status_code == 403
 
 
-def test_finance_changes_the_cost_settings(finance: User, organization: Organization, client_of: ClientOf) -> None:
+def test_finance_can_change_the_cost_settings(finance: User, organization: Organization, client_of: ClientOf) -> None:
     client = client_of(finance)
     assert client.get("/costs/settings/").status_code == 200
     assert client.post("/costs/settings/", RULES).status_code == 302
@@ -196,7 +196,7 @@ def test_finance_changes_the_cost_settings(finance: User, organization: Organiza
     "wrong",
     [{"month_starts_on": "29"}, {"allowed": "nobody/none"}, {"allowed": "openai/gpt-4 clever"}, {"spike_floor": "-1"}],
 )
-def test_invalid_cost_settings_are_refused_by_field(
+def test_invalid_cost_setting_is_rejected(
     finance: User, organization: Organization, client_of: ClientOf, wrong: dict[str, str]
 ) -> None:
     assert client_of(finance).post("/costs/settings/", {**RULES, **wrong}).status_code == 422
@@ -209,7 +209,7 @@ def test_invalid_cost_settings_are_refused_by_field(
     [(False, "of $100.00, $99.99 free"), (True, "its budget has counted $0.00 of $100.00")],
     ids=["the whole month", "from now"],
 )
-def test_the_month_tile_shows_the_budgets_spending(
+def test_month_tile_shows_the_budget_s_spending(
     organization: Organization, viewer: User, client_of: ClientOf, from_now: bool, note: str
 ) -> None:
     terms = BudgetTerms(period="monthly", limit_nano=100 * 10**9)
