@@ -1,4 +1,4 @@
-"""Fixtures that attacks share."""
+"""Fixtures shared by the attack tests."""
 
 import pytest
 
@@ -8,5 +8,5 @@ from tests.support.web import serve  # noqa: F401 - fixture
 
 @pytest.fixture
 def priced(db: None, redis_url: str) -> None:
-    """The shipped prices, which a transactional test before this one has emptied, and an empty Redis."""
+    """The shipped prices, which an earlier transactional test may have deleted, and an empty Redis."""
     lookup.add_shipped_prices()

@@ -1,4 +1,4 @@
-"""Events in the security log."""
+"""Entries in the security log."""
 
 from aiinfra.tenants.security_log.events import Event
 from aiinfra.tenants.security_log.models import SecurityEvent

@@ -1,4 +1,4 @@
-"""Content of a person in every store that there is."""
+"""A user's content in every store."""
 
 import json
 from datetime import timedelta
@@ -27,8 +27,8 @@ SECRET = "the secret of anna"
 MESSAGES = [{"role": "user", "content": SECRET}]
 
 
-def ask(organization: Organization, user: str, days_ago: float = 1, **more: Any) -> AIRequest:
-    """A request that was answered."""
+def create_completed_request(organization: Organization, user: str, days_ago: float = 1, **more: Any) -> AIRequest:
+    """A completed request with the secret in its content."""
     with organization_scope(organization.pk):
         submission = Submission(
             organization.pk, "deepseek", "deepseek-chat", MESSAGES, user_ref=user, metadata={"note": SECRET}, **more
@@ -43,8 +43,8 @@ def ask(organization: Organization, user: str, days_ago: float = 1, **more: Any)
     return request
 
 
-def cached(organization: Organization, name: str, request_id: str = "", user: str = "") -> None:
-    """An entry of the cache, and a hit on it."""
+def create_cache_entry(organization: Organization, name: str, request_id: str = "", user: str = "") -> None:
+    """A cache entry with the secret, and a hit on it."""
     now = int(timezone.now().timestamp() * 1000)
     entry = Entry(
         id=name,
@@ -68,8 +68,8 @@ def cached(organization: Organization, name: str, request_id: str = "", user: st
         )
 
 
-def everywhere(organization: Organization) -> str:
-    """Everything that rows and Redis hold of the organization, as text."""
+def all_stored_content(organization: Organization) -> str:
+    """Everything that the database and Redis store for the organization, as text."""
     with organization_scope(organization.pk):
         rows = [
             list(table.objects.values_list())
@@ -81,10 +81,10 @@ def everywhere(organization: Organization) -> str:
 
 
 def fill(organization: Organization) -> AIRequest:
-    """Anna's secret in every store, and Ben's beside it."""
-    request = ask(organization, "anna")
-    cached(organization, "a" * 32, request_id=str(request.id))
-    cached(organization, "b" * 32, user="anna")
+    """Store Anna's secret in every store."""
+    request = create_completed_request(organization, "anna")
+    create_cache_entry(organization, "a" * 32, request_id=str(request.id))
+    create_cache_entry(organization, "b" * 32, user="anna")
     body = json.dumps({"requestId": str(request.id), "response": {"content": SECRET}}, separators=(",", ":"))
     payload = {"type": "t", "severity": "low", "title": f"anna: {SECRET}", "text": SECRET, "facts": [], "path": ""}
     with organization_scope(organization.pk):

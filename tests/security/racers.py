@@ -1,4 +1,4 @@
-"""What real processes race for in the logs; see `tests.support.race`. The argument is the slug of an organization."""
+"""Concurrent processes that write to the logs; see `tests.support.race`. Their argument is the organization's slug."""
 
 from collections.abc import Iterator
 

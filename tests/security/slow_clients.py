@@ -1,10 +1,10 @@
-"""Measures a running product under 300 slow clients, as an attacker would hold them open.
+"""Measures a running product during an attack with 300 slow clients.
 
     python -m tests.security.slow_clients 127.0.0.1:8000 --web-pid PID [--seconds 30]
 
-A third of the clients sends nothing, a third its headers byte by byte, a third its body. Prints how long `/healthz`
-took and how much memory the web processes gained, and exits with status 1 if a probe took a second or more, or the
-memory grew by 50 MB or more. `manage.py status --json` has the pid of the web server.
+A third of the clients sends nothing, a third sends its headers byte by byte, and a third its body. Prints how long
+`/healthz` took and how much the memory of the web processes grew, and exits with status 1 if a probe took a second or
+more or memory grew by 50 MB or more. `manage.py status --json` shows the web server's PID.
 """
 
 import argparse
@@ -26,7 +26,7 @@ STEP_S = 0.2
 
 
 class SlowClients:
-    """The clients. One that the server closes is replaced."""
+    """The slow clients. A client that the server disconnects is replaced."""
 
     def __init__(self, host: str, port: int) -> None:
         self._address = (host, port)
@@ -44,7 +44,7 @@ class SlowClients:
                     self._clients[number] = self._connect(number % 3)
 
     def close(self) -> None:
-        """End them."""
+        """Close all clients."""
         for client in self._clients:
             client.close()
 
@@ -55,7 +55,7 @@ class SlowClients:
 
 
 def main() -> int:
-    """Measure, print, and judge."""
+    """Run the attack, print the measurements, and return the exit status."""
     parser = argparse.ArgumentParser()
     parser.add_argument("address")
     parser.add_argument("--web-pid", type=int, required=True)
@@ -71,7 +71,7 @@ def main() -> int:
 
 
 def _under_attack(host: str, port: int, seconds: float) -> list[float]:
-    """The duration of each probe while the clients are connected."""
+    """The duration of each probe during the attack."""
     clients, is_over = SlowClients(host, port), threading.Event()
 
     def trickle() -> None:

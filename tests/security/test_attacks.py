@@ -1,4 +1,4 @@
-"""Attacks on a product that was just started, as somebody beside it or in front of it would make them."""
+"""Attacks on a freshly started product, by local users and over the network."""
 
 import json
 import re
@@ -40,7 +40,7 @@ def web(run: Run) -> Iterator[httpx2.Client]:
 
 @pytest.fixture
 def program(run: Run, web: httpx2.Client) -> httpx2.Client:
-    """A client with the demo key."""
+    """A client with the demo API key."""
     key = (run.data_dir / "demo_api_key").read_text(encoding="utf-8").strip()
     web.headers["Authorization"] = f"Bearer {key}"
     return web
@@ -53,7 +53,7 @@ def log_in(web: httpx2.Client, path: str, name: str, password: str) -> httpx2.Re
     return web.post(path, data=form, headers={"Referer": str(web.base_url)}, follow_redirects=False)
 
 
-def test_no_file_is_open_to_other_users_of_the_machine(run: Run) -> None:
+def test_files_are_not_readable_by_other_local_users(run: Run) -> None:
     paths = [run.data_dir, *run.data_dir.rglob("*")]
     assert len(paths) > 20
     assert [
@@ -61,13 +61,13 @@ def test_no_file_is_open_to_other_users_of_the_machine(run: Run) -> None:
     ] == []
 
 
-def test_redis_answers_nobody_without_its_password(run: Run) -> None:
+def test_redis_requires_its_password(run: Run) -> None:
     with socket.create_connection(("127.0.0.1", run.port + 1), 60) as redis:
         redis.sendall(b"PING\r\n")
         assert redis.recv(100).startswith(b"-NOAUTH")
 
 
-def test_there_is_no_administrator_and_no_known_password(run: Run, web: httpx2.Client) -> None:
+def test_fresh_installation_has_no_administrator_and_no_known_password(run: Run, web: httpx2.Client) -> None:
     with closing(sqlite3.connect(run.data_dir / "aiinfra.sqlite3")) as database:
         assert database.execute("SELECT COUNT(*) FROM tenants_user WHERE is_superuser OR is_staff").fetchone() == (0,)
     password = (run.data_dir / "demo_password").read_text(encoding="utf-8").strip()
@@ -77,21 +77,21 @@ def test_there_is_no_administrator_and_no_known_password(run: Run, web: httpx2.C
 
 
 @pytest.mark.parametrize("path", ["/login/", "/admin/login/"])
-def test_guesses_are_limited_however_the_name_is_spelled(web: httpx2.Client, path: str) -> None:
+def test_guesses_are_limited_across_spellings_of_a_name(web: httpx2.Client, path: str) -> None:
     name = f"finance@demo{path.count('/')}"
     statuses = [log_in(web, path, name + " " * blanks, "wrong").status_code for blanks in range(12)]
     assert statuses[-2:] == [429, 429]
 
 
 @pytest.mark.parametrize("path", ["/login/", "/nothing-here/", "/api/ai/chat"])
-def test_a_large_body_is_refused_before_it_is_sent(run: Run, path: str) -> None:
+def test_large_body_is_rejected_before_it_is_sent(run: Run, path: str) -> None:
     head = f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: multipart/form-data; boundary=b\r\n"
     with socket.create_connection(("127.0.0.1", run.port), 60) as client:
         client.sendall(f"{head}Content-Length: {LARGE}\r\n\r\n--b\r\n".encode())
         assert b" 413 " in client.recv(100)
 
 
-def test_idle_clients_leave_the_probe_alone(run: Run, web: httpx2.Client) -> None:
+def test_idle_clients_do_not_block_the_health_check(run: Run, web: httpx2.Client) -> None:
     clients = [socket.create_connection(("127.0.0.1", run.port), 60) for _ in range(200)]
     for client in clients:
         client.sendall(b"POST /api/ai/chat HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 500\r\n")
@@ -100,7 +100,7 @@ def test_idle_clients_leave_the_probe_alone(run: Run, web: httpx2.Client) -> Non
         client.close()
 
 
-def test_a_stored_question_breaks_no_lookup_of_others(program: httpx2.Client) -> None:
+def test_stored_question_does_not_break_lookups_of_others(program: httpx2.Client) -> None:
     call = {"provider": "deepseek", "model": "deepseek-chat"}
     stored = {
         "action": "store",
@@ -112,12 +112,12 @@ def test_a_stored_question_breaks_no_lookup_of_others(program: httpx2.Client) ->
     assert program.post("/api/ai/cache", json={**call, **lookup}).status_code == 200
 
 
-def test_bad_keys_are_limited(web: httpx2.Client) -> None:
+def test_invalid_keys_are_rate_limited(web: httpx2.Client) -> None:
     statuses = [web.get("/api/ai/queue", headers={"Authorization": "Bearer wrong"}).status_code for _ in range(80)]
     assert set(statuses) == {401, 429}
 
 
-def test_a_session_speaks_for_no_other_user(run: Run, web: httpx2.Client) -> None:
+def test_session_cannot_name_another_user(run: Run, web: httpx2.Client) -> None:
     password = (run.data_dir / "demo_password").read_text(encoding="utf-8").strip()
     assert log_in(web, "/login/", "operator@demo", password).status_code == 302
     body = {
@@ -132,26 +132,28 @@ def test_a_session_speaks_for_no_other_user(run: Run, web: httpx2.Client) -> Non
     assert "userId" in json.dumps(answer.json())
 
 
-SESSION_DOORS: list[tuple[str, dict[str, object]]] = [
+SESSION_ENDPOINTS: list[tuple[str, dict[str, object]]] = [
     ("/v1/chat/completions", {"messages": MESSAGES, "user": "finance@demo", "safety_identifier": "finance@demo"}),
     ("/v1/responses", {"input": "Hi", "user": "finance@demo", "safety_identifier": "finance@demo"}),
     ("/v1/messages", {"messages": MESSAGES, "max_tokens": 5, "metadata": {"user_id": "finance@demo"}}),
 ]
 
 
-def test_a_session_names_no_other_user_in_the_dialects_of_vendors_either(run: Run, web: httpx2.Client) -> None:
+def test_session_cannot_name_another_user_in_vendor_formats(run: Run, web: httpx2.Client) -> None:
     password = (run.data_dir / "demo_password").read_text(encoding="utf-8").strip()
     assert log_in(web, "/login/", "admin@demo", password).status_code == 302
     headers = {"X-CSRFToken": web.cookies["csrftoken"], "Referer": str(web.base_url)}
-    for door, body in SESSION_DOORS:
-        assert web.post(door, json={"model": "deepseek-chat", **body}, headers=headers).status_code in {200, 403}, door
+    for endpoint, body in SESSION_ENDPOINTS:
+        assert web.post(endpoint, json={"model": "deepseek-chat", **body}, headers=headers).status_code in {200, 403}, (
+            endpoint
+        )
     with closing(sqlite3.connect(run.data_dir / "aiinfra.sqlite3")) as database:
         users = {user for (user,) in database.execute("SELECT DISTINCT user_ref FROM queue_app_airequest")}
     assert "admin@demo" in users
     assert "finance@demo" not in users
 
 
-def test_logs_have_one_line_for_each_event_and_nothing_secret(run: Run, web: httpx2.Client) -> None:
+def test_logs_have_one_line_per_event_and_no_secrets(run: Run, web: httpx2.Client) -> None:
     forged = 'x\r\n{"level": "critical"}\x1b[31m\u2028'
     key = (run.data_dir / "demo_api_key").read_text(encoding="utf-8").strip()
     log_in(web, "/login/", forged, CANARY)
@@ -164,9 +166,9 @@ def test_logs_have_one_line_for_each_event_and_nothing_secret(run: Run, web: htt
         web.get(path)
     body = {"model": "deepseek-chat", "max_tokens": 5, "messages": [{"role": "user", "content": CANARY}]}
     headers = {"Authorization": f"Bearer {key}", "X-Api-Key": key}
-    for door in ("/api/ai/chat", "/api/ai/queue", "/v1/chat/completions", "/v1/messages"):
+    for endpoint in ("/api/ai/chat", "/api/ai/queue", "/v1/chat/completions", "/v1/messages"):
         for wrong in (body, {**body, "max_tokens": "x"}, {**body, "model": "unknown"}):
-            assert web.post(door, json=wrong, headers=headers).status_code != 500
+            assert web.post(endpoint, json=wrong, headers=headers).status_code != 500
     found = b"".join(path.read_bytes() for path in (run.data_dir / "log").iterdir())
     assert found.count(b"\n") > 20
     assert not re.search(rb"[\x1b\r]|^x$|^{\"level\": \"critical\"}", found, re.MULTILINE)
@@ -178,14 +180,14 @@ def test_logs_have_one_line_for_each_event_and_nothing_secret(run: Run, web: htt
     )
 
 
-def test_the_ledger_and_the_logs_cannot_be_rewritten(run: Run) -> None:
+def test_ledger_and_logs_cannot_be_rewritten(run: Run) -> None:
     with closing(sqlite3.connect(run.data_dir / "aiinfra.sqlite3", timeout=60)) as database:
         for table in ("cost_app_ledgerentry", "tenants_auditevent", "security_log_securityevent"):
             with pytest.raises(sqlite3.DatabaseError, match="append-only"):
                 database.execute(f"INSERT OR REPLACE INTO {table} SELECT * FROM {table} LIMIT 1")  # noqa: S608
 
 
-def test_the_product_finds_its_logs_unbroken_and_its_secrets_private(run: Run) -> None:
+def test_audit_verification_and_doctor_succeed_on_a_fresh_installation(run: Run) -> None:
     for command in (("audit", "--verify"), ("doctor",)):
         finished: subprocess.CompletedProcess[str] = run.command(*command)
         assert finished.returncode == 0, finished.stdout + finished.stderr

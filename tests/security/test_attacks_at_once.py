@@ -1,4 +1,4 @@
-"""Attacks of many at once: what one may do once, several that begin together may not do more often."""
+"""Concurrent attacks: a limit also holds for simultaneous requests."""
 
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -25,8 +25,8 @@ Item = TypeVar("Item")
 pytestmark = pytest.mark.usefixtures("redis_url")
 
 
-def at_once(act: Callable[[Item], int], items: Iterable[Item]) -> list[int]:
-    """The statuses of actions that begin together, each in a thread."""
+def concurrently(act: Callable[[Item], int], items: Iterable[Item]) -> list[int]:
+    """The statuses of concurrent requests, each in its own thread."""
     every = list(items)
     barrier = Barrier(len(every))
 
@@ -42,7 +42,7 @@ def at_once(act: Callable[[Item], int], items: Iterable[Item]) -> list[int]:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_owners_who_demote_each_other_at_once_leave_an_owner(organization: Organization, client_of: Browser) -> None:
+def test_concurrent_demotions_leave_at_least_one_owner(organization: Organization, client_of: Browser) -> None:
     owners = [make_member(organization, Role.OWNER, f"owner-{number}") for number in range(4)]
     browsers = [client_of(owner) for owner in owners]
     victims = [owner.memberships.get().pk for owner in [*owners[1:], owners[0]]]
@@ -51,13 +51,13 @@ def test_owners_who_demote_each_other_at_once_leave_an_owner(organization: Organ
         page = reverse("member_role", args=[victims[number]])
         return int(browsers[number].post(page, {"role": "viewer", "seen": "owner"}).status_code)
 
-    statuses = at_once(demote, range(len(owners)))
+    statuses = concurrently(demote, range(len(owners)))
     assert max(statuses) < 500
     assert Membership.objects.filter(organization=organization, role=Role.OWNER).count() >= 1
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_link_that_is_opened_many_times_at_once_makes_one_account(organization: Organization, owner: User) -> None:
+def test_concurrent_acceptances_of_an_invitation_create_one_account(organization: Organization, owner: User) -> None:
     with organization_scope(organization.pk):
         _, token = invitations.invite(
             organization=organization, email="new@example.com", role=Role.VIEWER, by=owner, actor="user:owner"
@@ -69,7 +69,7 @@ def test_a_link_that_is_opened_many_times_at_once_makes_one_account(organization
     def accept(browser: Client) -> int:
         return int(browser.post(page, {"password": "another long password"}).status_code)
 
-    statuses = at_once(accept, browsers)
+    statuses = concurrently(accept, browsers)
     assert max(statuses) < 500, statuses
     assert User.objects.filter(username="new@example.com").count() == 1
     assert Membership.objects.filter(organization=organization).count() == 2
@@ -78,11 +78,13 @@ def test_a_link_that_is_opened_many_times_at_once_makes_one_account(organization
 
 
 @pytest.mark.django_db(transaction=True)
-def test_of_many_codes_at_once_five_are_evaluated(owner: User) -> None:
+def test_five_of_many_concurrent_codes_are_checked(owner: User) -> None:
     totp.TOTP.activate(owner, totp.generate_totp_secret())
     browsers = [Client() for _ in range(12)]
     for browser in browsers:
         browser.post(reverse("login"), {"username": "owner", "password": "a long password"})
-    at_once(lambda browser: int(browser.post(reverse("mfa_authenticate"), {"code": "000000"}).status_code), browsers)
+    concurrently(
+        lambda browser: int(browser.post(reverse("mfa_authenticate"), {"code": "000000"}).status_code), browsers
+    )
     failures = SecurityEvent.objects.filter(event=Event.SECOND_FACTOR_FAILED)
     assert sum(row.details.get("repeated", 1) for row in failures) <= 5

@@ -1,4 +1,4 @@
-"""Retention: each organization keeps its content as long as it says, and a legal hold keeps it longer."""
+"""Content retention per organization, and legal holds."""
 
 import pytest
 from pytest_django.fixtures import Settings
@@ -10,13 +10,13 @@ from aiinfra.tenants.scope import organization_scope, system_scope
 from cache_app import tasks as cache_tasks
 from queue_app.models import AIRequest, RequestContent
 from queue_app.repair.retention import cleanup
-from tests.security.private_content import ask
+from tests.security.private_content import create_completed_request
 
 pytestmark = pytest.mark.usefixtures("priced")
 
 
-def left(organization: Organization) -> tuple[int, int]:
-    """How many contents and requests there are."""
+def remaining(organization: Organization) -> tuple[int, int]:
+    """The numbers of contents and requests."""
     with organization_scope(organization.pk):
         return RequestContent.objects.count(), AIRequest.objects.count()
 
@@ -27,20 +27,20 @@ def clean_up() -> None:
     cache_tasks.clean_up_rows()
 
 
-def test_each_organization_keeps_its_content_as_long_as_it_says(
+def test_retention_is_set_per_organization(
     organization: Organization, other_organization: Organization, settings: Settings
 ) -> None:
     settings.QUEUE_RETENTION_DAYS, settings.QUEUE_CONTENT_RETENTION_DAYS = 30, 7
     change_retention(organization_id=organization.pk, request_days=10, content_days=2, actor="user:owner")
     for each in (organization, other_organization):
         for days in (1, 5, 20):
-            ask(each, "anna", days)
+            create_completed_request(each, "anna", days)
     clean_up()
-    assert left(organization) == (1, 2)
-    assert left(other_organization) == (2, 3)
+    assert remaining(organization) == (1, 2)
+    assert remaining(other_organization) == (2, 3)
 
 
-def test_no_organization_keeps_content_longer_than_the_installation(
+def test_organization_cannot_keep_content_longer_than_the_installation(
     organization: Organization, settings: Settings
 ) -> None:
     settings.QUEUE_RETENTION_DAYS, settings.QUEUE_CONTENT_RETENTION_DAYS = 30, 7
@@ -54,17 +54,17 @@ def test_no_organization_keeps_content_longer_than_the_installation(
     assert (retention_of(organization.pk).request_days, retention_of(organization.pk).content_days) == (5, 3)
 
 
-def test_a_legal_hold_stops_retention_for_what_it_covers(
+def test_legal_hold_suspends_retention_of_its_subject(
     organization: Organization, other_organization: Organization
 ) -> None:
     for user in ("anna", "ben"):
-        ask(organization, user, 400)
-    ask(other_organization, "anna", 400)
+        create_completed_request(organization, user, 400)
+    create_completed_request(other_organization, "anna", 400)
     holds.place(organization_id=organization.pk, user_ref="anna", reason="lawsuit", actor="user:staff")
     clean_up()
-    assert left(organization) == (1, 1)
-    assert left(other_organization) == (0, 0)
+    assert remaining(organization) == (1, 1)
+    assert remaining(other_organization) == (0, 0)
     holds.place(organization_id=organization.pk, reason="lawsuit", actor="user:staff")
-    ask(organization, "ben", 400)
+    create_completed_request(organization, "ben", 400)
     clean_up()
-    assert left(organization) == (2, 2)
+    assert remaining(organization) == (2, 2)

@@ -1,4 +1,4 @@
-"""Attacks that nobody had written down: each is one of a kind that a finding named, at another place."""
+"""Variants of known attacks at other endpoints."""
 
 import json
 from collections.abc import Callable
@@ -38,61 +38,63 @@ from tests.api.support import (
     new_key,
 )
 
-DOORS = [COMPLETIONS, RESPONSES, EMBEDDINGS, MESSAGES_DOOR, COUNT_TOKENS, QUEUE, COST, KEYS, PRIVACY]
+ENDPOINTS = [COMPLETIONS, RESPONSES, EMBEDDINGS, MESSAGES_DOOR, COUNT_TOKENS, QUEUE, COST, KEYS, PRIVACY]
 Browser = Callable[[User], Client]
 
 pytestmark = pytest.mark.usefixtures("priced")
 
 
-# Other doors
+# Other endpoints
 
 
-@pytest.mark.parametrize("door", DOORS)
-def test_no_door_takes_a_session_without_its_csrf_token(organization: Organization, owner: User, door: str) -> None:
+@pytest.mark.parametrize("endpoint", ENDPOINTS)
+def test_session_requires_a_csrf_token_at_every_endpoint(
+    organization: Organization, owner: User, endpoint: str
+) -> None:
     browser = Client(enforce_csrf_checks=True)
     browser.force_login(owner)
     for kind in ("application/json", "text/plain", "application/x-www-form-urlencoded", "multipart/form-data"):
-        answer = browser.post(door, "{}", content_type=kind, headers={"Origin": "https://evil.example"})
+        answer = browser.post(endpoint, "{}", content_type=kind, headers={"Origin": "https://evil.example"})
         assert answer.status_code in {403, 415}, (kind, answer.status_code)
 
 
-@pytest.mark.parametrize("door", [*DOORS, METRICS, MODELS])
-def test_a_key_counts_only_in_its_header(organization: Organization, door: str) -> None:
+@pytest.mark.parametrize("endpoint", [*ENDPOINTS, METRICS, MODELS])
+def test_key_is_accepted_only_in_its_header(organization: Organization, endpoint: str) -> None:
     key = new_key(organization, Role.OWNER)
     query = f"?api_key={key}&key={key}&token={key}&access_token={key}&Authorization=Bearer%20{key}"
-    call = getattr(Client(), "get" if door in {METRICS, MODELS} else "post")
+    call = getattr(Client(), "get" if endpoint in {METRICS, MODELS} else "post")
     for headers in ({"Cookie": f"api_key={key}; Authorization={key}"}, {"Authorization": f"Basic {key}"}):
-        assert call(door + query, headers=headers).status_code == 401
-    if not door.startswith((MESSAGES_DOOR, MODELS)):
-        assert call(door, headers={"X-Api-Key": key}).status_code == 401
+        assert call(endpoint + query, headers=headers).status_code == 401
+    if not endpoint.startswith((MESSAGES_DOOR, MODELS)):
+        assert call(endpoint, headers={"X-Api-Key": key}).status_code == 401
 
 
 @pytest.mark.parametrize(
     "path", ["//api/ai/queue", "/API/ai/queue", "/api/ai/queue/", "/api/./ai/queue", "/v1//models"]
 )
-def test_no_other_spelling_of_an_address_opens_it(path: str) -> None:
+def test_other_spellings_of_a_path_do_not_open_it(path: str) -> None:
     assert Client().get(path).status_code in {301, 400, 401, 404}
 
 
-def test_forwarding_headers_of_a_stranger_pass_no_limit(settings: Settings) -> None:
+def test_forwarding_headers_of_untrusted_clients_do_not_bypass_the_rate_limit(settings: Settings) -> None:
     settings.UNAUTHENTICATED_PER_MINUTE = 5
 
     def guess(number: int) -> int:
         address = f"9.9.9.{number}"
         headers = {"Authorization": "Bearer wrong", "X-Forwarded-For": address, "Forwarded": f"for={address}"}
-        door = DOORS[number % len(DOORS)]
-        return int(Client().post(door, "{}", content_type="application/json", headers=headers).status_code)
+        endpoint = ENDPOINTS[number % len(ENDPOINTS)]
+        return int(Client().post(endpoint, "{}", content_type="application/json", headers=headers).status_code)
 
     assert [guess(number) for number in range(12)][-4:] == [429] * 4
 
 
-# Mixed-up organizations
+# Access to other organizations
 
 
 @pytest.mark.parametrize(
     "name", ["south", "SOUTH", " south", "south ", "\uff53outh", "{pk}", "north\0", "south/../north"]
 )
-def test_no_spelling_leads_to_another_organization(
+def test_no_spelling_switches_to_another_organization(
     owner: User, other_organization: Organization, client_of: Browser, name: str
 ) -> None:
     browser = client_of(owner)
@@ -101,7 +103,7 @@ def test_no_spelling_leads_to_another_organization(
     assert "South Ltd" not in browser.get(reverse("members")).text
 
 
-def test_a_caller_names_no_other_organization(organization: Organization, other_organization: Organization) -> None:
+def test_caller_cannot_name_another_organization(organization: Organization, other_organization: Organization) -> None:
     caller = Caller(key=new_key(organization, Role.OPERATOR))
     names = ("organization", "organizationId", "organization_id", "org")
     headers = {f"X-{name}": other_organization.slug for name in names} | {"OpenAI-Organization": "south"}
@@ -112,7 +114,7 @@ def test_a_caller_names_no_other_organization(organization: Organization, other_
         assert not AIRequest.objects.filter(organization=other_organization).exists()
 
 
-def test_an_idempotency_key_belongs_to_its_organization(
+def test_idempotency_keys_are_separate_per_organization(
     organization: Organization, other_organization: Organization
 ) -> None:
     ours, theirs = (Caller(key=new_key(each, Role.OPERATOR)) for each in (organization, other_organization))
@@ -123,7 +125,7 @@ def test_an_idempotency_key_belongs_to_its_organization(
     assert len(ids) == 2
 
 
-def test_a_cursor_of_another_organization_shows_none_of_its_rows(
+def test_cursor_of_another_organization_shows_none_of_its_rows(
     organization: Organization, other_organization: Organization
 ) -> None:
     ours, theirs = (Caller(key=new_key(each, Role.OPERATOR)) for each in (organization, other_organization))
@@ -135,30 +137,30 @@ def test_a_cursor_of_another_organization_shows_none_of_its_rows(
     assert not any(each in answer.text for each in known)
 
 
-# Input that databases, parsers, and logs dislike
+# Malformed input
 
 
 PARAMETERS = "page q text organization next provider model tier user tag from to since until cursor status key id like"
 ODD = ["\0", b"\xed\xa0\x80", "9" * 40, "-1", "{{7*7}}%s%n", "%" * 200, "[]"]
 
 
-def test_no_page_breaks_on_odd_parameters(owner: User, client_of: Browser, settings: Settings) -> None:
+def test_malformed_parameters_do_not_break_pages(owner: User, client_of: Browser, settings: Settings) -> None:
     settings.PAGES_PER_MINUTE_PERSON = settings.PAGES_PER_MINUTE_ADDRESS = 10_000
     owner.is_staff = owner.is_superuser = True
     owner.save()
-    stranger, browser, broken = Client(), client_of(owner), []
+    anonymous, browser, broken = Client(), client_of(owner), []
     for cell in PAGE_CELLS:
         if cell.method != "get" or cell.names or cell.url_name == "readyz":
             continue
         for shift in range(3):
             query = {name: ODD[(at + shift) % len(ODD)] for at, name in enumerate(PARAMETERS.split())}
-            answer = (stranger if cell.permission == PUBLIC else browser).get(reverse(cell.url_name), query)
+            answer = (anonymous if cell.permission == PUBLIC else browser).get(reverse(cell.url_name), query)
             if answer.status_code >= 500:
                 broken.append((cell.url_name, shift))
     assert broken == []
 
 
-def test_no_number_in_an_address_is_too_large(owner: User, client_of: Browser) -> None:
+def test_large_numbers_in_paths_do_not_break_pages(owner: User, client_of: Browser) -> None:
     browser, tried = client_of(owner), 0
     for cell in PAGE_CELLS:
         try:
@@ -171,13 +173,13 @@ def test_no_number_in_an_address_is_too_large(owner: User, client_of: Browser) -
 
 
 @pytest.mark.parametrize("name", ["login", "account_reset_password"])
-def test_a_form_with_too_many_fields_is_refused(name: str, settings: Settings) -> None:
+def test_form_with_too_many_fields_is_rejected(name: str, settings: Settings) -> None:
     settings.EMAIL_HOST = "mail.example.com"
     form = {f"field{number}": "x" for number in range(5_000)}
     assert Client().post(reverse(name), form).status_code == 400
 
 
-def test_every_exported_event_is_one_line_whatever_is_in_it() -> None:
+def test_every_exported_event_is_one_line() -> None:
     forged = 'x\r\n{"event": "forged"}\u2028\u2029\x85\x1b[31m\0'
     record(Event.LOG_IN_FAILED, actor=forged, target=forged, details={forged: forged})
     (text,) = lines(actor="user:x", filters={"event": "login.failed"})
@@ -205,12 +207,12 @@ def test_every_exported_event_is_one_line_whatever_is_in_it() -> None:
         "https://",
     ],
 )
-def test_no_issuer_leads_into_the_network(issuer: str) -> None:
+def test_issuer_in_the_internal_network_is_rejected(issuer: str) -> None:
     with pytest.raises(oidc.ProviderError):
         oidc.discover(issuer)
 
 
-def test_a_token_without_a_signature_is_refused() -> None:
+def test_token_without_a_signature_is_rejected() -> None:
     token = jwt.encode({"iss": "x", "sub": "ada", "aud": "y"}, key=None, algorithm="none")
     assert "none" not in [each.lower() for each in oidc.ALGORITHMS]
     assert token.endswith(".")
@@ -220,7 +222,7 @@ def test_a_token_without_a_signature_is_refused() -> None:
 
 
 @pytest.mark.parametrize("spelled", ["anna", " anna", "anna ", "anna\u00a0", "\uff41nna"])
-def test_no_spelling_of_a_user_passes_a_legal_hold(organization: Organization, spelled: str) -> None:
+def test_no_spelling_of_a_user_bypasses_a_legal_hold(organization: Organization, spelled: str) -> None:
     holds.place(organization_id=organization.pk, user_ref="anna", reason="a case", actor="command:test")
     try:
         erasure = erasures.order(organization=organization, user_ref=spelled, actor="command:test")
@@ -229,13 +231,13 @@ def test_no_spelling_of_a_user_passes_a_legal_hold(organization: Organization, s
     assert erasure.user_ref != "anna"
 
 
-def test_a_legal_hold_stops_the_erasure_of_everyone(organization: Organization) -> None:
+def test_legal_hold_on_a_user_blocks_the_erasure_of_everything(organization: Organization) -> None:
     holds.place(organization_id=organization.pk, user_ref="anna", reason="a case", actor="command:test")
     with pytest.raises(holds.HeldError):
         erasures.order(organization=organization, user_ref="", everything=True, actor="command:test")
 
 
-# Rights of staff
+# Staff rights
 
 
 def test_staff_cannot_rename_themselves_to_approve_their_own_price(owner: User, client_of: Browser) -> None:

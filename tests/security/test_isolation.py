@@ -1,6 +1,6 @@
-"""Two thousand attempts to reach another organization through the API, with everything that it has.
+"""Two thousand attempts to access another organization's rows through the API.
 
-An attempt must be answered as if the thing did not exist, contain nothing of it, and change nothing.
+Each response must be the same as for a nonexistent ID, contain nothing of the other organization, and change nothing.
 """
 
 import json
@@ -74,29 +74,29 @@ NAMES = [
     "hit",
     "threshold",
 ]
-"""What `ids_of` makes in an organization and an ID names."""
+"""The rows that `ids_of` creates in an organization and an ID names."""
 ALIAS = "canary-alias"
 SHORT = 11
-"""Up to here, a value may also be found in an answer that has nothing to do with it."""
+"""Values up to this length can occur in a response by coincidence."""
 VARIABLE = re.compile(r'"(requestId|request_id)":"[^"]*"|[0-9T:.-]{20,}Z?')
-"""Parts of an answer that differ between two equal calls."""
+"""Parts of a response that differ between two equal calls."""
 
 STATUSES = [Status.PENDING, *sorted(ENDED)]
 
 Attempt = tuple[str, Callable[[str], HttpResponse], str, str]
-"""Its name, the call with a value, the foreign value, and a value of the same form that names nothing."""
+"""Name, call with a value, foreign value, and a nonexistent value of the same format."""
 
 
 @pytest.fixture
 def caller(organization: Organization, settings: Settings) -> Caller:
-    """An owner's program, which has nothing of its own. Its rate is not limited."""
+    """An owner's API key of an organization without data, without a rate limit."""
     settings.API_REQUESTS_PER_MINUTE = 10**6
     return Caller(key=new_key(organization, Role.OWNER))
 
 
 @pytest.fixture
 def theirs(other_organization: Organization, ids_of: Callable[..., dict[str, str]]) -> list[str]:  # noqa: F811
-    """The IDs of what the other organization has, with requests in every status."""
+    """IDs of the other organization's rows, including requests in every status."""
     made = ids_of(other_organization)
     messages = [{"role": "user", "content": CANARY}]
     with organization_scope(other_organization.pk):
@@ -114,7 +114,7 @@ def theirs(other_organization: Organization, ids_of: Callable[..., dict[str, str
 
 @pytest.fixture
 def their_files(other_organization: Organization) -> dict[str, str]:
-    """A file and a batch of the other organization, which report to its webhooks, as one of its keys does."""
+    """A file and a batch of the other organization, which has webhooks, including one for a key."""
     fields = {"kind": "requests", "name": CANARY, "target": "", "min_severity": "low", "actor": "command:test"}
     add_channel(organization_id=other_organization.pk, **fields)
     limits = KeyLimits(access=KeyAccess(webhook=f"https://{CANARY}.example.com/"))
@@ -133,7 +133,7 @@ def their_files(other_organization: Organization) -> dict[str, str]:
 
 
 def missing(value: str) -> str:
-    """Something of the same form that does not exist."""
+    """A nonexistent value of the same format."""
     if re.fullmatch(r"[0-9a-f]{32}", value):
         return uuid4().hex
     if value.isdecimal():
@@ -142,20 +142,20 @@ def missing(value: str) -> str:
 
 
 def by_name(caller: Caller, theirs: list[str]) -> Iterator[Attempt]:
-    """Every operation that names something, with everything that they have."""
+    """Every operation that names a row, with every ID."""
     for cell in (each for each in API_CELLS if each.names):
         call = partial(_send, caller, cell, NAMED_BY.get(cell.names, "requestId"))
         yield from ((str(cell), call, value, missing(value)) for value in theirs)
 
 
 def by_event_topic(caller: Caller, theirs: list[str]) -> Iterator[Attempt]:
-    """The events of their requests."""
+    """The event streams of requests."""
     for value in theirs:
         yield "events", lambda named: caller.get(EVENTS, requestId=named), value, missing(value)
 
 
 def by_organization(caller: Caller, slug: str) -> Iterator[Attempt]:
-    """Every operation in their name."""
+    """Every operation with the other organization's slug."""
     for cell in API_CELLS:
         yield f"{cell} in", partial(_send, caller, cell, "organizationId"), slug, "no-such-organization"
 
@@ -166,7 +166,7 @@ def _send(caller: Caller, cell: ApiCell, name: str, value: str) -> HttpResponse:
 
 
 def by_alias(caller: Caller) -> Iterator[Attempt]:
-    """Their alias as a model, whole, streamed, and as a dry run."""
+    """The alias as a model, with and without streaming, and as a dry run."""
     turns = {"messages": [{"role": "user", "content": "x"}]}
     bodies: dict[str, dict[str, Any]] = {
         COMPLETIONS: turns,
@@ -183,7 +183,7 @@ def by_alias(caller: Caller) -> Iterator[Attempt]:
 
 
 def by_file_and_batch(caller: Caller, theirs: dict[str, str]) -> Iterator[Attempt]:
-    """Their files and batches, by every operation that names one."""
+    """Every operation that names a file or batch."""
     terms = {"endpoint": "/v1/chat/completions", "completion_window": "24h"}
     quote = {"x-aiinfra-dry-run": "true"}
     calls: list[tuple[str, str, Callable[[str], HttpResponse]]] = [
@@ -207,17 +207,17 @@ def _ask(caller: Caller, path: str, body: dict[str, Any], headers: dict[str, str
 
 
 def seen(response: HttpResponse, value: str) -> tuple[int, str]:
-    """What a client can tell apart, apart from what it has sent itself."""
+    """What a client can distinguish, without the value that it sent."""
     own = re.escape(value) if len(value) > SHORT else rf"[\"`']{re.escape(value)}[\"`']"
-    if response.streaming:  # it may have no end
+    if response.streaming:  # it may never end
         response.close()
         return response.status_code, "a stream"
     text = response.content.decode()
     return response.status_code, VARIABLE.sub("", re.sub(own, "…", text))
 
 
-def belongings(organization: Organization) -> dict[str, list[dict[str, Any]]]:
-    """Every row of an organization."""
+def all_rows(organization: Organization) -> dict[str, list[dict[str, Any]]]:
+    """All rows of the organization."""
     with organization_scope(organization.pk):
         return {model.__name__: _rows(model) for model in (*tenant_tables(), Channel, Delivery)}
 
@@ -227,10 +227,10 @@ def _rows(model: Any) -> list[dict[str, Any]]:
     return list(model.objects.order_by("pk").values())  # type: ignore[attr-defined]
 
 
-def test_nothing_of_another_organization_is_seen_changed_or_told_apart_from_nothing(
+def test_rows_of_another_organization_are_indistinguishable_from_nonexistent_ones(
     caller: Caller, theirs: list[str], their_files: dict[str, str], other_organization: Organization
 ) -> None:
-    before = belongings(other_organization)
+    before = all_rows(other_organization)
     attempts = [
         *by_name(caller, theirs),
         *by_event_topic(caller, theirs),
@@ -251,11 +251,11 @@ def test_nothing_of_another_organization_is_seen_changed_or_told_apart_from_noth
         if found != expected[form] or secrets:
             leaks.append((name, value, found, expected[form], secrets))
     assert leaks == []
-    assert belongings(other_organization) == before
+    assert all_rows(other_organization) == before
 
 
 def cursors_of(caller: Caller) -> list[str]:
-    """All that lead through the list of requests."""
+    """All cursors of the list of requests."""
     cursors: list[str] = []
     while True:
         page = json.loads(caller.get(QUEUE, action="list", **({"cursor": cursors[-1]} if cursors else {})).content)
@@ -264,7 +264,7 @@ def cursors_of(caller: Caller) -> list[str]:
         cursors.append(page["nextCursor"])
 
 
-def test_a_list_cursor_of_another_organization_shows_only_our_own(
+def test_list_cursor_of_another_organization_shows_only_own_requests(
     caller: Caller, theirs: list[str], organization: Organization, other_organization: Organization
 ) -> None:
     cursors = cursors_of(Caller(key=new_key(other_organization, Role.OWNER)))

@@ -1,4 +1,4 @@
-"""What other users of the same machine, or whoever writes to Redis, can do: nothing."""
+"""Attacks by other local users and by anyone who can write to Redis."""
 
 import stat
 from collections.abc import Iterator
@@ -19,44 +19,44 @@ from tests.support.processes import free_port, start, wait_until
 
 
 @pytest.fixture
-def tickets_run(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """One entry for each ticket that the worker ran."""
+def run_tickets(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The tickets that the worker ran."""
     run: list[str] = []
     monkeypatch.setattr(worker_module, "run_next", lambda: run.append("ticket"))
     return run
 
 
 def touch(path: str, *_: object) -> None:
-    """What an attacker has a worker call, as a function and as a callback."""
+    """The function that an attacker names in a job or callback."""
     Path(path).touch()
 
 
 @pytest.mark.parametrize("function", ["os.system", "subprocess.getoutput", "tests.security.test_local_users.touch"])
-def test_a_worker_runs_the_ticket_whatever_function_redis_names(
-    redis_url: str, tickets_run: list[str], tmp_path: Path, function: str
+def test_worker_ignores_the_function_named_in_redis(
+    redis_url: str, run_tickets: list[str], tmp_path: Path, function: str
 ) -> None:
     target = tmp_path / "reached"
     argument = str(target) if function.endswith("touch") else f"touch {target}"
     queue = Queue("llm", connection=bytes_client(), serializer=JSONSerializer)
-    work_through(queue, Job.create(function, args=[argument], connection=bytes_client(), serializer=JSONSerializer))
+    run_job(queue, Job.create(function, args=[argument], connection=bytes_client(), serializer=JSONSerializer))
     assert not target.exists()
-    assert tickets_run == ["ticket"]
+    assert run_tickets == ["ticket"]
 
 
 @pytest.mark.parametrize("moment", ["success", "failure", "stopped"])
-def test_a_worker_imports_no_callback(redis_url: str, tickets_run: list[str], tmp_path: Path, moment: str) -> None:
+def test_worker_ignores_callbacks(redis_url: str, run_tickets: list[str], tmp_path: Path, moment: str) -> None:
     queue = Queue("llm", connection=bytes_client(), serializer=JSONSerializer)
     job = Job.create("queue_app.tasks.run_next", connection=bytes_client(), serializer=JSONSerializer)
     job.save()
     redis = bytes_client()
     redis.hset(f"rq:job:{job.id}", f"{moment}_callback_name", "not_there.at_all")
-    work_through(queue, Job.fetch(job.id, connection=redis, serializer=JSONSerializer), is_saved=True)
-    assert tickets_run == ["ticket"]
+    run_job(queue, Job.fetch(job.id, connection=redis, serializer=JSONSerializer), is_saved=True)
+    assert run_tickets == ["ticket"]
     assert not queue.failed_job_registry.get_job_ids()
 
 
-def work_through(queue: Queue, job: Job, *, is_saved: bool = False) -> None:
-    """Have a worker take the job as it takes any other."""
+def run_job(queue: Queue, job: Job, *, is_saved: bool = False) -> None:
+    """Run the job in a worker."""
     if is_saved:
         queue.push_job_id(job.id)
     else:
@@ -69,7 +69,7 @@ def work_through(queue: Queue, job: Job, *, is_saved: bool = False) -> None:
 
 @pytest.fixture
 def protected_redis(tmp_path: Path) -> Iterator[int]:
-    """The port of a Redis as `run` starts it."""
+    """The port of a Redis that is configured as by `run`."""
     port, directory = free_port(), tmp_path / "redis"
     bundled_redis.write_configuration(port, directory, "the password")
     with start(bundled_redis.server_command(bundled_redis.redis_binary(), directory)):
@@ -79,7 +79,7 @@ def protected_redis(tmp_path: Path) -> Iterator[int]:
 
 
 def answers(client: Redis) -> bool:
-    """Whether it answers yet."""
+    """Whether Redis is ready."""
     try:
         return bool(client.ping())
     except ConnectionError:
@@ -90,12 +90,12 @@ def answers(client: Redis) -> bool:
         return False
 
 
-def test_the_bundled_redis_asks_for_its_password(protected_redis: int) -> None:
+def test_bundled_redis_requires_its_password(protected_redis: int) -> None:
     with pytest.raises(AuthenticationError):
         Redis(port=protected_redis).ping()
 
 
-def test_the_password_is_in_no_command_line(tmp_path: Path) -> None:
+def test_redis_password_is_not_on_the_command_line(tmp_path: Path) -> None:
     bundled_redis.write_configuration(1, tmp_path, "the password")
     assert "the password" not in " ".join(bundled_redis.server_command("redis-server", tmp_path))
     assert stat.S_IMODE((tmp_path / "redis.conf").stat().st_mode) == 0o600
@@ -103,7 +103,7 @@ def test_the_password_is_in_no_command_line(tmp_path: Path) -> None:
 
 @pytest.fixture
 def data(settings: Settings, tmp_path: Path) -> Path:
-    """A data directory of an earlier version, which other users can read."""
+    """The data directory of an earlier version, which other users can read."""
     directory = settings.DATA_DIR = tmp_path / "data"
     (directory / "log").mkdir(parents=True)
     (directory / "log" / "web.log").touch()
@@ -113,24 +113,22 @@ def data(settings: Settings, tmp_path: Path) -> Path:
     return Path(directory)
 
 
-def below(directory: Path) -> set[str]:
-    """What other users can read in the directory."""
+def exposed_files(directory: Path) -> set[str]:
+    """The files in the directory that other users can read."""
     return {path.name for path in private_files.exposed() if path.is_relative_to(directory)}
 
 
 @pytest.mark.django_db
 def test_files_of_an_earlier_version_become_private(data: Path) -> None:
-    assert below(data) == {"data", "log", "web.log", "secret_key"}
+    assert exposed_files(data) == {"data", "log", "web.log", "secret_key"}
     private_files.protect()
-    assert below(data) == set()
+    assert exposed_files(data) == set()
 
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("mode", [0o1777, 0o755])
-def test_a_directory_that_is_also_used_for_other_things_stays_open(
-    data: Path, monkeypatch: pytest.MonkeyPatch, mode: int
-) -> None:
-    """A temporary directory of all users, and a home directory."""
+def test_shared_directory_stays_readable(data: Path, monkeypatch: pytest.MonkeyPatch, mode: int) -> None:
+    """For example, a temporary directory of all users, or a home directory."""
     data.chmod(mode)
     (data / "mine.txt").touch(mode=0o644)
     (data / "mine.txt").chmod(0o644)

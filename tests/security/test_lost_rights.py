@@ -1,4 +1,4 @@
-"""Whoever is deactivated, removed or demoted takes their keys, sessions, downloads and invitations along."""
+"""Users who are deactivated, removed, or demoted lose their keys, sessions, downloads, and invitations."""
 
 from collections.abc import Callable, Iterator
 
@@ -23,13 +23,13 @@ WAYS: dict[str, Callable[[User], object]] = {
     "removed": lambda person: Membership.objects.filter(user=person).delete(),
     "demoted": lambda person: Membership.objects.filter(user=person).update(role=Role.VIEWER),
 }
-"""As Django admin, single sign-on or a script does it: past the functions behind our pages."""
+"""Changes by Django admin, single sign-on, or a script, which bypass the functions behind our pages."""
 every_way = pytest.mark.parametrize("way", WAYS)
 
 
 @pytest.fixture
 def key(organization: Organization, admin: User) -> str:
-    """The text of a key that the admin created, with every scope."""
+    """The text of an API key with all scopes that the admin created."""
     return keys.create_key(
         organization=organization, name="bot", role=Role.ADMIN, created_by=admin, actor="user:admin"
     )[1]
@@ -37,12 +37,12 @@ def key(organization: Organization, admin: User) -> str:
 
 def lose(person: User, way: str) -> None:
     WAYS[way](person)
-    timed_cache.clear_all()  # half a second later
+    timed_cache.clear_all()  # simulates an expired cache
 
 
 @every_way
 @pytest.mark.parametrize("cell", API_CELLS, ids=str)
-def test_a_key_opens_nothing_once_its_owner_lost_their_rights(
+def test_key_is_rejected_when_its_creator_lost_their_rights(
     admin: User, key: str, redis_url: str, cell: ApiCell, way: str
 ) -> None:
     caller, action = Caller(key=key), {"action": cell.action} if cell.action else {}
@@ -52,7 +52,7 @@ def test_a_key_opens_nothing_once_its_owner_lost_their_rights(
 
 
 @every_way
-def test_a_rotated_key_is_the_key_of_the_person_who_rotated_it(
+def test_rotated_key_depends_on_the_user_who_rotated_it(
     organization: Organization, admin: User, owner: User, key: str, redis_url: str, way: str
 ) -> None:
     with organization_scope(organization.pk):
@@ -64,13 +64,13 @@ def test_a_rotated_key_is_the_key_of_the_person_who_rotated_it(
     assert Caller(key=key).get(QUEUE, action="stats").status_code == 200
 
 
-def test_a_person_with_keys_cannot_be_deleted_for_the_keys_would_be_nobodys(admin: User, key: str) -> None:
+def test_user_with_keys_cannot_be_deleted(admin: User, key: str) -> None:
     with pytest.raises(ProtectedError):
         admin.delete()
 
 
 @every_way
-def test_a_session_opens_nothing_once_its_owner_lost_their_rights(
+def test_session_is_rejected_when_its_user_lost_their_rights(
     admin: User, client_of: Callable[[User], Client], way: str
 ) -> None:
     client = client_of(admin)
@@ -80,7 +80,7 @@ def test_a_session_opens_nothing_once_its_owner_lost_their_rights(
 
 
 @every_way
-def test_an_invitation_ends_with_the_rights_of_the_person_who_invited(
+def test_invitation_is_invalid_when_its_inviter_lost_their_rights(
     organization: Organization, admin: User, way: str
 ) -> None:
     _, token = invitations.invite(
@@ -102,7 +102,7 @@ def request_of(key: str | None, client: Client | None) -> HttpRequest:
 
 @every_way
 @pytest.mark.parametrize("by_session", [True, False], ids=["session", "key"])
-def test_a_download_ends_in_the_middle_once_its_reader_lost_their_rights(
+def test_download_stops_when_its_reader_lost_their_rights(
     admin: User,
     key: str,
     client_of: Callable[[User], Client],
@@ -128,7 +128,7 @@ def test_a_download_ends_in_the_middle_once_its_reader_lost_their_rights(
     assert sent == [b"first"] or sent == []
 
 
-def test_a_download_ends_in_the_middle_once_its_session_was_ended_elsewhere(
+def test_download_stops_when_its_session_was_ended_remotely(
     admin: User, client_of: Callable[[User], Client], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(current_permissions, "CHECK_S", 0)

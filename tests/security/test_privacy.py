@@ -1,4 +1,4 @@
-"""Erasure and legal holds: what is deleted, what stays, and what a run that was killed leaves."""
+"""Erasure and legal holds: deleted content, kept costs, and interrupted runs."""
 
 import json
 from collections.abc import Callable
@@ -23,13 +23,20 @@ from cost_app.models import Attempt
 from queue_app.models import AIRequest, RequestContent, Status
 from queue_app.submission.intake import accept
 from queue_app.submission.submission import Submission
-from tests.security.private_content import MESSAGES, SECRET, ask, cached, everywhere, fill
+from tests.security.private_content import (
+    MESSAGES,
+    SECRET,
+    all_stored_content,
+    create_cache_entry,
+    create_completed_request,
+    fill,
+)
 
 pytestmark = pytest.mark.usefixtures("priced")
 
 
 def erase(organization: Organization, user: str = "anna") -> Erasure:
-    """Order and carry out."""
+    """Order and run an erasure."""
     erasure = erasures.order(organization=organization, user_ref=user, everything=not user, actor="user:owner")
     running.run_open()
     with organization_scope(organization.pk):
@@ -37,13 +44,13 @@ def erase(organization: Organization, user: str = "anna") -> Erasure:
 
 
 @pytest.mark.parametrize("user", ["anna", ""], ids=["a user", "everything"])
-def test_erased_content_is_in_no_store_and_the_costs_stay(organization: Organization, user: str) -> None:
+def test_erased_content_is_removed_from_every_store_but_costs_remain(organization: Organization, user: str) -> None:
     request = fill(organization)
     with organization_scope(organization.pk):
         before = list(Attempt.objects.values_list("id", "user_ref", "bound_nano", "state"))
-    assert SECRET in everywhere(organization)
+    assert SECRET in all_stored_content(organization)
     receipt = erase(organization, user)
-    assert SECRET not in everywhere(organization)
+    assert SECRET not in all_stored_content(organization)
     with organization_scope(organization.pk):
         assert AIRequest.objects.get(id=request.id).user_ref == receipt.pseudonym
         assert list(Attempt.objects.values_list("id", "user_ref", "bound_nano", "state")) == before
@@ -52,12 +59,12 @@ def test_erased_content_is_in_no_store_and_the_costs_stay(organization: Organiza
     assert (receipt.counts["contents"], receipt.counts["cache entries"]) == (1, 2)
 
 
-def test_other_users_and_other_organizations_keep_theirs(
+def test_other_users_and_organizations_are_not_affected(
     organization: Organization, other_organization: Organization
 ) -> None:
     fill(organization)
-    bens, foreign = ask(organization, "ben"), ask(other_organization, "anna")
-    cached(organization, "c" * 32, request_id=str(bens.id), user="ben")
+    bens, foreign = create_completed_request(organization, "ben"), create_completed_request(other_organization, "anna")
+    create_cache_entry(organization, "c" * 32, request_id=str(bens.id), user="ben")
     erase(organization)
     with organization_scope(organization.pk):
         assert RequestContent.objects.get().request_id == bens.id
@@ -67,7 +74,7 @@ def test_other_users_and_other_organizations_keep_theirs(
     assert [each.id for each in browse.page_of(organization.pk).entries] == ["c" * 32]
 
 
-def test_a_request_that_has_not_ended_is_cancelled_first(organization: Organization) -> None:
+def test_pending_request_is_cancelled_before_its_erasure(organization: Organization) -> None:
     with organization_scope(organization.pk):
         request = accept(Submission(organization.pk, "deepseek", "deepseek-chat", MESSAGES, user_ref="anna"))
     erase(organization)
@@ -76,7 +83,7 @@ def test_a_request_that_has_not_ended_is_cancelled_first(organization: Organizat
         assert not RequestContent.objects.exists()
 
 
-def test_the_receipt_names_no_user_and_its_digest_is_in_the_security_log(organization: Organization) -> None:
+def test_receipt_names_no_user_and_its_digest_is_in_the_security_log(organization: Organization) -> None:
     fill(organization)
     receipt = erase(organization)
     assert "anna" not in json.dumps(erasures.receipt_of(receipt))
@@ -89,7 +96,7 @@ STEPS = ["cancel_live", "erase_requests", "erase_attempts", "erase_messages", "_
 
 
 @pytest.mark.parametrize("step", STEPS)
-def test_a_run_that_was_killed_is_continued_by_the_next_one(
+def test_killed_run_is_continued_by_the_next_one(
     organization: Organization, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
     fill(organization)
@@ -105,7 +112,7 @@ def test_a_run_that_was_killed_is_continued_by_the_next_one(
         erase(organization)
     assert not SecurityEvent.objects.filter(event=Event.ERASED).exists()
     running.run_open()
-    assert SECRET not in everywhere(organization)
+    assert SECRET not in all_stored_content(organization)
     with organization_scope(organization.pk):
         receipt = Erasure.objects.get()
     assert receipt.finished_at
@@ -113,7 +120,7 @@ def test_a_run_that_was_killed_is_continued_by_the_next_one(
 
 
 @pytest.mark.parametrize("user", ["", "anna"], ids=["everything", "the user"])
-def test_a_legal_hold_stops_erasure_until_it_is_released(organization: Organization, user: str) -> None:
+def test_legal_hold_blocks_erasure_until_it_is_released(organization: Organization, user: str) -> None:
     fill(organization)
     hold = holds.place(organization_id=organization.pk, user_ref=user, reason="lawsuit", actor="user:staff")
     for subject in ("anna", ""):
@@ -121,10 +128,10 @@ def test_a_legal_hold_stops_erasure_until_it_is_released(organization: Organizat
             erasures.order(organization=organization, user_ref=subject, everything=not subject, actor="user:owner")
     assert holds.release(hold=hold, actor="user:staff")
     erase(organization)
-    assert SECRET not in everywhere(organization)
+    assert SECRET not in all_stored_content(organization)
 
 
-def test_a_hold_that_is_placed_after_the_order_stops_it_too(organization: Organization) -> None:
+def test_hold_placed_after_the_order_blocks_it_too(organization: Organization) -> None:
     fill(organization)
     erasures.order(organization=organization, user_ref="anna", actor="user:owner")
     holds.place(organization_id=organization.pk, reason="lawsuit", actor="user:staff")
@@ -134,7 +141,7 @@ def test_a_hold_that_is_placed_after_the_order_stops_it_too(organization: Organi
         assert Erasure.objects.get().finished_at is None
 
 
-def test_an_erasure_that_waits_for_a_hold_says_so_on_the_page_and_nothing_in_the_log(
+def test_held_erasure_is_shown_on_the_page_without_log_messages(
     organization: Organization, owner: User, client_of: Callable[[User], Client], caplog: pytest.LogCaptureFixture
 ) -> None:
     erasures.order(organization=organization, user_ref="anna", actor="user:owner")
@@ -146,7 +153,7 @@ def test_an_erasure_that_waits_for_a_hold_says_so_on_the_page_and_nothing_in_the
     assert "in progress" not in page
 
 
-def test_the_page_changes_retention_and_orders_an_erasure_after_a_confirmation(
+def test_page_changes_retention_and_requires_confirmation_for_an_erasure(
     organization: Organization, owner: User, client_of: Callable[[User], Client]
 ) -> None:
     client, url = client_of(owner), "/settings/privacy/"
@@ -171,7 +178,7 @@ def test_the_page_changes_retention_and_orders_an_erasure_after_a_confirmation(
     assert "anna" not in client.get(url).content.decode()
 
 
-def test_the_command_prints_the_receipt_and_refuses_what_is_held(organization: Organization) -> None:
+def test_command_prints_the_receipt_and_refuses_held_subjects(organization: Organization) -> None:
     fill(organization)
     output = StringIO()
     call_command("erase", "north", user="anna", yes=True, stdout=output)

@@ -1,4 +1,4 @@
-"""Erasures through the API: ordered by programs, with a receipt they can poll for."""
+"""Erasures through the API."""
 
 import json
 from uuid import uuid4
@@ -23,7 +23,7 @@ def caller(organization: Organization) -> Caller:
     return Caller(key=new_key(organization, Role.OWNER, ["privacy:erase"]))
 
 
-def test_an_erasure_is_ordered_and_its_receipt_follows(caller: Caller) -> None:
+def test_erasure_is_accepted_and_its_receipt_can_be_polled(caller: Caller) -> None:
     response = caller.post(PRIVACY, {"action": "erase", "user": "anna"})
     assert response.status_code == 202
     ordered = json.loads(response.content)
@@ -38,7 +38,7 @@ def test_an_erasure_is_ordered_and_its_receipt_follows(caller: Caller) -> None:
 
 
 @pytest.mark.parametrize("sent", ["Jose\u0301", "Jos\u00e9 ", "Jos\u200b\u00e9", "Jos\u00e9"])
-def test_an_erasure_finds_a_user_in_every_spelling(caller: Caller, organization: Organization, sent: str) -> None:
+def test_erasure_finds_a_user_in_every_spelling(caller: Caller, organization: Organization, sent: str) -> None:
     pricebook.add_shipped_prices()
     program = Caller(key=new_key(organization, Role.OPERATOR))
     assert program.post(QUEUE, enqueue_body(userId=sent)).status_code == 202
@@ -48,7 +48,9 @@ def test_an_erasure_finds_a_user_in_every_spelling(caller: Caller, organization:
         assert not RequestContent.objects.exists()
 
 
-def test_a_repeated_order_with_the_same_idempotency_key_is_one(caller: Caller, organization: Organization) -> None:
+def test_repeated_order_with_the_same_idempotency_key_creates_one_erasure(
+    caller: Caller, organization: Organization
+) -> None:
     caller.headers["Idempotency-Key"] = "once"
     first, second = (caller.post(PRIVACY, {"action": "erase", "user": "anna"}) for _ in range(2))
     assert first.content == second.content
@@ -67,20 +69,18 @@ def test_a_repeated_order_with_the_same_idempotency_key_is_one(caller: Caller, o
         {"user": "x" * 129},
     ],
 )
-def test_an_unclear_order_erases_nothing(caller: Caller, organization: Organization, body: dict[str, object]) -> None:
+def test_ambiguous_order_is_rejected(caller: Caller, organization: Organization, body: dict[str, object]) -> None:
     assert caller.post(PRIVACY, {"action": "erase", **body}).status_code == 400
     with organization_scope(organization.pk):
         assert not Erasure.objects.exists()
 
 
-def test_everything_needs_the_slug(caller: Caller) -> None:
+def test_erasing_everything_requires_the_slug(caller: Caller) -> None:
     response = caller.post(PRIVACY, {"action": "erase", "everything": True, "confirmation": "north"})
     assert json.loads(response.content)["subject"] == "everything"
 
 
-def test_a_legal_hold_refuses_the_order_and_holds_one_that_came_before(
-    caller: Caller, organization: Organization
-) -> None:
+def test_legal_hold_rejects_new_orders_and_holds_earlier_ones(caller: Caller, organization: Organization) -> None:
     ordered = json.loads(caller.post(PRIVACY, {"action": "erase", "user": "anna"}).content)
     holds.place(organization_id=organization.pk, reason="lawsuit", actor="user:staff")
     assert refused(caller.post(PRIVACY, {"action": "erase", "user": "anna"}), 409)["type"] == "legal_hold"

@@ -1,4 +1,4 @@
-"""What anyone can make the server log, and what browsers keep of private data."""
+"""Limits on log entries that anyone can cause, and caching of private pages."""
 
 import logging
 from collections.abc import Callable, Iterator
@@ -21,7 +21,7 @@ from aiinfra.tenants.models import User
 
 
 class Lines(logging.Handler):
-    """The lines that would be written."""
+    """Collects the lines that would be written."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -36,7 +36,7 @@ class Lines(logging.Handler):
 
 @pytest.fixture
 def lines(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
-    """What the log has so far, in a minute that does not end."""
+    """The lines written so far; the clock stands still."""
     monkeypatch.setattr("aiinfra.logs.time.monotonic", lambda: 60.0)
     handler = Lines()
     logging.getLogger().addHandler(handler)
@@ -45,7 +45,7 @@ def lines(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
 
 
 @pytest.mark.django_db
-def test_a_wrong_host_is_one_short_line_without_a_traceback(client: Client, lines: list[str]) -> None:
+def test_unknown_host_logs_one_short_line_without_a_traceback(client: Client, lines: list[str]) -> None:
     assert client.get("/login/", headers={"Host": "evil.example" + "x" * 1_000}).status_code == 400
     assert [line for line in lines if "traceback" in line] == []
     assert 1 <= len(lines) <= 2
@@ -53,7 +53,7 @@ def test_a_wrong_host_is_one_short_line_without_a_traceback(client: Client, line
 
 
 @pytest.mark.django_db
-def test_wrong_hosts_do_not_fill_the_log_and_errors_are_still_written(client: Client, lines: list[str]) -> None:
+def test_unknown_hosts_do_not_fill_the_log_and_errors_are_still_written(client: Client, lines: list[str]) -> None:
     for number in range(REFUSED_PER_MINUTE + 10):
         client.get("/login/", headers={"Host": f"evil{number}.example"})
     logging.getLogger("aiinfra.test").error("still here")
@@ -61,7 +61,7 @@ def test_wrong_hosts_do_not_fill_the_log_and_errors_are_still_written(client: Cl
     assert "still here" in lines[-1]
 
 
-def test_an_error_that_repeats_does_not_fill_the_log(lines: list[str]) -> None:
+def test_repeated_error_does_not_fill_the_log(lines: list[str]) -> None:
     logger = logging.getLogger("aiinfra.test")
     for number in range(100):
         logger.error("row %s is bad", number)
@@ -72,7 +72,7 @@ def test_an_error_that_repeats_does_not_fill_the_log(lines: list[str]) -> None:
     assert len(lines) == SAME_PER_MINUTE + 2
 
 
-def test_the_next_minute_is_written_again(lines: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_repeated_error_is_written_again_in_the_next_minute(lines: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     logger = logging.getLogger("aiinfra.test")
     for _ in range(SAME_PER_MINUTE + 5):
         logger.error("bad")
@@ -81,22 +81,22 @@ def test_the_next_minute_is_written_again(lines: list[str], monkeypatch: pytest.
     assert len(lines) == SAME_PER_MINUTE + 1
 
 
-def test_messages_without_end_share_one_count(lines: list[str]) -> None:
+def test_unlimited_different_messages_share_one_limit(lines: list[str]) -> None:
     for number in range(MESSAGES_MAX * 2):
         logging.getLogger("aiinfra.test").error(f"made up {number}")
     assert len(lines) == MESSAGES_MAX + SAME_PER_MINUTE
 
 
-def test_a_line_has_an_end(lines: list[str]) -> None:
+def test_line_length_is_limited(lines: list[str]) -> None:
     logging.getLogger("aiinfra.test").error("x" * 100_000, exc_info=ValueError("y" * 100_000))
     assert len(lines[-1]) < 2 * TEXT_MAX + MESSAGE_MAX
 
 
 @pytest.mark.parametrize("name", ["members", "finance_invoices", "keys"])
-def test_pages_of_signed_in_users_are_not_stored(owner: User, client_of: Callable[[User], Client], name: str) -> None:
+def test_pages_of_logged_in_users_are_not_stored(owner: User, client_of: Callable[[User], Client], name: str) -> None:
     assert "no-store" in client_of(owner).get(reverse(name)).headers["Cache-Control"]
 
 
 @pytest.mark.django_db
-def test_responses_of_the_api_are_not_stored(client: Client) -> None:
+def test_api_responses_are_not_stored(client: Client) -> None:
     assert "no-store" in client.get("/api/ai/queue?action=stats").headers["Cache-Control"]

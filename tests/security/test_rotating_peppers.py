@@ -1,4 +1,4 @@
-"""API keys outlive the pepper that they were hashed with."""
+"""API keys keep working while the pepper is rotated."""
 
 from io import StringIO
 
@@ -24,7 +24,7 @@ def key(organization: Organization) -> Key:
 
 
 def works(text: str) -> bool:
-    """Whether the key opens something, for a process that has not seen it yet."""
+    """Whether a process with an empty cache accepts the key."""
     timed_cache.clear_all()
     return key_authentication.authenticate(f"Bearer {text}") is not None
 
@@ -35,7 +35,7 @@ def change_pepper(settings: Settings, *, keep: bool = True) -> None:
 
 
 def check() -> tuple[str, int]:
-    """What `rotatesecrets --check` prints, and its exit status."""
+    """The output of `rotatesecrets --check` and its exit status."""
     output, status = StringIO(), 0
     try:
         call_command("rotatesecrets", "--check", stdout=output)
@@ -48,7 +48,7 @@ def findings() -> str:
     return "\n".join(f"{finding.level} {finding.text}" for finding in examine())
 
 
-def test_a_key_works_while_its_pepper_is_a_fallback_and_after_one_use_without(key: Key, settings: Settings) -> None:
+def test_key_works_with_the_fallback_pepper_and_without_it_after_one_use(key: Key, settings: Settings) -> None:
     change_pepper(settings)
     change_pepper(settings)
     assert works(key[1])
@@ -56,13 +56,13 @@ def test_a_key_works_while_its_pepper_is_a_fallback_and_after_one_use_without(ke
     assert works(key[1])
 
 
-def test_a_key_that_was_not_used_in_time_stops_working_and_doctor_says_so(key: Key, settings: Settings) -> None:
+def test_doctor_reports_keys_whose_pepper_is_lost(key: Key, settings: Settings) -> None:
     change_pepper(settings, keep=False)
     assert not works(key[1])
     assert "FAILED 1 API keys do not work" in findings()
 
 
-def test_the_check_names_the_keys_that_need_the_fallback(key: Key, settings: Settings) -> None:
+def test_check_counts_keys_that_need_the_fallback(key: Key, settings: Settings) -> None:
     assert check()[1] == 0
     change_pepper(settings)
     output, status = check()
@@ -73,14 +73,14 @@ def test_the_check_names_the_keys_that_need_the_fallback(key: Key, settings: Set
     assert (status, "API keys: 1 current, 0 that need" in output) == (0, True)
 
 
-def test_keys_that_ended_need_no_pepper(key: Key, settings: Settings) -> None:
+def test_revoked_keys_are_not_counted(key: Key, settings: Settings) -> None:
     with system_scope():
         ApiKey.objects.update(revoked_at=timezone.now())
     change_pepper(settings, keep=False)
     assert peppers.count_by_pepper() == peppers.PepperCounts(0, 0, 0)
 
 
-def test_a_wrong_secret_is_refused_whatever_the_fallbacks(key: Key, settings: Settings) -> None:
+def test_wrong_secret_is_rejected_with_fallbacks(key: Key, settings: Settings) -> None:
     change_pepper(settings)
     body = f"aik_{key[0].key_id}_{'0' * 32}"
     assert not works(f"{body}_{key_text.checksum(body)}")
@@ -88,14 +88,12 @@ def test_a_wrong_secret_is_refused_whatever_the_fallbacks(key: Key, settings: Se
         assert ApiKey.objects.get().pepper_id == key[0].pepper_id
 
 
-def test_without_a_rotation_a_look_up_still_takes_one_query(
-    key: Key, django_assert_num_queries: DjangoAssertNumQueries
-) -> None:
+def test_lookup_without_a_rotation_takes_one_query(key: Key, django_assert_num_queries: DjangoAssertNumQueries) -> None:
     works(key[1])
     with django_assert_num_queries(1):
         assert works(key[1])
 
 
-def test_the_id_of_a_pepper_is_no_digest_of_a_key(key: Key) -> None:
+def test_pepper_id_reveals_no_key_digest(key: Key) -> None:
     assert len(key[0].pepper_id) == peppers.ID_LENGTH
     assert not key[0].secret_digest.startswith(key[0].pepper_id)

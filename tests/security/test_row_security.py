@@ -1,4 +1,4 @@
-"""PostgreSQL's policies hide other organizations' rows from queries that forget their filter, and hide nothing else."""
+"""PostgreSQL policies hide rows of other organizations from queries without a filter, and hide nothing else."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -25,7 +25,7 @@ from tests.security.test_isolation import (  # noqa: F401 - fixtures, and a test
     _queue,
     caller,
     ids_of,
-    test_a_list_cursor_of_another_organization_shows_only_our_own,
+    test_list_cursor_of_another_organization_shows_only_own_requests,
     theirs,
 )
 
@@ -42,13 +42,13 @@ def run(sql: str) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _walled(db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The test's transaction continues as a role that the policies restrict."""
+def _restricted(db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Continues the test's transaction as a role that the policies restrict."""
     run(f"CREATE ROLE {ROLE}")
     call_command("row_security", "on", "--role", ROLE, stdout=StringIO())
     run(f"SET LOCAL ROLE {ROLE}")
     monkeypatch.setattr(connection.connection, "cursor_factory", ScopedCursor)
-    monkeypatch.setattr(connection, "_kept", (None, None))  # a cursor that names no scope
+    monkeypatch.setattr(connection, "_kept", (None, None))  # a cursor without a scope
     monkeypatch.setitem(connection.settings_dict, "ROW_SECURITY", True)
     yield
     run("RESET ROLE")
@@ -56,7 +56,7 @@ def _walled(db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.fixture
 def keys(organization: Organization, other_organization: Organization) -> list[ApiKey]:
-    """One of each organization."""
+    """One key per organization."""
     for each in (organization, other_organization):
         new_key(each, Role.OWNER)
     with system_scope():
@@ -64,11 +64,11 @@ def keys(organization: Organization, other_organization: Organization) -> list[A
 
 
 def unfiltered(model: type[Any] = ApiKey) -> Any:
-    """A query that has forgotten its organization."""
+    """A query without an organization filter."""
     return model._base_manager.all()
 
 
-def test_a_query_without_its_filter_sees_one_organization(keys: list[ApiKey], organization: Organization) -> None:
+def test_query_without_a_filter_sees_one_organization(keys: list[ApiKey], organization: Organization) -> None:
     with organization_scope(organization.pk):
         assert list(unfiltered()) == [keys[0]]
         assert unfiltered().update(name="ours") == 1
@@ -78,11 +78,11 @@ def test_a_query_without_its_filter_sees_one_organization(keys: list[ApiKey], or
 
 
 @pytest.mark.usefixtures("keys")
-def test_without_a_scope_nothing_is_seen() -> None:
+def test_query_without_a_scope_sees_nothing() -> None:
     assert not unfiltered().exists()
 
 
-def test_the_installation_sees_only_its_own_rows(organization: Organization) -> None:
+def test_installation_scope_sees_only_its_own_rows(organization: Organization) -> None:
     for owner in (organization.pk, None):
         with system_scope():
             audit.record(organization_id=owner, actor="test", verb="test.done", target="x")
@@ -90,7 +90,7 @@ def test_the_installation_sees_only_its_own_rows(organization: Organization) -> 
         assert {each.organization_id for each in unfiltered(AuditEvent)} == {None}
 
 
-def test_nothing_is_stored_for_another_organization(keys: list[ApiKey], organization: Organization) -> None:
+def test_row_of_another_organization_cannot_be_stored(keys: list[ApiKey], organization: Organization) -> None:
     copy = ApiKey(pk=None, organization_id=keys[1].organization_id, name="theirs", role="viewer", key_id="x" * 8)
     with organization_scope(organization.pk):
         with pytest.raises(ProgrammingError, match="row-level security"), transaction.atomic():
@@ -99,7 +99,7 @@ def test_nothing_is_stored_for_another_organization(keys: list[ApiKey], organiza
             unfiltered().update(organization_id=keys[1].organization_id)
 
 
-def test_the_scope_is_right_after_an_error(keys: list[ApiKey], organization: Organization) -> None:
+def test_scope_is_correct_after_an_error(keys: list[ApiKey], organization: Organization) -> None:
     with organization_scope(organization.pk), pytest.raises(IntegrityError), transaction.atomic():
         Organization.objects.create(slug=organization.slug)
     with organization_scope(keys[1].organization_id):
@@ -114,7 +114,7 @@ def test_every_tenant_table_has_a_policy(django_assert_num_queries: Callable[[in
     assert "Row-level security is on" in [finding.text for finding in doctor._row_security()]
 
 
-def test_policies_do_not_change_how_the_newest_rows_are_read() -> None:
+def test_policies_do_not_change_the_plan_for_the_newest_rows() -> None:
     run("RESET ROLE")
     run("CREATE TABLE plans AS SELECT n, n % 50 AS organization_id FROM generate_series(1, 20000) AS n")
     run("CREATE INDEX ON plans (organization_id, n)")
@@ -130,7 +130,7 @@ def test_policies_do_not_change_how_the_newest_rows_are_read() -> None:
     assert "Backward" in plan
 
 
-def test_a_release_adds_policies_to_new_tables() -> None:
+def test_create_policies_adds_policies_to_new_tables() -> None:
     run("RESET ROLE")
     table = ApiKey._meta.db_table
     run(f"DROP POLICY {row_security.POLICY} ON {table}")
@@ -149,7 +149,7 @@ def test_doctor_compares_setting_and_policies(monkeypatch: pytest.MonkeyPatch) -
     assert finding.text.startswith("Row-level security does not restrict this role in ")
 
 
-def test_a_role_that_policies_ignore_is_rejected() -> None:
+def test_role_that_bypasses_policies_is_rejected() -> None:
     run("RESET ROLE")
     for role, problem in (("postgres", "is a superuser"), ("nobody", "does not exist")):
         with pytest.raises(CommandError, match=problem):
@@ -160,7 +160,7 @@ def test_a_role_that_policies_ignore_is_rejected() -> None:
     assert not row_security.is_on()
 
 
-def test_a_request_and_every_job_of_the_scheduler_work(
+def test_request_and_all_scheduler_jobs_work_with_policies(
     claimed: Callable[..., Any],  # noqa: F811
     provider: ScriptedProvider,  # noqa: F811
     organization: Organization,

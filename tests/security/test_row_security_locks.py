@@ -27,7 +27,7 @@ def other() -> Iterator[psycopg.Connection]:
         yield opened
 
 
-def test_a_vacuum_between_two_steps_causes_no_deadlock(
+def test_vacuum_between_two_steps_causes_no_deadlock(
     other: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     vacuums: list[Future[object]] = []
@@ -35,7 +35,7 @@ def test_a_vacuum_between_two_steps_causes_no_deadlock(
 
     def vacuum_first() -> None:
         vacuums.append(threads.submit(other.execute, f"VACUUM ANALYZE {RequestContent._meta.db_table}"))
-        wait_until(lambda: vacuums[0].done() or _is_waiting(other), "the vacuum to end or wait for us")
+        wait_until(lambda: vacuums[0].done() or _is_waiting(other), "the vacuum to end or to block")
         create_policies()
 
     monkeypatch.setattr(row_security, "create_policies", vacuum_first)

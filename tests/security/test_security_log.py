@@ -1,4 +1,4 @@
-"""The security log and the chains: what is recorded, what a change of them breaks, and what a flood costs."""
+"""The security log and the hash chains: recorded events, tamper detection, and limits per minute."""
 
 import json
 import logging
@@ -39,7 +39,7 @@ BAD_KEY = "Bearer aik_Ab3dE6gH_" + "x" * 32 + "_000000"
 
 @contextmanager
 def unlocked(table: str) -> Iterator[None]:
-    """An attacker who may change the schema takes the triggers off."""
+    """Drops the triggers, as an attacker with schema rights could."""
     with connection.schema_editor() as editor:
         drop_triggers(editor, table)
     yield
@@ -57,7 +57,7 @@ def problems() -> list[str]:
 
 
 @pytest.mark.django_db
-def test_an_event_has_its_actor_address_request_and_time_without_any_organization_in_scope() -> None:
+def test_event_records_actor_address_and_request_without_a_scope() -> None:
     token = request_id_var.set("request-1")
     with called_from("2001:db8::7"):
         row = record(Event.LOG_IN, actor="user:anna", organization="north", target="session", details={"way": "oidc"})
@@ -68,7 +68,7 @@ def test_an_event_has_its_actor_address_request_and_time_without_any_organizatio
 
 
 @pytest.mark.django_db
-def test_whatever_a_caller_sends_is_stored_in_a_bounded_row_that_verifies() -> None:
+def test_malicious_values_are_stored_in_a_bounded_row_that_verifies() -> None:
     hostile = "\0\ud800" + "x" * 10_000
     deep: dict[str, object] = {"a": 1.5}
     for _ in range(50):
@@ -81,7 +81,7 @@ def test_whatever_a_caller_sends_is_stored_in_a_bounded_row_that_verifies() -> N
 
 
 @pytest.mark.django_db
-def test_both_logs_verify_and_name_their_heads(organization: Organization) -> None:
+def test_both_logs_verify_and_print_their_heads(organization: Organization) -> None:
     rows = write()
     audit.record(organization_id=organization.pk, actor="user:x", verb="member.added", target="y", changes={"a": [1.0]})
     audit.record(organization_id=None, actor="user:x", verb="price.changed", target="y", ip_address="10.0.0.1")
@@ -114,7 +114,7 @@ def test_both_logs_verify_and_name_their_heads(organization: Organization) -> No
         ("DELETE FROM {table}", "security: events 1 to 3 are missing"),
     ],
 )
-def test_a_change_of_the_security_log_is_found_and_its_first_event_is_named(statement: str, problem: str) -> None:
+def test_change_of_the_security_log_is_detected_and_named(statement: str, problem: str) -> None:
     write()
     tamper(TABLE, statement.replace("{table}", TABLE))
     assert problems() == [problem]
@@ -130,7 +130,7 @@ def test_a_change_of_the_security_log_is_found_and_its_first_event_is_named(stat
         ("DELETE FROM tenants_auditevent WHERE sequence = 2", "audit:north: events 2 to 2 are missing"),
     ],
 )
-def test_a_change_of_an_audit_log_is_found(statement: str, problem: str) -> None:
+def test_change_of_an_audit_log_is_detected(statement: str, problem: str) -> None:
     organization = Organization.objects.create(slug="north")
     for target in "ab":
         audit.record(organization_id=organization.pk, actor="user:x", verb="member.added", target=target)
@@ -138,14 +138,14 @@ def test_a_change_of_an_audit_log_is_found(statement: str, problem: str) -> None
     assert problems() == [problem]
 
 
-def test_an_audit_event_that_did_not_come_through_the_recorder_is_found(organization: Organization) -> None:
+def test_audit_event_outside_the_chain_is_detected(organization: Organization) -> None:
     with organization_scope(organization.pk):
         row = AuditEvent.objects.create(organization=organization, actor="user:x", verb="a.b", target="t")
     assert problems() == [f"audit:north: the event {row.pk} is not in the chain"]
 
 
 @pytest.mark.django_db
-def test_a_chain_that_was_rebuilt_does_not_match_what_was_exported() -> None:
+def test_rebuilt_chain_does_not_match_an_exported_anchor() -> None:
     first = write(1)[0]
     call_command("audit", "--verify", anchor=[f"security:1:{first.digest}"], stdout=StringIO())
     output = StringIO()
@@ -157,7 +157,7 @@ def test_a_chain_that_was_rebuilt_does_not_match_what_was_exported() -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_processes_that_append_at_once_leave_one_chain_each(run_race: RunRace) -> None:
+def test_concurrent_processes_append_to_one_chain_each(run_race: RunRace) -> None:
     for slug in ("north", "south"):
         Organization.objects.create(slug=slug)
     run_race("tests.security.racers", [("write", "north"), ("write", "north"), ("write", "south")])
@@ -167,7 +167,7 @@ def test_processes_that_append_at_once_leave_one_chain_each(run_race: RunRace) -
 
 
 @pytest.mark.django_db
-def test_an_event_is_undone_with_the_change_that_failed() -> None:
+def test_event_is_rolled_back_with_its_change() -> None:
     with pytest.raises(RuntimeError), transaction.atomic():
         write()
         raise RuntimeError
@@ -176,7 +176,7 @@ def test_an_event_is_undone_with_the_change_that_failed() -> None:
     assert problems() == []
 
 
-def test_changes_of_rights_and_settings_are_recorded_and_daily_work_is_not(organization: Organization) -> None:
+def test_only_changes_of_rights_and_settings_are_recorded(organization: Organization) -> None:
     keys.create_key(organization=organization, name="bot", role=Role.VIEWER, actor="user:owner")
     audit.record(organization_id=organization.pk, actor="user:owner", verb="request.cancelled", target="1")
     row = SecurityEvent.objects.get()
@@ -184,7 +184,7 @@ def test_changes_of_rights_and_settings_are_recorded_and_daily_work_is_not(organ
 
 
 @pytest.mark.usefixtures("redis_url")
-def test_a_flood_of_bad_keys_adds_two_rows_a_minute(client: Client, db: None) -> None:
+def test_flood_of_invalid_keys_adds_two_rows_per_minute(client: Client, db: None) -> None:
     for _ in range(30):
         assert client.get("/api/ai/queue?action=stats", headers={"authorization": BAD_KEY}).status_code == 401
     first = SecurityEvent.objects.get(event=Event.KEY_REFUSED)
@@ -198,7 +198,7 @@ def test_a_flood_of_bad_keys_adds_two_rows_a_minute(client: Client, db: None) ->
 
 
 @pytest.mark.usefixtures("redis_url")
-def test_a_flood_of_different_keys_is_bounded(db: None) -> None:
+def test_flood_of_different_keys_is_bounded(db: None) -> None:
     for number in range(repeats.DIFFERENT_MAX + 50):
         repeats.count(Event.KEY_REFUSED, target=f"key:{number}")
     written = SecurityEvent.objects.count()
@@ -210,7 +210,7 @@ def test_a_flood_of_different_keys_is_bounded(db: None) -> None:
 
 
 @pytest.mark.usefixtures("redis_url")
-def test_a_minute_that_was_written_before_a_crash_is_not_written_again(db: None) -> None:
+def test_minute_written_before_a_crash_is_not_written_again(db: None) -> None:
     for _ in range(2):
         repeats.count(Event.KEY_REFUSED, target="key:a")
     end_minutes()
@@ -225,7 +225,7 @@ def test_a_minute_that_was_written_before_a_crash_is_not_written_again(db: None)
 
 
 def end_minutes() -> None:
-    """Let every counted minute be one that is over."""
+    """Move all counted minutes into the past."""
     client = redis_client()
     for name in client.smembers("{security-log}:minutes"):  # type: ignore[union-attr]
         bucket, _, minute = name.rpartition(":")
@@ -236,7 +236,7 @@ def end_minutes() -> None:
         client.sadd("{security-log}:minutes", earlier)
 
 
-def test_without_redis_the_first_events_of_a_minute_are_still_written(
+def test_first_events_of_a_minute_are_written_without_redis(
     db: None, monkeypatch: pytest.MonkeyPatch, settings: object
 ) -> None:
     settings.REDIS_URL = "redis://127.0.0.1:1/0"  # type: ignore[attr-defined]
@@ -247,14 +247,16 @@ def test_without_redis_the_first_events_of_a_minute_are_still_written(
     assert 3 <= SecurityEvent.objects.count() <= 6
 
 
-def test_a_refused_right_is_recorded_with_who_and_what(viewer: User, client_of: Callable[[User], Client]) -> None:
+def test_refused_permission_is_recorded_with_actor_and_target(
+    viewer: User, client_of: Callable[[User], Client]
+) -> None:
     client_of(viewer).get("/settings/keys/")
     row = SecurityEvent.objects.get(event=Event.PERMISSION_REFUSED)
     assert (row.actor, row.organization, row.target) == ("user:viewer", "north", "GET /settings/keys/")
 
 
 @pytest.mark.django_db
-def test_an_export_has_every_earlier_event_once_and_is_recorded_itself() -> None:
+def test_export_contains_every_event_once_and_is_recorded() -> None:
     rows = write()
     output = StringIO()
     call_command("audit", "--export", after=1, stdout=output)
@@ -265,7 +267,7 @@ def test_an_export_has_every_earlier_event_once_and_is_recorded_itself() -> None
 
 
 @pytest.mark.django_db
-def test_the_stream_has_an_event_once_it_is_committed(
+def test_event_is_streamed_after_its_commit(
     django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks,
 ) -> None:
     lines: list[str] = []

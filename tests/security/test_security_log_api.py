@@ -1,4 +1,4 @@
-"""Security events for a SIEM: in order, none twice, and only those of the caller's organization."""
+"""Security events for a SIEM: in order, without repeats, and limited to the caller's organization."""
 
 import json
 from typing import Any
@@ -29,7 +29,7 @@ def read(caller: Caller, **query: object) -> dict[str, Any]:
     return found
 
 
-def test_a_reader_gets_every_event_of_its_organization_once_and_in_order(
+def test_reader_gets_every_event_of_its_organization_once_and_in_order(
     caller: Caller, organization: Organization
 ) -> None:
     for number in range(5):
@@ -47,14 +47,14 @@ def test_a_reader_gets_every_event_of_its_organization_once_and_in_order(
     assert read(caller, after=after)["after"] == after
 
 
-def test_polling_does_not_fill_the_log(caller: Caller) -> None:
+def test_polling_adds_one_event_to_the_log(caller: Caller) -> None:
     after = read(caller)["after"]
     for _ in range(20):
         after = read(caller, after=after)["after"]
     assert [event["event"] for event in read(caller)["events"]].count("security_log.exported") == 1
 
 
-def test_everything_is_for_staff_with_the_right_and_their_keys(
+def test_events_of_all_organizations_require_a_staff_right(
     caller: Caller, organization: Organization, admin: User
 ) -> None:
     record(Event.LOG_IN_FAILED, target="nobody's")

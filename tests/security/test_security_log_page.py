@@ -30,7 +30,7 @@ def root(owner: User) -> User:
     return owner
 
 
-def test_the_page_filters_and_pages_and_notes_that_it_was_read(root: User, client_of: Callable[[User], Client]) -> None:
+def test_page_can_be_filtered_and_paged_and_records_each_view(root: User, client_of: Callable[[User], Client]) -> None:
     write(60)
     record(Event.EXPORTED, actor="key:Ab3dE6gH", organization="south", address="10.0.0.7", target="/costs/csv/")
     client = client_of(root)
@@ -49,7 +49,7 @@ def test_the_page_filters_and_pages_and_notes_that_it_was_read(root: User, clien
     assert SecurityEvent.objects.filter(event=Event.LOG_READ, actor="user:owner").count() == 7
 
 
-def test_the_page_exports_what_its_filters_match(root: User, client_of: Callable[[User], Client]) -> None:
+def test_export_contains_only_events_that_match_the_filters(root: User, client_of: Callable[[User], Client]) -> None:
     write(2)
     record(Event.EXPORTED, target="other")
     response = client_of(root).get(f"{LOG}export/?event=login.")
@@ -69,6 +69,6 @@ def test_every_download_is_recorded_with_its_filters(owner: User, client_of: Cal
     )
 
 
-def test_every_page_of_raw_records_puts_its_history_into_the_security_log() -> None:
+def test_every_admin_page_records_its_changes_in_the_security_log() -> None:
     ours = {model: page for model, page in site._registry.items() if "django_rq" not in type(page).__module__}
     assert [model for model, page in ours.items() if not isinstance(page, LoggedAdmin)] == []

@@ -1,4 +1,4 @@
-"""Staff have named rights: `is_staff` alone opens only the index of the admin, and nobody grants themselves a right."""
+"""Staff need named rights: `is_staff` alone opens only the admin index, and staff cannot grant rights to themselves."""
 
 import re
 from collections.abc import Callable
@@ -22,7 +22,7 @@ WORKER_PAGES = ["/admin/django-rq/", "/admin/django_rq/dashboard/", "/admin/djan
 
 @pytest.fixture
 def staff(organization: Organization) -> User:
-    """Staff without any right."""
+    """A member of staff without rights."""
     person = make_member(organization, Role.VIEWER, "staff")
     person.is_staff = True
     person.save()
@@ -39,7 +39,7 @@ def call(client: Client, cell: PageCell) -> int:
 
 
 @pytest.mark.parametrize("cell", STAFF_CELLS, ids=str)
-def test_each_page_of_the_installation_needs_its_own_right(
+def test_each_installation_page_requires_its_own_right(
     staff: User, client_of: Callable[[User], Client], cell: PageCell
 ) -> None:
     wanted = cell.permission.removeprefix("staff:")
@@ -51,7 +51,7 @@ def test_each_page_of_the_installation_needs_its_own_right(
     assert call(client_of(grant(staff, wanted)), cell) != 403
 
 
-def test_a_right_without_staff_status_opens_nothing(
+def test_right_without_staff_status_opens_nothing(
     organization: Organization, client_of: Callable[[User], Client]
 ) -> None:
     person = grant(make_member(organization, Role.OWNER, "person"), StaffRight.READ_SECURITY_LOG)
@@ -59,38 +59,38 @@ def test_a_right_without_staff_status_opens_nothing(
 
 
 @pytest.mark.parametrize("page", WORKER_PAGES)
-def test_the_worker_pages_need_the_right_to_operate_queues(
+def test_worker_pages_require_the_right_to_operate_queues(
     staff: User, client_of: Callable[[User], Client], page: str
 ) -> None:
     assert client_of(staff).get(page).status_code == client_of(staff).post(page).status_code == 403
     allowed = client_of(grant(staff, StaffRight.OPERATE_QUEUES))
-    allowed.raise_request_exception = False  # the pages need the Redis of the settings, which no test has
+    allowed.raise_request_exception = False  # the pages need the Redis of the settings, which tests do not have
     assert allowed.get(page).status_code != 403
 
 
-def test_the_admin_shows_each_right_in_words(client: Client, db: None) -> None:
+def test_admin_shows_each_right_in_words(client: Client, db: None) -> None:
     client.force_login(User.objects.create_superuser("root"))
     page = client.get(reverse("admin:auth_group_add")).content.decode()
     assert all(title.replace("'", "&#x27;") in page for title in TITLES.values())
 
 
 def fields_of(page: str) -> dict[str, str]:
-    """The text fields of a form, as they are."""
+    """The names and values of a form's fields."""
     found = re.findall(r'<input[^>]*name="([^"]+)"[^>]*>', page)
     values = {name: re.search(rf'name="{re.escape(name)}"[^>]*value="([^"]*)"', page) for name in found}
     return {name: match[1] if match else "" for name, match in values.items()}
 
 
-def may_change_people(staff: User) -> User:
+def allow_changing_users(staff: User) -> User:
     for name in ("change_user", "view_user", "change_group", "add_group", "delete_group"):
         staff.user_permissions.add(Permission.objects.get(codename=name))
     return User.objects.get(pk=staff.pk)
 
 
-def test_staff_who_may_change_people_cannot_grant_rights_or_change_superusers(
+def test_staff_who_can_change_users_cannot_grant_rights_or_change_superusers(
     staff: User, owner: User, client_of: Callable[[User], Client]
 ) -> None:
-    root, client = User.objects.create_superuser("root"), client_of(may_change_people(staff))
+    root, client = User.objects.create_superuser("root"), client_of(allow_changing_users(staff))
     change = reverse("admin:tenants_user_change", args=[staff.pk])
     fields = fields_of(client.get(change).content.decode())
     assert not {"is_superuser", "is_staff", "groups", "user_permissions"} & fields.keys()
@@ -102,18 +102,18 @@ def test_staff_who_may_change_people_cannot_grant_rights_or_change_superusers(
     assert client.post(reverse("admin:auth_group_add"), {"name": "mine"}).status_code == 403
 
 
-def test_staff_cannot_become_another_member_of_staff(
+def test_staff_cannot_take_over_accounts_of_other_staff(
     staff: User, owner: User, client_of: Callable[[User], Client]
 ) -> None:
     colleague = User.objects.create_user("colleague", is_staff=True)
-    client = client_of(may_change_people(staff))
+    client = client_of(allow_changing_users(staff))
     for person, status in ((colleague, 403), (owner, 200), (staff, 200)):
         assert client.get(reverse("admin:auth_user_password_change", args=[person.pk])).status_code == status
         form = {"username": person.username, "email": "mine@example.com"}
         assert client.post(reverse("admin:tenants_user_change", args=[person.pk]), form).status_code == status
 
 
-def test_adding_members_to_any_organization_is_a_right(
+def test_adding_members_to_any_organization_requires_a_right(
     staff: User, organization: Organization, client_of: Callable[[User], Client]
 ) -> None:
     for name in ("add_membership", "add_organization", "change_organization", "view_organization", "view_user"):
@@ -126,7 +126,7 @@ def test_adding_members_to_any_organization_is_a_right(
     assert [allowed.get(page).status_code for page in pages] == [200, 200]
 
 
-def test_a_change_of_rights_is_in_the_security_log_with_before_and_after(staff: User, client: Client, db: None) -> None:
+def test_change_of_rights_is_in_the_security_log_with_both_values(staff: User, client: Client, db: None) -> None:
     client.force_login(User.objects.create_superuser("root"))
     assert SecurityEvent.objects.get(event=Event.STAFF_CHANGED).details == {"is_superuser": True}
     right = Permission.objects.get(codename=StaffRight.APPROVE_PRICES)
@@ -144,7 +144,7 @@ def test_a_change_of_rights_is_in_the_security_log_with_before_and_after(staff: 
     assert SecurityEvent.objects.filter(event__startswith="admin.").count() == 2
 
 
-def test_the_page_of_staff_lists_superusers_and_names_rights_in_words(
+def test_staff_page_lists_superusers_and_rights_in_words(
     staff: User, owner: User, client_of: Callable[[User], Client]
 ) -> None:
     User.objects.create_superuser("root")

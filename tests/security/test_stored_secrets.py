@@ -1,4 +1,4 @@
-"""What a copy of the database gives away of its secrets: nothing without `SECRET_KEY`."""
+"""A copy of the database reveals no secrets without `SECRET_KEY`."""
 
 from collections.abc import Callable
 from copy import deepcopy
@@ -41,9 +41,9 @@ def channel(organization: Organization) -> Channel:
 
 
 def stored(column: str = "target") -> list[str]:
-    """The column as a copy of the database shows it."""
+    """The column as stored in the database."""
     with connection.cursor() as cursor:
-        cursor.execute(f"SELECT {column} FROM notifications_channel ORDER BY id")  # noqa: S608 - a column of ours
+        cursor.execute(f"SELECT {column} FROM notifications_channel ORDER BY id")  # noqa: S608 - a constant column name
         return [value for (value,) in cursor.fetchall()]
 
 
@@ -58,7 +58,7 @@ def reread(channel: Channel) -> Channel:
 
 
 def change_key(settings: Settings, *, keep: bool) -> None:
-    """A new SECRET_KEY; the earlier one remains a fallback or is lost."""
+    """Set a new SECRET_KEY; keep the previous one as a fallback, or drop it."""
     fallbacks = [settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS] if keep else []
     settings.SECRET_KEY, settings.SECRET_KEY_FALLBACKS = f"{settings.SECRET_KEY}-next", fallbacks
 
@@ -67,7 +67,7 @@ def findings() -> str:
     return "\n".join(f"{finding.level} {finding.text}" for finding in examine())
 
 
-def test_addresses_and_secrets_are_not_stored_in_clear(channel: Channel) -> None:
+def test_targets_and_secrets_are_encrypted(channel: Channel) -> None:
     [target], [secret] = stored(), stored("secret")
     assert "hooks" not in target
     assert "whsec" not in secret
@@ -81,7 +81,7 @@ def test_equal_values_are_stored_differently(organization: Organization) -> None
     assert len(set(stored())) == 2
 
 
-def test_a_query_cannot_compare_an_encrypted_column(channel: Channel) -> None:
+def test_encrypted_column_cannot_be_used_in_a_filter(channel: Channel) -> None:
     with system_scope():
         for lookup in ("target", "target__startswith", "target__in"):
             with pytest.raises(FieldError, match="encrypted"):
@@ -94,14 +94,14 @@ def test_keys_differ_by_purpose_and_by_secret() -> None:
     assert {len(key) for key in keys} == {32}
 
 
-def test_a_keyed_hash_is_found_by_its_newest_key_first(settings: Settings) -> None:
+def test_keyed_hash_tries_the_newest_key_first(settings: Settings) -> None:
     before = keyed_hash("value", "purpose")
     change_key(settings, keep=True)
     assert keyed_hashes("value", "purpose") == [keyed_hash("value", "purpose"), before]
     assert keyed_hash("value", "purpose") != before
 
 
-def test_a_changed_value_is_not_decrypted() -> None:
+def test_changed_value_cannot_be_decrypted() -> None:
     encrypted = encrypt("value")
     changed = encrypted[:-6] + ("A" if encrypted[-6] != "A" else "B") + encrypted[-5:]
     for wrong in (changed, "", "not encrypted", "naïve"):
@@ -109,7 +109,7 @@ def test_a_changed_value_is_not_decrypted() -> None:
             decrypt(wrong)
 
 
-def test_rotation_encrypts_everything_with_the_newest_key(channel: Channel, settings: Settings) -> None:
+def test_rotation_encrypts_all_secrets_with_the_newest_key(channel: Channel, settings: Settings) -> None:
     change_key(settings, keep=True)
     assert reread(channel).target == TARGET
     with pytest.raises(SystemExit):
@@ -122,7 +122,7 @@ def test_rotation_encrypts_everything_with_the_newest_key(channel: Channel, sett
     assert "notifications_channel.target: 1 current, 0 encrypted with an earlier key" in output.getvalue()
 
 
-def test_checking_and_repeating_a_rotation_writes_nothing(channel: Channel, settings: Settings) -> None:
+def test_checking_and_repeating_a_rotation_write_nothing(channel: Channel, settings: Settings) -> None:
     change_key(settings, keep=True)
     before = stored()
     with pytest.raises(SystemExit):
@@ -134,7 +134,7 @@ def test_checking_and_repeating_a_rotation_writes_nothing(channel: Channel, sett
     assert stored() == rotated != before
 
 
-def test_an_interrupted_rotation_is_finished_by_the_next(
+def test_interrupted_rotation_is_finished_by_the_next_one(
     organization: Organization, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     channels = [make_channel(organization) for _ in range(3)]
@@ -142,14 +142,14 @@ def test_an_interrupted_rotation_is_finished_by_the_next(
     monkeypatch.setattr(secret_rotation, "BATCH", 1)
     replace, replaced = secret_rotation._replace, list[object]()
 
-    def die_at_the_third(*arguments: object) -> None:
+    def crash_at_the_third(*arguments: object) -> None:
         if len(replaced) == 2:
             raise KeyboardInterrupt
         replaced.append(arguments)
         replace(*arguments)  # type: ignore[arg-type]
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(secret_rotation, "_replace", die_at_the_third)
+        patch.setattr(secret_rotation, "_replace", crash_at_the_third)
         secret_rotation.rotate()
     target = next(each for each in secret_rotation.count_by_key() if str(each.column).endswith("channel.target"))
     assert (target.current, target.older) == (2, 1)
@@ -158,7 +158,7 @@ def test_an_interrupted_rotation_is_finished_by_the_next(
     assert {reread(channel).target for channel in channels} == {TARGET}
 
 
-def test_a_value_that_changes_during_a_rotation_is_left_alone(
+def test_value_changed_during_a_rotation_is_kept(
     channel: Channel, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     change_key(settings, keep=True)
@@ -174,7 +174,7 @@ def test_a_value_that_changes_during_a_rotation_is_left_alone(
     assert reread(channel).target == "https://new.example.com/"
 
 
-def test_what_no_key_decrypts_is_kept_until_the_key_returns(channel: Channel, settings: Settings) -> None:
+def test_undecryptable_value_is_kept_until_its_key_returns(channel: Channel, settings: Settings) -> None:
     key = settings.SECRET_KEY
     change_key(settings, keep=False)
     lost = reread(channel)
@@ -187,7 +187,7 @@ def test_what_no_key_decrypts_is_kept_until_the_key_returns(channel: Channel, se
     assert reread(channel).target == TARGET
 
 
-def test_a_channel_that_no_key_decrypts_says_so_everywhere(
+def test_undecryptable_channel_is_reported_everywhere(
     channel: Channel, finance: User, client_of: Callable[[User], Client], settings: Settings
 ) -> None:
     store(encrypt(TARGET)[:-8] + "damaged=")
@@ -204,7 +204,9 @@ def test_a_channel_that_no_key_decrypts_says_so_everywhere(
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_message_waits_for_the_key_of_its_channel(channel: Channel, organization: Organization) -> None:
+def test_message_to_an_undecryptable_channel_fails_with_the_reason(
+    channel: Channel, organization: Organization
+) -> None:
     store("damaged")
     send(organization.pk, Notification(type="test", severity="high", title="Budget", text="80%"))
     deliver_pending()
@@ -213,7 +215,7 @@ def test_a_message_waits_for_the_key_of_its_channel(channel: Channel, organizati
     assert (delivery.state, delivery.last_error) == ("failed", "the address or the signing secret can't be decrypted")
 
 
-def test_doctor_names_what_still_needs_a_fallback(channel: Channel, settings: Settings) -> None:
+def test_doctor_reports_secrets_that_need_a_fallback_key(channel: Channel, settings: Settings) -> None:
     assert "rotatesecrets" not in findings()
     change_key(settings, keep=True)
     assert "note 2 stored secrets need SECRET_KEY_FALLBACKS: run manage.py rotatesecrets" in findings()
@@ -223,7 +225,7 @@ def test_doctor_names_what_still_needs_a_fallback(channel: Channel, settings: Se
     ("kind", "target", "shown"),
     [("email", "operations@example.com", "o…@example.com"), ("slack", TARGET, "hooks.example.com")],
 )
-def test_no_page_shows_a_whole_address(
+def test_target_is_never_shown_in_full(
     organization: Organization,
     finance: User,
     admin_client: Client,

@@ -1,4 +1,4 @@
-"""What a copy of the database opens: no session."""
+"""A copy of the database opens no session."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -24,7 +24,7 @@ ClientOf = Callable[[User], Client]
 
 @pytest.fixture
 def browser(owner: User, client_of: ClientOf) -> Client:
-    """A browser in which somebody is logged in."""
+    """The browser of a logged-in user."""
     return client_of(owner)
 
 
@@ -47,7 +47,7 @@ def change_key(settings: Settings, *, keep: bool) -> None:
     settings.SECRET_KEY, settings.SECRET_KEY_FALLBACKS = f"{settings.SECRET_KEY}-next", fallbacks
 
 
-def test_the_project_stores_its_sessions_this_way() -> None:
+def test_settings_use_this_session_store() -> None:
     assert import_module(django_settings.SESSION_ENGINE).SessionStore is SessionStore
 
 
@@ -60,25 +60,25 @@ def test_no_column_of_a_copied_row_opens_the_session(browser: Client) -> None:
     assert is_logged_in(browser_with(key_of(browser)))
 
 
-def test_session_data_that_somebody_changed_is_an_empty_session(browser: Client, viewer: User) -> None:
+def test_changed_session_data_is_an_empty_session(browser: Client, viewer: User) -> None:
     row = Session.objects.get()
     data, _, signature = row.session_data.rpartition(":")
     Session.objects.update(session_data=f"{data[:-1]}{'A' if data[-1] != 'A' else 'B'}:{signature}")
     assert not is_logged_in(browser)
 
 
-def test_a_row_that_somebody_adds_opens_nothing(browser: Client) -> None:
+def test_added_row_opens_nothing(browser: Client) -> None:
     row = Session.objects.get()
     Session.objects.create(session_key="k" * 32, session_data=row.session_data, expire_date=row.expire_date)
     assert not is_logged_in(browser_with("k" * 32))
 
 
-def test_logging_out_deletes_the_row(browser: Client) -> None:
+def test_logout_deletes_the_row(browser: Client) -> None:
     browser.logout()
     assert not Session.objects.exists()
 
 
-def test_a_session_is_saved_again_under_its_id(browser: Client) -> None:
+def test_session_can_be_saved_again(browser: Client) -> None:
     session = browser.session
     session["theme"] = "dark"
     session.save()
@@ -86,7 +86,7 @@ def test_a_session_is_saved_again_under_its_id(browser: Client) -> None:
     assert browser.session["theme"] == "dark"
 
 
-def test_a_new_key_keeps_the_data_and_ends_the_old_one(browser: Client) -> None:
+def test_cycling_the_key_keeps_the_data_and_ends_the_old_session(browser: Client) -> None:
     session = browser.session
     old = str(session.session_key)
     session.cycle_key()
@@ -95,7 +95,7 @@ def test_a_new_key_keeps_the_data_and_ends_the_old_one(browser: Client) -> None:
     assert not is_logged_in(browser_with(old))
 
 
-def test_a_session_outlives_its_secret_key_while_that_is_a_fallback(browser: Client, settings: Settings) -> None:
+def test_session_survives_a_secret_key_rotation_with_fallback(browser: Client, settings: Settings) -> None:
     change_key(settings, keep=True)
     assert is_logged_in(browser)
     settings.SECRET_KEY_FALLBACKS = []
@@ -103,7 +103,7 @@ def test_a_session_outlives_its_secret_key_while_that_is_a_fallback(browser: Cli
     assert Session.objects.count() == 1
 
 
-def test_an_anonymous_session_outlives_its_secret_key_too(db: None, settings: Settings) -> None:
+def test_anonymous_session_survives_a_secret_key_rotation_with_fallback(db: None, settings: Settings) -> None:
     session = SessionStore()
     session["theme"] = "dark"
     session.save()
@@ -115,23 +115,23 @@ def test_an_anonymous_session_outlives_its_secret_key_too(db: None, settings: Se
     assert SessionStore(session.session_key)["size"] == "dark"
 
 
-def test_without_its_secret_key_a_session_is_over(browser: Client, settings: Settings) -> None:
+def test_session_ends_when_its_secret_key_is_dropped(browser: Client, settings: Settings) -> None:
     change_key(settings, keep=False)
     assert not is_logged_in(browser)
 
 
-def test_a_look_up_takes_one_query(browser: Client, django_assert_num_queries: DjangoAssertNumQueries) -> None:
+def test_lookup_takes_one_query(browser: Client, django_assert_num_queries: DjangoAssertNumQueries) -> None:
     with django_assert_num_queries(1):
         SessionStore(key_of(browser)).load()
 
 
 @pytest.mark.parametrize("key", ["", "short", "k" * 1000, "\0" * 32, "\ud800" * 32])
-def test_no_cookie_breaks_the_look_up(db: None, key: str) -> None:
+def test_malformed_cookie_opens_an_empty_session(db: None, key: str) -> None:
     assert SessionStore(key).load() == {}
 
 
-def test_rows_know_their_sessions_by_id(browser: Client) -> None:
-    """What a list of sessions does with another table's rows: see, read and end them."""
+def test_rows_can_be_accessed_by_session_id(browser: Client) -> None:
+    """As the list of sessions does, which stores IDs in another table."""
     row = SessionId(Session.objects.get().session_key)
     assert SessionStore().exists(row)
     assert SessionStore(row)["_auth_user_id"]
@@ -139,7 +139,7 @@ def test_rows_know_their_sessions_by_id(browser: Client) -> None:
     assert not is_logged_in(browser)
 
 
-def test_a_column_for_sessions_stores_ids_and_gives_them_back(browser: Client) -> None:
+def test_session_id_field_stores_ids(browser: Client) -> None:
     field, key = SessionIdField(max_length=40), key_of(browser)
     stored = field.get_prep_value(key)
     assert stored == session_id(key) != key
@@ -151,7 +151,7 @@ def test_a_column_for_sessions_stores_ids_and_gives_them_back(browser: Client) -
 
 
 @pytest.mark.django_db(transaction=True)
-def test_asynchronous_code_sees_the_same_sessions() -> None:
+def test_async_code_uses_the_same_sessions() -> None:
     async def work() -> tuple[object, bool]:
         session = SessionStore()
         await session.aset("theme", "dark")
@@ -164,7 +164,7 @@ def test_asynchronous_code_sees_the_same_sessions() -> None:
     assert async_to_sync(work)() == ("dark", False)
 
 
-def test_expired_sessions_are_cleared(browser: Client) -> None:
+def test_expired_sessions_are_deleted_by_clearsessions(browser: Client) -> None:
     Session.objects.update(expire_date=timezone.now() - timedelta(seconds=1))
     assert not is_logged_in(browser)
     call_command("clearsessions")

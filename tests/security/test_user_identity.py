@@ -1,4 +1,4 @@
-"""A session is its own user; a key names users only with the scope for that."""
+"""A session can name only its own user; an API key can name users only with the scope `user:name`."""
 
 from collections.abc import Callable
 from typing import Any
@@ -14,14 +14,14 @@ from tests.api.support import CACHE, CHAT, COST, MESSAGES, QUEUE, Caller, enqueu
 
 QUESTION = {"provider": "deepseek", "model": "deepseek-chat", "messages": MESSAGES}
 USAGE = {"provider": "deepseek", "model": "deepseek-chat", "usage": {"promptTokens": 1, "completionTokens": 1}}
-DOORS: list[tuple[str, dict[str, Any]]] = [
+CALLS: list[tuple[str, dict[str, Any]]] = [
     (QUEUE, enqueue_body()),
     (CHAT, {"messages": MESSAGES}),
     (CACHE, {"action": "lookup", **QUESTION}),
     (CACHE, {"action": "store", **QUESTION, "response": {"content": "A line."}}),
     (COST, {"action": "track", **USAGE}),
 ]
-every_door = pytest.mark.parametrize(("address", "body"), DOORS, ids=lambda each: str(each)[:40])
+every_call = pytest.mark.parametrize(("address", "body"), CALLS, ids=lambda each: str(each)[:40])
 
 
 @pytest.fixture(autouse=True)
@@ -39,15 +39,17 @@ def users_of(organization: Organization) -> set[str]:
         return set(AIRequest.objects.values_list("user_ref", flat=True))
 
 
-@every_door
-def test_a_session_names_only_itself(browser: Caller, address: str, body: dict[str, Any]) -> None:
+@every_call
+def test_session_can_name_only_its_own_user(browser: Caller, address: str, body: dict[str, Any]) -> None:
     error = refused(browser.post(address, {**body, "userId": "anna"}), 403, "userId")
     assert error["type"] == "forbidden"
     assert browser.post(address, {**body, "userId": "admin"}).status_code < 300
 
 
-@every_door
-def test_a_key_without_the_scope_names_nobody(organization: Organization, address: str, body: dict[str, Any]) -> None:
+@every_call
+def test_key_without_the_scope_cannot_name_users(
+    organization: Organization, address: str, body: dict[str, Any]
+) -> None:
     scopes = ["chat:write", "queue:write", "cache:write", "usage:write"]
     caller = Caller(key=new_key(organization, Role.ADMIN, scopes))
     refused(caller.post(address, {**body, "userId": "anna"}), 403, "userId")
@@ -56,13 +58,13 @@ def test_a_key_without_the_scope_names_nobody(organization: Organization, addres
     assert caller.post(address, {**body, "userId": "anna"}).status_code < 300
 
 
-def test_what_a_session_sends_belongs_to_its_user(browser: Caller, organization: Organization) -> None:
+def test_request_of_a_session_belongs_to_its_user(browser: Caller, organization: Organization) -> None:
     assert browser.post(QUEUE, enqueue_body()).status_code == 202
     assert browser.post(QUEUE, enqueue_body(userId="anna")).status_code == 403
     assert users_of(organization) == {"admin"}
 
 
-def test_a_key_has_the_scope_unless_it_is_created_without(organization: Organization) -> None:
+def test_key_has_the_scope_by_default(organization: Organization) -> None:
     caller = Caller(key=new_key(organization, Role.OPERATOR))
     assert caller.post(QUEUE, enqueue_body(userId="anna")).status_code == 202
     assert users_of(organization) == {"anna"}

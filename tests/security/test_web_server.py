@@ -1,4 +1,4 @@
-"""Attacks on the web server as it is deployed: slow clients, large bodies, forged framing."""
+"""Attacks on the deployed web server: slow clients, large bodies, and forged framing."""
 
 import json
 import socket
@@ -31,7 +31,7 @@ ROUNDS = 25
 
 @contextmanager
 def slow_clients(web: Web) -> Iterator[None]:
-    """A third sends its headers byte by byte, a third its body, and a third nothing."""
+    """A third of the clients sends its headers byte by byte, a third its body, and a third nothing."""
     is_over = threading.Event()
     with ExitStack() as connections:
         clients = [connections.enter_context(connect(web)) for _ in range(SLOW_CLIENTS)]
@@ -81,7 +81,7 @@ def memory(web: Web) -> int:
     return sum(process.memory_info().rss for process in family)
 
 
-def test_slow_clients_stop_neither_probes_nor_pages_and_cost_little_memory(serve: Callable[..., Web]) -> None:
+def test_slow_clients_do_not_block_requests_and_use_little_memory(serve: Callable[..., Web]) -> None:
     web = serve(DEBUG="true")
     for _ in range(ROUNDS):
         assert [get(web, "/healthz"), get(web, reverse("login"))] == [200, 200]
@@ -93,7 +93,7 @@ def test_slow_clients_stop_neither_probes_nor_pages_and_cost_little_memory(serve
 
 
 def post(web: Web, path: str, size: int, headers: dict[str, str], send_all: bool = True) -> tuple[int, str]:
-    """Announce a body of that size, and send all or none of it: the response and its body."""
+    """Announce a body of this size, and send all or nothing of it; return status and body of the response."""
     connection = HTTPConnection("127.0.0.1", web.port, timeout=60)
     try:
         connection.putrequest("POST", path)
@@ -111,7 +111,7 @@ def post(web: Web, path: str, size: int, headers: dict[str, str], send_all: bool
 MULTIPART = {"Content-Type": "multipart/form-data; boundary=b"}
 
 
-def test_a_large_body_is_refused_before_it_is_sent_at_every_address_and_for_everybody(
+def test_large_body_is_rejected_before_it_is_sent(
     serve: Callable[..., Web], owner: User, client_of: Callable[[User], Client]
 ) -> None:
     web = serve(WEB_PROCESSES="1")
@@ -127,10 +127,10 @@ def test_a_large_body_is_refused_before_it_is_sent_at_every_address_and_for_ever
     assert post(web, upload, 12 * BODY_BYTES_MAX, MULTIPART | session, send_all=False)[0] == 413
 
 
-def test_a_signed_in_user_may_upload_a_large_invoice(
+def test_logged_in_user_can_upload_a_large_invoice(
     serve: Callable[..., Web], owner: User, client_of: Callable[[User], Client]
 ) -> None:
-    """403 comes from the CSRF check, so the body was accepted and read."""
+    """The CSRF check returns 403, so the body was accepted and read."""
     web = serve(WEB_PROCESSES="1", DEBUG="true")
     session = {"Cookie": f"sessionid={client_of(owner).session.session_key}"}
     status, text = post(web, reverse("finance_invoice_upload"), 2 * BODY_BYTES_MAX, MULTIPART | session)
@@ -145,8 +145,8 @@ def test_a_signed_in_user_may_upload_a_large_invoice(
         assert client.recv(12) == b"HTTP/1.1 403"
 
 
-def test_an_api_key_may_upload_a_large_file(serve: Callable[..., Web], organization: Organization) -> None:
-    """400 says that the form has no file, so the body was accepted and read."""
+def test_api_key_can_upload_a_large_file(serve: Callable[..., Web], organization: Organization) -> None:
+    """The response 400 says that the form has no file, so the body was accepted and read."""
     web = serve(WEB_PROCESSES="1")
     text = new_key(organization, Role.OPERATOR)
     key = {"Authorization": f"Bearer {text}"}
@@ -159,8 +159,8 @@ def test_an_api_key_may_upload_a_large_file(serve: Callable[..., Web], organizat
         assert post(web, FILES, 2 * BODY_BYTES_MAX, MULTIPART | forged)[0] == 401
 
 
-def test_an_api_key_may_send_a_large_call(serve: Callable[..., Web], organization: Organization) -> None:
-    """415 says that the form is no JSON, so the body was accepted and read."""
+def test_api_key_can_send_a_large_call(serve: Callable[..., Web], organization: Organization) -> None:
+    """The response 415 says that the body is not JSON, so the body was accepted and read."""
     web = serve(WEB_PROCESSES="1")
     key = {"x-api-key": new_key(organization, Role.OPERATOR)}
     assert post(web, MESSAGES_DOOR, 2 * BODY_BYTES_MAX, MULTIPART | key)[0] == 415
@@ -175,7 +175,7 @@ def test_an_api_key_may_send_a_large_call(serve: Callable[..., Web], organizatio
         assert read_all(client).count(b"HTTP/1.1 ") == 1
 
 
-def test_requests_in_progress_end_before_the_server_does(serve: Callable[..., Web]) -> None:
+def test_server_finishes_requests_in_progress_before_it_stops(serve: Callable[..., Web]) -> None:
     web = serve(WEB_PROCESSES="1")
     with connect(web) as idle, connect(web) as busy:
         busy.sendall(b"POST /nothing-here/ HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 4\r\n\r\nab")

@@ -75,7 +75,7 @@ ON_SQLITE_ALONE = (
     # Arithmetic on the whole price book, which other tests read on both databases.
     "tests/cost_app/prices/test_golden.py",
     # All operations check permissions in one function, which the other tests of this file call on both databases.
-    "tests/security/test_lost_rights.py::test_a_key_opens_nothing_once_its_owner_lost_their_rights",
+    "tests/security/test_lost_rights.py::test_key_is_rejected_when_its_creator_lost_their_rights",
     # Backs up and restores the SQLite file.
     "tests/stack/test_sqlite_backup.py",
     # The size and dates of a demo history. tests/demo/test_history.py reads one on both databases.
