@@ -1,4 +1,4 @@
-"""Callers, a queue with prices, an empty Redis, and workers that say that they are there."""
+"""Callers, a queue with prices, an empty Redis, and worker heartbeats."""
 
 import json
 import time
@@ -21,17 +21,19 @@ from tests.notifications.conftest import receiver  # noqa: F401 - a fixture
 
 
 @pytest.fixture
-def began() -> datetime:
-    """When the test began: its waits and its rounds of the alert manager are counted from here, however slow it is."""
+def started_at() -> datetime:
+    """The start of the test, from which wait times and alert checks are counted, so that slow tests do not change
+    them.
+    """
     return timezone.now()
 
 
 @pytest.fixture
-def waiting(organization: Organization, began: datetime) -> Callable[..., None]:
-    """A request that has waited for some seconds; the further arguments are its columns."""
+def waiting(organization: Organization, started_at: datetime) -> Callable[..., None]:
+    """Creates a request that has waited for this many seconds, with these columns."""
 
     def make(seconds: float, **columns: object) -> None:
-        at = began - timedelta(seconds=seconds)
+        at = started_at - timedelta(seconds=seconds)
         defaults = {"organization": organization, "provider": "openai", "model": "gpt-4"}
         with system_scope():
             AIRequest.objects.create(**{**defaults, "created_at": at, "not_before": at, **columns})
@@ -41,23 +43,23 @@ def waiting(organization: Organization, began: datetime) -> Callable[..., None]:
 
 @pytest.fixture
 def worker() -> Callable[..., None]:
-    """Lets a worker be heard; the arguments are fields of its beat."""
+    """Writes a worker's heartbeat with these fields."""
 
     def beat(**fields: object) -> None:
         defaults = {"name": "w1", "host": "h", "pid": 1, "slots": 10, "busy": 0, "stopping": False}
-        said = WorkerBeat(**{**defaults, "memory_bytes": 1, "started_at": 0.0, "at": time.time(), **fields})  # type: ignore[arg-type]
-        redis_client().hset(WORKERS_KEY, said.name, json.dumps(asdict(said)))
+        heartbeat = WorkerBeat(**{**defaults, "memory_bytes": 1, "started_at": 0.0, "at": time.time(), **fields})  # type: ignore[arg-type]
+        redis_client().hset(WORKERS_KEY, heartbeat.name, json.dumps(asdict(heartbeat)))
 
     return beat
 
 
 @pytest.fixture
 def healthy(program: Caller, worker: Callable[..., None]) -> None:  # noqa: F811 - a fixture
-    """Everything is there: Redis, providers, and a worker of which every slot is busy."""
+    """All checks pass: Redis, the providers, and a worker whose slots are all busy."""
     worker(slots=4, busy=4)
 
 
 @pytest.fixture
-def watched(began: datetime) -> Watch:
-    """The alert manager's rounds, on a clock of the test."""
-    return Watch(began)
+def watched(started_at: datetime) -> Watch:
+    """The alert checks, on a settable clock."""
+    return Watch(started_at)

@@ -1,4 +1,4 @@
-"""The alert manager's round: what raises an alert, who hears of it, and how it ends."""
+"""The checks of the alert manager: which problems raise an alert, who is notified, and when it ends."""
 
 import json
 import time
@@ -20,7 +20,17 @@ from cost_app.alerts.lifecycle import resolve
 from cost_app.models import Alert
 from queue_app.models import QueueMinute, Status
 from tests.api.support import COST, Caller
-from tests.monitoring.watch import Waiting, Watch, Worker, alerts, channel, forget_waiting, minute, only_alert, told
+from tests.monitoring.watch import (
+    Waiting,
+    Watch,
+    Worker,
+    alerts,
+    channel,
+    delete_requests,
+    minute,
+    only_alert,
+    sent_messages,
+)
 from tests.support.receiver import Receiver
 
 pytestmark = pytest.mark.usefixtures("healthy")
@@ -30,61 +40,61 @@ def rules(owner: Organization | None, **columns: int) -> None:
     change_rules(organization_id=owner and owner.pk, changes=columns, actor="user:admin")
 
 
-def test_a_healthy_installation_raises_nothing(watched: Watch, organization: Organization, waiting: Waiting) -> None:
+def test_healthy_installation_raises_no_alert(watched: Watch, organization: Organization, waiting: Waiting) -> None:
     waiting(9)
-    watched.look(1)
+    watched.check(1)
     minute(organization, watched.now, completed=100)
-    watched.look(1, apart_s=0)
+    watched.check(1, apart_s=0)
     assert (alerts(None), alerts(organization)) == ([], [])
 
 
 def test_a_single_check_raises_no_alert(watched: Watch, organization: Organization, waiting: Waiting) -> None:
     waiting(11)
-    watched.look()
-    forget_waiting()
-    watched.look()
+    watched.check()
+    delete_requests()
+    watched.check()
     waiting(11)
-    watched.look()
+    watched.check()
     assert alerts(organization) == []
 
 
 def test_concurrent_checks_count_as_one(watched: Watch, organization: Organization, waiting: Waiting) -> None:
     waiting(11)
-    watched.look(5, apart_s=1)
+    watched.check(5, apart_s=1)
     assert alerts(organization) == []
-    watched.look(5, apart_s=5)
+    watched.check(5, apart_s=5)
     assert alerts(organization) == [("queue_latency", "open")]
 
 
 def test_one_clean_check_does_not_end_the_alert(watched: Watch, organization: Organization, waiting: Waiting) -> None:
     channel(organization)
     waiting(11)
-    watched.look(2)
-    forget_waiting()
-    watched.look()
+    watched.check(2)
+    delete_requests()
+    watched.check()
     waiting(11)
-    watched.look(2)
+    watched.check(2)
     assert alerts(organization) == [("queue_latency", "open")]
-    assert told(organization) == [("alert.opened", "queue_latency")]
+    assert sent_messages(organization) == [("alert.opened", "queue_latency")]
 
 
-def test_a_suspicion_from_before_a_pause_of_the_scheduler_confirms_nothing(
+def test_check_from_before_a_scheduler_pause_does_not_confirm_an_alert(
     watched: Watch, organization: Organization, waiting: Waiting
 ) -> None:
     waiting(11)
-    watched.look(1, apart_s=3600)
-    watched.look()
+    watched.check(1, apart_s=3600)
+    watched.check()
     assert alerts(organization) == []
 
 
-def test_an_error_rate_names_the_codes_and_models(watched: Watch, organization: Organization, waiting: Waiting) -> None:
+def test_error_rate_alert_names_codes_and_models(watched: Watch, organization: Organization, waiting: Waiting) -> None:
     rules(None, max_error_percent=0)
     minute(organization, watched.now, completed=18, failed=2)
     ended = {"status": Status.FAILED, "completed_at": watched.now}
     for _ in range(2):
         waiting(5, error_code="SERVER_ERROR", **ended)
     waiting(3600, error_code="TIMEOUT", status=Status.FAILED, completed_at=watched.now - timedelta(minutes=6))
-    watched.look(2)
+    watched.check(2)
     alert = only_alert(organization, "error_rate")
     assert alert.message == "10% of the requests of the last 5 minutes failed: 2 of 20. The limit is 5%."
     assert alert.explanation["errors"] == [{"code": "SERVER_ERROR", "model": "openai/gpt-4", "requests": 2}]
@@ -92,25 +102,23 @@ def test_an_error_rate_names_the_codes_and_models(watched: Watch, organization: 
 
 
 @pytest.mark.parametrize(("completed", "failed"), [(18, 1), (19, 1), (190, 10), (0, 0)])
-def test_few_requests_or_a_rate_at_the_limit_raise_nothing(
+def test_few_requests_or_a_rate_at_the_limit_raise_no_alert(
     watched: Watch, organization: Organization, completed: int, failed: int
 ) -> None:
     minute(organization, watched.now, completed=completed, failed=failed)
-    watched.look(3)
+    watched.check(3)
     assert alerts(organization) == []
 
 
-def test_an_error_rate_stays_while_few_requests_fail_and_ends_with_the_errors(
-    watched: Watch, organization: Organization
-) -> None:
+def test_error_rate_alert_stays_open_until_the_errors_end(watched: Watch, organization: Organization) -> None:
     minute(organization, watched.now, completed=0, failed=30)
-    watched.look(2)
+    watched.check(2)
     with system_scope():
         QueueMinute.objects.update(failed=3)
-    watched.look(2)
+    watched.check(2)
     assert alerts(organization) == [("error_rate", "open")]
     watched.now += timedelta(minutes=6)
-    watched.look(2)
+    watched.check(2)
     assert alerts(organization) == [("error_rate", "resolved")]
 
 
@@ -123,7 +131,7 @@ def test_each_organization_has_its_own_thresholds(
         waiting(60, organization=other_organization)
     rules(other_organization, max_wait_s=120)
     rules(None, max_wait_s=0, max_depth=3)
-    watched.look(2)
+    watched.check(2)
     assert alerts(organization) == [("queue_depth", "open")]
     assert alerts(other_organization) == []
     assert alerts(None) == [("queue_depth", "open")]
@@ -131,19 +139,19 @@ def test_each_organization_has_its_own_thresholds(
     assert only_alert(None, "queue_depth").explanation["waiting"] == 4
 
 
-def test_an_unavailable_redis_and_its_return_are_reported_by_the_database(
+def test_redis_outage_and_recovery_are_reported_from_the_database(
     watched: Watch, organization: Organization, settings: Settings, redis_url: str, receiver: Receiver
 ) -> None:
     channel(None, receiver.url)
     channel(organization)
     settings.REDIS_URL = "redis://127.0.0.1:1/0"
-    watched.look(4)
+    watched.check(4)
     assert alerts(None) == [("system_health", "open")]
     assert only_alert(None, "system_health").message == "The installation is degraded: Redis is unreachable."
     settings.REDIS_URL = redis_url
-    watched.look(4)
+    watched.check(4)
     assert alerts(None) == [("system_health", "resolved")]
-    assert (alerts(organization), told(organization)) == ([], [])
+    assert (alerts(organization), sent_messages(organization)) == ([], [])
     deliver_pending()
     deliver_pending()
     bodies = [json.loads(body) for _, body in receiver.received]
@@ -153,15 +161,15 @@ def test_an_unavailable_redis_and_its_return_are_reported_by_the_database(
     assert bodies[0]["data"]["currentCost"] is None
 
 
-def test_no_worker_degrades_the_installation(watched: Watch, worker: Worker, waiting: Waiting) -> None:
+def test_missing_worker_degrades_the_installation(watched: Watch, worker: Worker, waiting: Waiting) -> None:
     worker(at=time.time() - 60)
     waiting(5)
-    watched.look(2)
+    watched.check(2)
     alert = only_alert(None, "system_health")
     assert (alert.severity, alert.message) == ("high", "The installation is degraded: no worker is running.")
 
 
-def test_one_organization_that_fails_does_not_stop_the_others(
+def test_failing_organization_does_not_stop_others(
     watched: Watch,
     organization: Organization,
     other_organization: Organization,
@@ -178,58 +186,58 @@ def test_one_organization_that_fails_does_not_stop_the_others(
         follow(owner, *arguments, **options)
 
     monkeypatch.setattr(type(alert_checks.cost), "follow_causes", staticmethod(fail_for_one))
-    watched.look(2)
+    watched.check(2)
     assert (alerts(organization), alerts(other_organization)) == ([], [("queue_latency", "open")])
 
 
-def test_a_return_within_five_minutes_reopens_the_alert(
+def test_problem_that_returns_within_five_minutes_reopens_the_alert(
     watched: Watch, organization: Organization, waiting: Waiting
 ) -> None:
     channel(organization)
     for _ in range(2):
         waiting(60)
-        watched.look(2)
-        forget_waiting()
-        watched.look(2)
+        watched.check(2)
+        delete_requests()
+        watched.check(2)
     assert alerts(organization) == [("queue_latency", "resolved")]
-    assert [kind for kind, _ in told(organization)] == ["alert.opened", "alert.resolved"]
+    assert [kind for kind, _ in sent_messages(organization)] == ["alert.opened", "alert.resolved"]
     watched.now += timedelta(minutes=5)
-    watched.look()
-    assert not Incident._base_manager.exists()  # what is over leaves nothing behind
+    watched.check()
+    assert not Incident._base_manager.exists()  # ended problems leave no rows
     waiting(60)
-    watched.look(2)
+    watched.check(2)
     assert alerts(organization) == [("queue_latency", "resolved"), ("queue_latency", "open")]
-    assert [kind for kind, _ in told(organization)] == ["alert.opened", "alert.resolved", "alert.opened"]
+    assert [kind for kind, _ in sent_messages(organization)] == ["alert.opened", "alert.resolved", "alert.opened"]
 
 
 def test_a_manually_resolved_alert_stays_resolved(watched: Watch, organization: Organization, waiting: Waiting) -> None:
     waiting(60)
-    watched.look(2)
+    watched.check(2)
     with owner_scope(organization.pk):
         resolve(Alert.objects.get(), actor="user:operator")
-    watched.look(3)
+    watched.check(3)
     assert alerts(organization) == [("queue_latency", "resolved")]
 
 
-def test_the_api_lists_it_without_an_amount(
+def test_api_lists_the_alert_without_amounts(
     watched: Watch, program: Caller, organization: Organization, waiting: Waiting
 ) -> None:
     waiting(60)
-    watched.look(2)
+    watched.check(2)
     (alert,) = json.loads(program.get(COST, action="alerts").content)["alerts"]
     assert (alert["type"], alert["status"], alert["severity"]) == ("queue_latency", "open", "high")
     assert alert["currentCost"] is alert["budgetLimit"] is alert["threshold"] is alert["budgetId"] is None
     assert alert["explanation"]["waiting"] == 1
 
 
-def test_a_round_costs_the_same_for_one_and_ten_organizations(
+def test_check_runs_the_same_number_of_queries_with_more_organizations(
     watched: Watch, organization: Organization, waiting: Waiting
 ) -> None:
     def queries() -> int:
         with CaptureQueriesContext(
             connection,
         ) as captured:
-            watched.look(apart_s=0)
+            watched.check(apart_s=0)
         return len(captured)
 
     def busy(number: int) -> None:

@@ -1,4 +1,4 @@
-"""A database without disk space is a problem, with its cause, for errors, probes, health, doctor, and alerts."""
+"""A full database disk is reported with its cause by errors, probes, health, doctor, and alerts."""
 
 import sqlite3
 from io import StringIO
@@ -25,8 +25,8 @@ REFUSE = "DO $$ BEGIN RAISE EXCEPTION 'No space left on device' USING ERRCODE = 
 
 @pytest.fixture
 def full(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No disk has the room that SQLite needs, or PostgreSQL has refused a write."""
-    forget(monkeypatch)
+    """A full disk: SQLite needs more space than there is, or PostgreSQL has rejected a write."""
+    reset_refusals(monkeypatch)
     if connection.vendor == "sqlite":
         monkeypatch.setattr(full_disk, "ROOM_BYTES", 2**62)
     else:
@@ -34,13 +34,13 @@ def full(monkeypatch: pytest.MonkeyPatch) -> None:
             connection.cursor().execute(REFUSE)
 
 
-def forget(monkeypatch: pytest.MonkeyPatch) -> None:
-    """This process has noted no refusal yet. What it has noted is put back after the test."""
+def reset_refusals(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reset the recorded refusals of this process for the test."""
     monkeypatch.setattr(full_disk, "_refused_at", -full_disk.REMEMBERED_S)
     monkeypatch.setattr(full_disk, "_told_at", -full_disk.TOLD_EVERY_S)
 
 
-def test_a_database_with_room_is_no_problem() -> None:
+def test_database_with_free_space_has_no_problem() -> None:
     assert (database_obstacle(), has_room(), readiness.look()) == ("", True, "")
     assert failure_of(OperationalError()).message.startswith("The database is unreachable.")
 
@@ -59,7 +59,7 @@ def test_health_alerts_and_doctor_name_the_cause() -> None:
 
 
 @pytest.mark.usefixtures("full")
-def test_it_is_not_ready_and_clients_learn_the_cause() -> None:
+def test_full_disk_makes_the_process_unready_and_is_named_to_clients() -> None:
     assert readiness.look() == full_disk.FULL
     error = failure_of(OperationalError("database or disk is full"))
     assert (error.status, error.headers["Retry-After"]) == (503, "5")
@@ -67,7 +67,7 @@ def test_it_is_not_ready_and_clients_learn_the_cause() -> None:
 
 
 @pytest.mark.usefixtures("full")
-def test_people_learn_the_cause(client: Client) -> None:
+def test_full_disk_is_named_on_error_pages(client: Client) -> None:
     client.raise_request_exception = False
     with connection.execute_wrapper(refuse):
         page = client.get("/login/")
@@ -85,10 +85,10 @@ def test_other_errors_have_their_own_cause() -> None:
 
 
 @pytest.mark.usefixtures("full", "redis_url")
-def test_other_processes_learn_of_a_refusal(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_refusal_is_shared_with_other_processes(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(OperationalError), connection.wrap_database_errors:
         raise sqlite3.OperationalError if connection.vendor == "sqlite" else DiskFull
-    forget(monkeypatch)
+    reset_refusals(monkeypatch)
     ago = full_disk.refused_s_ago()
     assert ago is not None
     assert 0 <= ago < full_disk.REMEMBERED_S
@@ -97,8 +97,8 @@ def test_other_processes_learn_of_a_refusal(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.mark.usefixtures("redis_url")
-def test_a_refusal_is_told_once_per_second(monkeypatch: pytest.MonkeyPatch) -> None:
-    forget(monkeypatch)
+def test_refusal_is_shared_once_per_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    reset_refusals(monkeypatch)
     full_disk.note_refusal()
     redis_client().delete(full_disk.KEY)
     full_disk.note_refusal()

@@ -1,4 +1,4 @@
-"""`/api/ai/health`: healthy, and degraded for each part that is missing."""
+"""`/api/ai/health`: healthy, and degraded for each missing part."""
 
 import json
 import time
@@ -31,11 +31,11 @@ def health(caller: Caller) -> dict[str, Any]:
     return body
 
 
-def missing(caller: Caller) -> list[str]:
-    return [name for name, is_there in health(caller)["checks"].items() if not is_there]
+def failing_checks(caller: Caller) -> list[str]:
+    return [name for name, passes in health(caller)["checks"].items() if not passes]
 
 
-def test_a_complete_installation_is_healthy(program: Caller, worker: Worker) -> None:
+def test_complete_installation_is_healthy(program: Caller, worker: Worker) -> None:
     worker(name="w1", slots=10)
     worker(name="w2", slots=5)
     found = health(program)
@@ -51,109 +51,111 @@ def test_a_complete_installation_is_healthy(program: Caller, worker: Worker) -> 
     }
 
 
-def test_redis_refuses(program: Caller, worker: Worker, settings: Settings) -> None:
+def test_unavailable_redis_degrades_health(program: Caller, worker: Worker, settings: Settings) -> None:
     worker()
     settings.REDIS_URL = "redis://127.0.0.1:1/0"
-    assert missing(program) == ["redis", "queue"]
+    assert failing_checks(program) == ["redis", "queue"]
 
 
-def test_no_worker_responds(program: Caller, worker: Worker) -> None:
+def test_missing_worker_degrades_health(program: Caller, worker: Worker) -> None:
     worker(at=time.time() - 60)
-    assert missing(program) == ["queue"]
+    assert failing_checks(program) == ["queue"]
 
 
 @pytest.mark.parametrize("failures", [1, 5])
-def test_a_circuit_is_open(program: Caller, worker: Worker, failures: int) -> None:
+def test_open_circuit_degrades_health(program: Caller, worker: Worker, failures: int) -> None:
     worker()
     for _ in range(failures):
         breaker.record_failure("deepseek", "deepseek-chat")
     is_open = failures == 5
-    assert missing(program) == (["aiProviders"] if is_open else [])
+    assert failing_checks(program) == (["aiProviders"] if is_open else [])
     (deepseek,) = [each for each in health(program)["providers"] if each["name"] == "deepseek"]
     circuit = {"model": "deepseek-chat", "state": "open" if is_open else "closed", "failures": failures}
     assert deepseek == {"name": "deepseek", "healthy": not is_open, "breakers": [circuit]}
 
 
-def test_a_half_open_circuit_is_healthy(program: Caller, worker: Worker, settings: Settings) -> None:
+def test_half_open_circuit_is_healthy(program: Caller, worker: Worker, settings: Settings) -> None:
     worker()
     for _ in range(5):
         breaker.record_failure("openai", "gpt-4")
     settings.BREAKER_OPEN_S = 0
-    assert missing(program) == []
+    assert failing_checks(program) == []
 
 
-def test_a_request_is_neglected(program: Caller, worker: Worker, waiting: Callable[..., None]) -> None:
+def test_waiting_request_despite_free_workers_degrades_health(
+    program: Caller, worker: Worker, waiting: Callable[..., None]
+) -> None:
     worker()
     waiting(1)
-    assert missing(program) == []
+    assert failing_checks(program) == []
     waiting(11)
-    assert missing(program) == ["queue"]
+    assert failing_checks(program) == ["queue"]
     queue = health(program)["queue"]
     assert (queue["pending"], queue["healthy"]) == (2, False)
     assert queue["oldestPendingSeconds"] >= 11
 
 
-def test_waiting_while_every_slot_is_busy_is_not_neglect(
+def test_waiting_while_all_slots_are_busy_is_healthy(
     program: Caller, worker: Worker, waiting: Callable[..., None]
 ) -> None:
     worker(slots=4, busy=4)
     waiting(60)
-    assert missing(program) == []
+    assert failing_checks(program) == []
 
 
-def test_waiting_for_a_retry_is_not_neglect(program: Caller, worker: Worker, waiting: Callable[..., None]) -> None:
+def test_waiting_for_a_retry_is_healthy(program: Caller, worker: Worker, waiting: Callable[..., None]) -> None:
     worker()
     waiting(60, not_before=timezone.now() + timedelta(seconds=20))
-    assert missing(program) == []
+    assert failing_checks(program) == []
 
 
-def test_paused_requests_are_not_neglected(
+def test_waiting_in_a_paused_priority_is_healthy(
     program: Caller, worker: Worker, waiting: Callable[..., None], organization: Organization
 ) -> None:
     worker()
     with organization_scope(organization.pk):
         QueuePolicy.objects.create(organization=organization, paused_priorities=[Priority.LOW])
     waiting(60, priority=Priority.LOW)
-    assert missing(program) == []
+    assert failing_checks(program) == []
     waiting(60, priority=Priority.NORMAL)
-    assert missing(program) == ["queue"]
+    assert failing_checks(program) == ["queue"]
 
 
-def test_waiting_for_a_provider_limit_is_not_neglect(
+def test_waiting_for_a_provider_limit_is_healthy(
     program: Caller, worker: Worker, waiting: Callable[..., None], organization: Organization
 ) -> None:
     worker()
     waiting(11, next_model="deepseek/deepseek-chat")
-    assert missing(program) == ["queue"]
+    assert failing_checks(program) == ["queue"]
     index.run("set_limits", ["deepseek/", 1])
     with organization_scope(organization.pk):
         index.hold([IndexEntry(organization.pk, Priority.HIGH, uuid4(), "deepseek/deepseek-flash")])
         index.admit(AIRequest.objects.all())
-    assert missing(program) == []
+    assert failing_checks(program) == []
     waiting(60, next_model="openai/gpt-3.5-turbo")
-    assert missing(program) == ["queue"]
+    assert failing_checks(program) == ["queue"]
 
 
-def test_waiting_beyond_an_organizations_share_is_not_neglect(
+def test_waiting_at_the_in_flight_limit_is_healthy(
     program: Caller, worker: Worker, waiting: Callable[..., None], organization: Organization
 ) -> None:
     worker(busy=1)
     with organization_scope(organization.pk):
         QueuePolicy.objects.create(organization=organization, max_in_flight=1)
     waiting(60)
-    assert missing(program) == ["queue"]
+    assert failing_checks(program) == ["queue"]
     waiting(60, status=Status.PROCESSING)
-    assert missing(program) == []
+    assert failing_checks(program) == []
 
 
-def test_no_provider_is_configured(program: Caller, worker: Worker, settings: Settings) -> None:
+def test_missing_provider_degrades_health(program: Caller, worker: Worker, settings: Settings) -> None:
     worker()
     settings.PROVIDER_API_KEYS = {"openai": "", "deepseek": "", "anthropic": ""}
     settings.SANDBOX_URL = ""
-    assert missing(program) == ["aiProviders"]
+    assert failing_checks(program) == ["aiProviders"]
 
 
-def test_other_organizations_queues_are_not_reported(
+def test_queues_of_other_organizations_are_not_reported(
     program: Caller, worker: Worker, other_organization: Organization
 ) -> None:
     worker()
@@ -162,11 +164,11 @@ def test_other_organizations_queues_are_not_reported(
         AIRequest.objects.create(
             organization=other_organization, provider="openai", model="gpt-4", created_at=at, not_before=at
         )
-    assert missing(program) == []
+    assert failing_checks(program) == []
     assert health(program)["queue"]["pending"] == 0
 
 
-def test_real_providers_are_no_sandbox(program: Caller, settings: Settings) -> None:
+def test_installation_with_a_real_provider_is_not_a_sandbox(program: Caller, settings: Settings) -> None:
     settings.PROVIDER_API_KEYS = {"openai": "sk-test", "deepseek": "", "anthropic": ""}
     found = health(program)
     assert (found["sandbox"], [each["name"] for each in found["providers"]]) == (False, ["openai"])
@@ -179,24 +181,24 @@ def test_health_reveals_no_secrets(program: Caller, settings: Settings) -> None:
     assert settings.REDIS_URL not in content
 
 
-def test_every_role_and_a_session_may_ask(key_of: Callable[..., Caller], browser: Caller) -> None:
+def test_every_role_can_read_health_with_key_or_session(key_of: Callable[..., Caller], browser: Caller) -> None:
     for caller in [*(key_of(role) for role in Role), browser]:
         health(caller)
 
 
-def test_the_public_gets_no_detail() -> None:
+def test_health_requires_a_credential() -> None:
     refused(Caller().get(HEALTH), 401)
 
 
-def test_a_key_without_the_scope_gets_none(key_of: Callable[..., Caller]) -> None:
+def test_key_without_the_scope_cannot_read_health(key_of: Callable[..., Caller]) -> None:
     refused(key_of(Role.OWNER, ["queue:read"]).get(HEALTH), 403)
 
 
-def test_it_takes_no_parameters(program: Caller) -> None:
+def test_health_accepts_no_parameters(program: Caller) -> None:
     refused(program.get(HEALTH, verbose="1"), 400, "verbose")
 
 
-def test_it_costs_the_same_with_one_and_ten_requests(
+def test_health_runs_the_same_number_of_queries_with_more_requests(
     program: Caller, worker: Worker, waiting: Callable[..., None]
 ) -> None:
     worker()

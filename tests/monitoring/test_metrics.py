@@ -1,4 +1,4 @@
-"""`/metrics`: who reads which metrics, and what requests leave in them."""
+"""`/metrics`: permissions, and the metrics recorded by requests."""
 
 import json
 import re
@@ -43,7 +43,7 @@ def _files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: Settings) 
 
 @pytest.fixture
 def prometheus() -> Caller:
-    """Reads the metrics of the installation."""
+    """A caller with the metrics token of the installation."""
     return Caller(key=TOKEN)
 
 
@@ -64,13 +64,13 @@ def owners(found: Samples) -> set[str]:
 
 
 @pytest.fixture
-def used(
+def recorded_metrics(
     organization: Organization,
     other_organization: Organization,
     waiting: Callable[..., None],
     worker: Callable[..., None],
 ) -> None:
-    """Both organizations have recorded something, and north has a waiting request and a budget."""
+    """Recorded metrics of both organizations, and a waiting request and a budget of north."""
     for owner in (organization, other_organization):
         recorded.booked((owner.pk, "openai", f"model-of-{owner.slug}"), 1_500_000_000, {"input": 10})
         create_cost_optimizer().set_budget(owner.slug, {"period": "monthly", "limit": 20})
@@ -79,8 +79,8 @@ def used(
     breaker.record_failure("openai", "gpt-4")
 
 
-@pytest.mark.usefixtures("used")
-def test_a_key_reads_its_own_organization(program: Caller) -> None:
+@pytest.mark.usefixtures("recorded_metrics")
+def test_key_reads_metrics_of_its_own_organization(program: Caller) -> None:
     response = program.get(METRICS)
     found = parsed(response)
     assert owners(found) == {"organization=north"}
@@ -97,12 +97,12 @@ def test_a_key_reads_its_own_organization(program: Caller) -> None:
     assert left == 20
 
 
-@pytest.mark.usefixtures("used")
-def test_the_token_reads_every_organization(prometheus: Caller) -> None:
+@pytest.mark.usefixtures("recorded_metrics")
+def test_token_reads_metrics_of_every_organization(prometheus: Caller) -> None:
     assert owners(parsed(prometheus.get(METRICS))) == {"organization=north", "organization=south"}
 
 
-def test_nobody_else_reads_metrics(key_of: Callable[..., Caller], browser: Caller, settings: Settings) -> None:
+def test_other_callers_cannot_read_metrics(key_of: Callable[..., Caller], browser: Caller, settings: Settings) -> None:
     assert error_of(Caller().get(METRICS))["type"] == "unauthorized"
     assert Caller(key="t" * 31).get(METRICS).status_code == 401
     assert key_of(Role.OWNER, ["queue:read"]).get(METRICS).status_code == 403
@@ -112,18 +112,18 @@ def test_nobody_else_reads_metrics(key_of: Callable[..., Caller], browser: Calle
     assert Caller(key="").get(METRICS).status_code == 401
 
 
-def test_prometheus_asks_a_host_by_its_address_and_without_tls(prometheus: Caller, settings: Settings) -> None:
+def test_token_reads_metrics_by_ip_address_without_tls(prometheus: Caller, settings: Settings) -> None:
     settings.ALLOWED_HOSTS, settings.SECURE_SSL_REDIRECT = ["ai.example.com"], True
     prometheus.headers["Host"] = "10.0.0.1:8000"
     assert parsed(prometheus.get(METRICS))
     assert Caller(key="t" * 31).client.get(METRICS, headers={"Host": "10.0.0.1:8000"}).status_code == 400
 
 
-@pytest.mark.usefixtures("used")
-def test_a_host_without_a_web_server_serves_what_it_has_recorded(
+@pytest.mark.usefixtures("recorded_metrics")
+def test_host_without_a_web_server_serves_only_its_recorded_metrics(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(wsgi, "close_old_connections", lambda: None)  # the test's transaction keeps its connection
+    monkeypatch.setattr(wsgi, "close_old_connections", lambda: None)  # keeps the connection of the test's transaction
     settings.ALLOWED_HOSTS = ["ai.example.com"]
     statuses: list[str] = []
 
@@ -144,7 +144,7 @@ def test_a_host_without_a_web_server_serves_what_it_has_recorded(
     assert statuses == ["200 OK", "200 OK", "401 Unauthorized", "401 Unauthorized"]
 
 
-def test_every_response_of_the_api_is_counted_by_status(program: Caller, prometheus: Caller) -> None:
+def test_api_responses_are_counted_by_endpoint_and_status(program: Caller, prometheus: Caller) -> None:
     program.get(QUEUE, action="stats")
     Caller().get(QUEUE, action="stats")
     Caller(key="wrong").get(QUEUE, action="stats")
@@ -159,11 +159,13 @@ def test_every_response_of_the_api_is_counted_by_status(program: Caller, prometh
     assert RESPONSES not in {name for name, *_ in parsed(program.get(METRICS))}
 
 
-def test_metrics_are_for_reading(prometheus: Caller) -> None:
+def test_metrics_are_read_only(prometheus: Caller) -> None:
     assert prometheus.method("POST", METRICS).status_code in {401, 405}
 
 
-def test_the_rest_is_there_without_redis(prometheus: Caller, settings: Settings, waiting: Callable[..., None]) -> None:
+def test_other_metrics_are_available_without_redis(
+    prometheus: Caller, settings: Settings, waiting: Callable[..., None]
+) -> None:
     waiting(5)
     settings.REDIS_URL = "redis://127.0.0.1:1/0"
     found = {name for name, *_ in parsed(prometheus.get(METRICS))}
@@ -171,7 +173,7 @@ def test_the_rest_is_there_without_redis(prometheus: Caller, settings: Settings,
     assert "aiinfra_workers" not in found
 
 
-def test_the_number_of_queries_does_not_grow(prometheus: Caller, waiting: Callable[..., None]) -> None:
+def test_query_count_does_not_grow_with_requests(prometheus: Caller, waiting: Callable[..., None]) -> None:
     waiting(1)
     few = queries_of(lambda: prometheus.get(METRICS))
     for _ in range(5):
@@ -179,7 +181,7 @@ def test_the_number_of_queries_does_not_grow(prometheus: Caller, waiting: Callab
     assert queries_of(lambda: prometheus.get(METRICS)) == few
 
 
-def test_booked_calls_are_recorded_once_committed(
+def test_booked_calls_are_recorded_after_the_commit(
     organization: Organization,
     prometheus: Caller,
     django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks,
@@ -204,7 +206,7 @@ def test_booked_calls_are_recorded_once_committed(
     assert found["aiinfra_provider_latency_seconds_count", *model, "provider=openai"] == 1
 
 
-def test_ended_requests_are_recorded_with_their_times(
+def test_ended_requests_are_recorded_with_their_durations(
     prometheus: Caller,
     waiting: Callable[..., None],
     django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks,
@@ -227,7 +229,7 @@ ARTIFACTS = ("deploy/grafana/aiinfra.json", "deploy/prometheus/alerts.yml")
 
 
 def exported() -> set[str]:
-    """The name of every metric, recorded or read, as it is exported."""
+    """The exported name of every metric, recorded or read."""
     names = {each.name for each in vars(recorded).values() if isinstance(each, recorded._Recorded)}
     read = {each.name for each in state_metrics({}, None)}
     return {name.replace("_nano_dollars", "_dollars") for name in names} | read
@@ -248,12 +250,12 @@ def test_dashboard_and_alert_rules_use_exported_metrics(path: str) -> None:
     assert names and names <= exported()
 
 
-def test_every_metric_is_documented_and_shown() -> None:
+def test_every_metric_is_documented_and_on_the_dashboard() -> None:
     assert named_in("docs/metrics.md") == exported()
     assert named_in("deploy/grafana/aiinfra.json") == exported() - {"aiinfra_budget_limit_dollars"}
 
 
-def test_the_dashboard_and_the_rules_can_be_loaded() -> None:
+def test_dashboard_and_alert_rules_are_valid() -> None:
     board = json.loads((ROOT / ARTIFACTS[0]).read_text(encoding="utf-8"))
     assert len({panel["id"] for panel in board["panels"]}) == len(board["panels"])
     assert all(target["expr"] for panel in board["panels"] for target in panel["targets"])
@@ -261,7 +263,7 @@ def test_the_dashboard_and_the_rules_can_be_loaded() -> None:
     assert all(rule["expr"] and rule["annotations"]["summary"] for rule in group["rules"])
 
 
-def test_a_rule_says_that_redis_is_away(prometheus: Caller, settings: Settings) -> None:
+def test_alert_rule_detects_a_redis_outage(prometheus: Caller, settings: Settings) -> None:
     (group,) = yaml.safe_load((ROOT / ARTIFACTS[1]).read_text(encoding="utf-8"))["groups"]
     (absent,) = {name for rule in group["rules"] for name in re.findall(r"absent\((\w+)\)", rule["expr"])}
     assert (absent,) in parsed(prometheus.get(METRICS))

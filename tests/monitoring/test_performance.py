@@ -1,4 +1,4 @@
-"""`/api/ai/performance`: latency and failures by provider and model, of the caller's organization."""
+"""`/api/ai/performance`: latency and failures of the caller's organization by provider and model."""
 
 import json
 from collections.abc import Callable
@@ -17,7 +17,7 @@ from tests.api.support import PERFORMANCE, Caller, error_of, queries_of
 
 @pytest.fixture
 def hour(organization: Organization) -> Callable[..., None]:
-    """An hour with calls that took so many ms; the further arguments are its columns."""
+    """Creates an hour's rollup of calls with these latencies in ms, and these columns."""
 
     def make(*latencies_ms: int, hours_ago: int = 0, **columns: Any) -> None:
         at = timezone.now().replace(minute=0, second=0, microsecond=0) - timedelta(hours=hours_ago)
@@ -46,7 +46,7 @@ def models(caller: Caller, **query: object) -> list[dict[str, Any]]:
     return found
 
 
-def test_every_model_has_its_latency_and_failures(program: Caller, hour: Hour) -> None:
+def test_every_model_has_latency_and_failures(program: Caller, hour: Hour) -> None:
     hour(1_000, 3_000, errors={"TIMEOUT": 2})
     hour(2_000, hours_ago=2)
     hour(500, provider="openai", model="gpt-4")
@@ -64,7 +64,7 @@ def test_every_model_has_its_latency_and_failures(program: Caller, hour: Hour) -
     assert (openai["model"], openai["calls"]) == ("gpt-4", 1)
 
 
-def test_it_can_be_narrowed(program: Caller, hour: Hour) -> None:
+def test_performance_can_be_filtered(program: Caller, hour: Hour) -> None:
     hour(1_000)
     hour(3_000, hours_ago=5)
     hour(500, provider="openai", model="gpt-4")
@@ -72,28 +72,30 @@ def test_it_can_be_narrowed(program: Caller, hour: Hour) -> None:
     assert [each["calls"] for each in models(program, model="deepseek-chat", hours=2)] == [1]
 
 
-def test_without_calls_there_is_nothing(program: Caller) -> None:
+def test_performance_without_calls_is_empty(program: Caller) -> None:
     assert models(program) == []
 
 
-def test_only_failed_calls_have_no_latency(program: Caller, hour: Hour) -> None:
+def test_model_with_only_failed_calls_has_no_latency(program: Caller, hour: Hour) -> None:
     hour(errors={"SERVER_ERROR": 1})
     (only,) = models(program)
     assert (only["average"], only["p50"], only["failures"]) == (None, None, 1)
 
 
-def test_other_organizations_calls_are_invisible(program: Caller, hour: Hour, other_organization: Organization) -> None:
+def test_calls_of_other_organizations_are_not_visible(
+    program: Caller, hour: Hour, other_organization: Organization
+) -> None:
     hour(1_000, organization=other_organization)
     assert models(program) == []
 
 
 @pytest.mark.parametrize("hours", ["0", "721", "soon", "1.5"])
-def test_invalid_hours_are_refused(program: Caller, hours: str) -> None:
+def test_invalid_hours_are_rejected(program: Caller, hours: str) -> None:
     response = program.get(PERFORMANCE, hours=hours)
     assert (response.status_code, error_of(response)["param"]) == (400, "hours")
 
 
-def test_many_hours_take_as_many_queries_as_one(program: Caller, hour: Hour) -> None:
+def test_performance_runs_the_same_number_of_queries_with_more_hours(program: Caller, hour: Hour) -> None:
     hour(1_000)
     models(program)
     one = queries_of(lambda: models(program))

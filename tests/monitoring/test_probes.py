@@ -1,4 +1,4 @@
-"""`/healthz` and `/readyz`: for load balancers and supervisors, without a credential and without detail."""
+"""`/healthz` and `/readyz`: public and without details, for load balancers and supervisors."""
 
 from collections.abc import Iterator
 
@@ -13,7 +13,7 @@ from aiinfra.monitoring import readiness
 
 
 class SameThread:
-    """Looks with the test's connection."""
+    """Runs the check on the test's connection."""
 
     def answer(self, _patience_s: float) -> str:
         return readiness.look()
@@ -25,7 +25,7 @@ def _same_thread(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def database_away() -> Iterator[None]:
+def database_unavailable() -> Iterator[None]:
     def refuse(*_: object) -> None:
         raise OperationalError("could not connect to 10.0.0.7")
 
@@ -33,61 +33,61 @@ def database_away() -> Iterator[None]:
         yield
 
 
-def ask(path: str) -> tuple[int, str]:
+def probe(path: str) -> tuple[int, str]:
     response = Client().get(path)
     assert response["Content-Type"] == "text/plain"
     return response.status_code, response.content.decode()
 
 
-def test_the_process_answers(django_assert_num_queries: DjangoAssertNumQueries) -> None:
+def test_healthz_runs_no_query(django_assert_num_queries: DjangoAssertNumQueries) -> None:
     with django_assert_num_queries(0):
-        assert ask("/healthz") == (200, "ok\n")
+        assert probe("/healthz") == (200, "ok\n")
 
 
-def test_it_is_ready_while_the_database_answers() -> None:
-    assert ask("/readyz") == (200, "ready\n")
+def test_readyz_succeeds_while_the_database_responds() -> None:
+    assert probe("/readyz") == (200, "ready\n")
 
 
-def test_it_is_ready_without_redis(settings: Settings) -> None:
+def test_readyz_succeeds_without_redis(settings: Settings) -> None:
     settings.REDIS_URL = "redis://127.0.0.1:1/0"
-    assert ask("/readyz") == (200, "ready\n")
+    assert probe("/readyz") == (200, "ready\n")
 
 
-@pytest.mark.usefixtures("database_away")
-def test_it_is_not_ready_without_the_database_and_says_nothing_else() -> None:
-    assert ask("/readyz") == (503, "not ready\n")
-    assert ask("/healthz") == (200, "ok\n")
+@pytest.mark.usefixtures("database_unavailable")
+def test_readyz_fails_without_details_when_the_database_is_unavailable() -> None:
+    assert probe("/readyz") == (503, "not ready\n")
+    assert probe("/healthz") == (200, "ok\n")
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/readyz"])
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])
-def test_they_are_for_reading(path: str, method: str) -> None:
+def test_probes_are_read_only(path: str, method: str) -> None:
     assert Client().generic(method, path).status_code == 405
 
 
 @pytest.fixture(autouse=True)
 def _database(db: None) -> None:
-    """Both may look at the database."""
+    """Both probes may use the database."""
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/readyz"])
-def test_they_tell_the_truth_with_https_and_under_any_host(path: str, settings: Settings) -> None:
+def test_probes_ignore_https_redirect_and_allowed_hosts(path: str, settings: Settings) -> None:
     settings.SECURE_SSL_REDIRECT = True
     settings.ALLOWED_HOSTS = ["only.example"]
     assert Client(headers={"host": "10.0.0.7"}).get(path).status_code == 200
 
 
-@pytest.mark.usefixtures("database_away")
-def test_a_lost_database_is_no_redirect(settings: Settings) -> None:
+@pytest.mark.usefixtures("database_unavailable")
+def test_readyz_without_a_database_is_not_redirected(settings: Settings) -> None:
     settings.SECURE_SSL_REDIRECT = True
     assert Client(headers={"host": "10.0.0.7"}).get("/readyz").status_code == 503
 
 
-def test_a_stopping_process_is_not_ready_and_alive(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_stopping_process_is_healthy_but_not_ready(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(web_stopping, "is_stopping", lambda: True)
-    assert ask("/readyz") == (503, "not ready\n")
-    assert ask("/healthz") == (200, "ok\n")
+    assert probe("/readyz") == (503, "not ready\n")
+    assert probe("/healthz") == (200, "ok\n")
 
 
-def test_load_balancers_may_ask_with_head() -> None:
+def test_probes_support_head() -> None:
     assert Client().head("/readyz").status_code == 200

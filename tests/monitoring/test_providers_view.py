@@ -1,4 +1,4 @@
-"""`/providers/`: how each model does, for members of one organization."""
+"""`/providers/`: the state of each model for members of an organization."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -50,9 +50,11 @@ def _no_limits(db: None, settings: Settings) -> None:
 
 
 @pytest.fixture
-def called(submit: Submit, provider: ScriptedProvider, settings: Settings) -> Callable[..., None]:  # noqa: F811
-    """Makes calls that end as the script says."""
-    settings.RETRY_BASE_S = settings.RETRY_MAX_S = 1_000_000  # the wait is random: so long that none ends in the test
+def make_calls(submit: Submit, provider: ScriptedProvider, settings: Settings) -> Callable[..., None]:  # noqa: F811
+    """Makes calls with the scripted results."""
+    settings.RETRY_BASE_S = settings.RETRY_MAX_S = (
+        1_000_000  # the random delay is long enough that no retry starts during the test
+    )
 
     def make(*script: object, **fields: object) -> None:
         provider.script = list(script)  # type: ignore[arg-type]
@@ -65,7 +67,7 @@ def called(submit: Submit, provider: ScriptedProvider, settings: Settings) -> Ca
     return make
 
 
-Called = Callable[..., None]
+MakeCalls = Callable[..., None]
 
 
 def row_of(organization: Organization, model: str = "deepseek-chat") -> ModelRow:
@@ -73,18 +75,18 @@ def row_of(organization: Organization, model: str = "deepseek-chat") -> ModelRow
         return next(row for row in providers().rows if row.model == model)
 
 
-def test_a_healthy_model_has_its_latency_and_no_error(called: Called, organization: Organization) -> None:
-    called(answer(), answer())
+def test_healthy_model_shows_latency_and_no_error(make_calls: MakeCalls, organization: Organization) -> None:
+    make_calls(answer(), answer())
     row = row_of(organization)
     assert (row.state, row.performance.calls, row.performance.error_rate, list(row.errors)) == ("healthy", 2, 0, [])
     assert row.performance.p95 is not None
 
 
-def test_a_failing_model_is_listed_first_with_its_errors(
-    called: Called, organization: Organization, viewer: User, client_of: Browser
+def test_failing_model_is_listed_first_with_its_errors(
+    make_calls: MakeCalls, organization: Organization, viewer: User, client_of: Browser
 ) -> None:
-    called(answer(), provider="anthropic", model="claude-haiku-4-5")
-    called(*[refusal("SERVER_ERROR")] * 6)
+    make_calls(answer(), provider="anthropic", model="claude-haiku-4-5")
+    make_calls(*[refusal("SERVER_ERROR")] * 6)
     row = row_of(organization)
     assert (row.state, row.held, row.circuit and row.circuit.state) == ("failing", 6, "open")
     (error,) = row.errors
@@ -95,7 +97,7 @@ def test_a_failing_model_is_listed_first_with_its_errors(
     assert "6 held for a retry" in page.text
 
 
-def test_how_much_of_a_limit_is_in_use_is_shown_and_the_number_of_calls_to_staff_only(
+def test_limit_usage_is_shown_in_percent_and_in_calls_only_to_staff(
     submit: Submit,  # noqa: F811
     organization: Organization,
     viewer: User,
@@ -128,28 +130,30 @@ def test_a_shipped_limit_is_shown_as_not_applied_to_the_sandbox(
     assert "500 / min" in page and "not applied to the sandbox" in page and "expected 1.80 s" in page
 
 
-def test_without_calls_the_page_says_so(queue: None, viewer: User, client_of: Browser) -> None:  # noqa: F811
+def test_page_without_calls_says_so(queue: None, viewer: User, client_of: Browser) -> None:  # noqa: F811
     page = client_of(viewer).get(reverse("providers")).text
     assert "No calls yet" in page
 
 
-def test_without_redis_the_rest_is_shown(called: Called, viewer: User, client_of: Browser, settings: Settings) -> None:
-    called(answer())
+def test_page_without_redis_shows_other_data(
+    make_calls: MakeCalls, viewer: User, client_of: Browser, settings: Settings
+) -> None:
+    make_calls(answer())
     settings.REDIS_URL = f"redis://127.0.0.1:{free_port()}/0"
     page = client_of(viewer).get(reverse("providers")).text
     assert "Redis is not responding" in page
     assert "deepseek-chat" in page and "unknown" in page
 
 
-def test_another_organization_s_calls_are_not_shown(called: Called, stranger: User, client_of: Browser) -> None:
-    called(answer(), *[refusal("SERVER_ERROR")] * 6)
+def test_calls_of_other_organizations_are_not_shown(make_calls: MakeCalls, stranger: User, client_of: Browser) -> None:
+    make_calls(answer(), *[refusal("SERVER_ERROR")] * 6)
     assert "deepseek-chat" not in client_of(stranger).get(reverse("providers")).text
 
 
-def test_htmx_gets_all_but_the_chart_and_an_unchanged_page_is_not_sent_again(
-    called: Called, viewer: User, client_of: Browser
+def test_htmx_request_gets_no_chart_and_304_if_unchanged(
+    make_calls: MakeCalls, viewer: User, client_of: Browser
 ) -> None:
-    called(answer())
+    make_calls(answer())
     client = client_of(viewer)
     response = client.get(reverse("providers"), headers=HTMX)
     assert "<html" not in response.text and "data-figure-url" not in response.text
@@ -165,9 +169,11 @@ def test_the_page_requires_login_and_get(
     assert client_of(viewer).post(reverse(name)).status_code == 405
 
 
-def test_many_models_take_as_many_queries_as_one(called: Called, viewer: User, client_of: Browser) -> None:
+def test_page_runs_the_same_number_of_queries_with_more_models(
+    make_calls: MakeCalls, viewer: User, client_of: Browser
+) -> None:
     client = client_of(viewer)
-    called(answer())
+    make_calls(answer())
     client.get(reverse("providers"))
 
     def queries() -> int:
@@ -179,13 +185,13 @@ def test_many_models_take_as_many_queries_as_one(called: Called, viewer: User, c
 
     one = queries()
     for model in ("deepseek-flash", "deepseek-v4-flash", "deepseek-v4-pro"):
-        called(answer(), refusal("SERVER_ERROR"), model=model)
+        make_calls(answer(), refusal("SERVER_ERROR"), model=model)
     assert queries() == one
 
 
-def test_the_latency_chart_has_a_line_for_each_model_and_its_table(called: Called, organization: Organization) -> None:
-    called(answer())
-    called(answer(), provider="openai", model="gpt-4")
+def test_latency_chart_and_table_include_each_model(make_calls: MakeCalls, organization: Organization) -> None:
+    make_calls(answer())
+    make_calls(answer(), provider="openai", model="gpt-4")
     with organization_scope(organization.pk):
         chart = latency_chart()
     assert [trace["name"] for trace in chart.figure["data"]] == ["deepseek/deepseek-chat", "openai/gpt-4"]
@@ -204,9 +210,7 @@ def test_the_latency_chart_has_a_line_for_each_model_and_its_table(called: Calle
         ("Asia/Kathmandu", "2028-02-29"),
     ],
 )
-def test_each_hour_has_its_own_place_and_label_when_the_clocks_change(
-    monkeypatch: pytest.MonkeyPatch, zone: str, day: str
-) -> None:
+def test_chart_hours_are_distinct_across_clock_changes(monkeypatch: pytest.MonkeyPatch, zone: str, day: str) -> None:
     now = datetime.fromisoformat(f"{day}T12:00Z")
     monkeypatch.setattr(timezone, "now", lambda: now)
     answered = SimpleNamespace(provider="deepseek", model="deepseek-chat", p95=900)
@@ -218,9 +222,9 @@ def test_each_hour_has_its_own_place_and_label_when_the_clocks_change(
 
 
 def test_an_open_circuit_is_shown_with_its_probe(
-    called: Called, viewer: User, client_of: Browser, settings: Settings
+    make_calls: MakeCalls, viewer: User, client_of: Browser, settings: Settings
 ) -> None:
-    called(answer())
+    make_calls(answer())
     for _ in range(settings.BREAKER_FAILURES):
         breaker.record_failure("deepseek", "deepseek-chat")
     page = client_of(viewer).get(reverse("providers")).text
@@ -236,7 +240,7 @@ def test_an_open_circuit_is_shown_with_its_probe(
     ],
 )
 def test_an_open_circuit_shows_the_affected_organizations(
-    called: Called,
+    make_calls: MakeCalls,
     viewer: User,
     client_of: Browser,
     settings: Settings,
@@ -245,7 +249,7 @@ def test_an_open_circuit_shows_the_affected_organizations(
     failing: list[str],
     note: str,
 ) -> None:
-    called(answer())
+    make_calls(answer())
     redis_client().delete("aiinfra:breaker:states")
     ids = {"own": organization.pk, "other": other_organization.pk}
     for number in range(settings.BREAKER_FAILURES):

@@ -1,4 +1,4 @@
-"""When a process is ready, and that a check that hangs is not waited for."""
+"""Readiness of a process, and checks that hang or fail."""
 
 import threading
 
@@ -9,7 +9,7 @@ from aiinfra.monitoring import readiness
 
 
 @pytest.mark.django_db
-def test_missing_migrations_are_an_obstacle_until_they_are_there(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_process_is_not_ready_until_migrations_are_applied(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(readiness, "_migrated", False)
     needed = readiness._needed()
     monkeypatch.setattr(readiness, "_needed", lambda: needed | {("queue_app", "9999_of_the_next_release")})
@@ -19,7 +19,7 @@ def test_missing_migrations_are_an_obstacle_until_they_are_there(monkeypatch: py
 
 
 @pytest.mark.django_db
-def test_migrations_of_a_newer_release_are_no_obstacle(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_process_is_ready_with_migrations_of_a_newer_release(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(readiness, "_migrated", False)
     fewer = frozenset(sorted(readiness._needed())[:-1])
     monkeypatch.setattr(readiness, "_needed", lambda: fewer)
@@ -28,7 +28,7 @@ def test_migrations_of_a_newer_release_are_no_obstacle(monkeypatch: pytest.Monke
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.skipif("postgresql" not in connection.vendor, reason="SQLite has no read-only servers")
-def test_a_read_only_server_is_an_obstacle_and_its_error_can_be_retried() -> None:
+def test_process_is_not_ready_on_a_read_only_server_until_it_reconnects() -> None:
     _make_read_only()
     assert readiness.look() == "the database is read-only"
     connection.close()
@@ -44,23 +44,23 @@ def _make_read_only() -> None:
         cursor.execute("SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY")
 
 
-def test_a_check_that_hangs_is_started_once_and_not_waited_for() -> None:
-    began, may_end = threading.Semaphore(0), threading.Event()
+def test_hanging_check_is_started_once_and_not_awaited() -> None:
+    started, may_end = threading.Semaphore(0), threading.Event()
 
     def hang() -> str:
-        began.release()
+        started.release()
         may_end.wait(60)
         return ""
 
     check = readiness._Check(hang)
     assert [check.answer(0), check.answer(0)] == [readiness.NO_ANSWER] * 2
-    assert began.acquire(timeout=60)
-    assert not began.acquire(blocking=False)
+    assert started.acquire(timeout=60)
+    assert not started.acquire(blocking=False)
     may_end.set()
     assert check.answer(60) == ""
 
 
-def test_a_check_that_fails_is_an_obstacle() -> None:
+def test_failing_check_makes_the_process_unready() -> None:
     def fail() -> str:
         raise RuntimeError
 

@@ -1,4 +1,4 @@
-"""A Redis that answers but stores nothing is a problem, with its cause, for health, doctor, and alerts."""
+"""A Redis that rejects writes is reported with its cause by health, doctor, and alerts."""
 
 from collections.abc import Iterator
 from io import StringIO
@@ -30,11 +30,11 @@ def replica(redis_url: str) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("redis_url")
-def test_a_redis_that_takes_writes_is_no_problem() -> None:
+def test_writable_redis_has_no_problem() -> None:
     assert redis_obstacle() == ""
 
 
-def test_an_unreachable_redis(settings: Settings) -> None:
+def test_unreachable_redis_is_reported(settings: Settings) -> None:
     settings.REDIS_URL = "redis://127.0.0.1:1/0"
     assert redis_obstacle() == "Redis is unreachable"
 

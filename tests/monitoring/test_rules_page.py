@@ -1,4 +1,4 @@
-"""`/alerts/rules/` and `/installation/settings/`: when the queue raises an alert."""
+"""`/alerts/rules/` and `/installation/settings/`: thresholds of queue alerts."""
 
 from collections.abc import Callable
 
@@ -18,7 +18,7 @@ ClientOf = Callable[[User], Client]
 
 @pytest.fixture
 def staff(viewer: User) -> User:
-    """Runs the installation, and is only a viewer in the organization."""
+    """A superuser who is only a viewer in the organization."""
     viewer.is_staff = viewer.is_superuser = True
     viewer.save()
     return viewer
@@ -29,12 +29,12 @@ def figures(owner: Organization | None) -> tuple[int, int, int, int]:
     return rules.max_wait_s, rules.max_error_percent, rules.min_requests, rules.max_depth
 
 
-def test_the_defaults_match_the_specification(organization: Organization) -> None:
+def test_defaults_match_the_specification(organization: Organization) -> None:
     assert figures(organization) == (10, 5, 20, 1_000)
     assert figures(None) == (10, 5, 20, INSTALLATION_DEPTH)
 
 
-def test_an_admin_changes_only_their_organizations_thresholds(
+def test_admin_changes_only_thresholds_of_their_organization(
     admin: User, client_of: ClientOf, organization: Organization, other_organization: Organization
 ) -> None:
     client = client_of(admin)
@@ -49,7 +49,7 @@ def test_an_admin_changes_only_their_organizations_thresholds(
     assert event.changes["max_wait_s"] == [10, 60]
 
 
-def test_staff_changes_the_thresholds_of_the_installation(
+def test_staff_can_change_thresholds_of_the_installation(
     staff: User, client_of: ClientOf, organization: Organization
 ) -> None:
     client = client_of(staff)
@@ -76,7 +76,7 @@ def test_staff_changes_the_thresholds_of_the_installation(
         ("max_depth", ""),
     ],
 )
-def test_a_threshold_out_of_range_is_refused(
+def test_threshold_out_of_range_is_rejected(
     admin: User, client_of: ClientOf, organization: Organization, field: str, wrong: str
 ) -> None:
     response = client_of(admin).post(URL, {**NEW, field: wrong})
@@ -85,7 +85,7 @@ def test_a_threshold_out_of_range_is_refused(
     assert figures(organization) == (10, 5, 20, 1_000)
 
 
-def test_who_may_open_the_pages(
+def test_pages_require_permission(
     admin: User, operator: User, finance: User, stranger: User, staff: User, client: Client, client_of: ClientOf
 ) -> None:
     assert client.get(URL).status_code == client.get(STAFF_URL).status_code == 302
@@ -96,7 +96,7 @@ def test_who_may_open_the_pages(
     assert client_of(admin).delete(URL).status_code == client_of(staff).delete(STAFF_URL).status_code == 405
 
 
-def test_there_is_one_row_for_each_owner(organization: Organization) -> None:
+def test_each_owner_has_one_row(organization: Organization) -> None:
     for owner in (organization, None):
         with system_scope():
             AlertRules.objects.create(organization=owner)

@@ -1,4 +1,4 @@
-"""Rounds of the alert manager, and what they left."""
+"""Alert checks, and their results."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -16,12 +16,12 @@ Waiting = Callable[..., None]
 
 
 class Watch:
-    """Checks every 30 seconds of its own clock."""
+    """Runs alert checks every 30 seconds on its own clock."""
 
     def __init__(self, now: datetime) -> None:
         self.now = now
 
-    def look(self, times: int = 1, *, apart_s: float = 30) -> None:
+    def check(self, times: int = 1, *, apart_s: float = 30) -> None:
         for _ in range(times):
             check_alerts(self.now)
             self.now += timedelta(seconds=apart_s)
@@ -48,7 +48,7 @@ def channel(owner: Organization | None, target: str = "https://example.com/hook"
     )
 
 
-def told(owner: Organization | None) -> list[tuple[str, str]]:
+def sent_messages(owner: Organization | None) -> list[tuple[str, str]]:
     with owner_scope(owner and owner.pk):
         rows = Delivery.objects.order_by("id").values_list("payload", flat=True)
         return [(row["type"], row["data"]["type"]) for row in rows]
@@ -61,6 +61,6 @@ def minute(organization: Organization, at: datetime, **counts: int) -> None:
         )
 
 
-def forget_waiting() -> None:
+def delete_requests() -> None:
     with system_scope():
         AIRequest.objects.all().delete()

@@ -14,7 +14,7 @@ from tests.support.receiver import Receiver, receiving
 
 @pytest.fixture
 def receiver(settings: Settings) -> Iterator[Receiver]:
-    """A real server, which the guard lets pass in this test."""
+    """A local HTTP server, whose private address is allowed in the test."""
     settings.NOTIFICATION_TRUSTED_HOSTS = frozenset({"127.0.0.1"})
     with receiving() as found:
         yield found
@@ -22,14 +22,14 @@ def receiver(settings: Settings) -> Iterator[Receiver]:
 
 @pytest.fixture
 def scoped(organization: Organization) -> Iterator[Organization]:
-    """The test sees the rows of this organization."""
+    """Runs the test in the scope of this organization."""
     with organization_scope(organization.pk):
         yield organization
 
 
 @pytest.fixture
 def make_channel(organization: Organization) -> Callable[..., Channel]:
-    """Adds a channel; a webhook that hears everything by default."""
+    """Adds a channel, by default a webhook for all severities."""
 
     def make(**columns: str) -> Channel:
         defaults = {"kind": "webhook", "name": "ops", "target": "https://example.com/hook", "min_severity": "low"}

@@ -1,4 +1,4 @@
-"""A message, and its next try."""
+"""A message, and a helper that makes its next attempt due."""
 
 from collections.abc import Callable
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""Messages: written with their cause, sent later, tried again, and never in anyone's way."""
+"""Delivery of messages: created with their cause, sent later, and retried, without delaying anyone."""
 
 import json
 import socket
@@ -27,7 +27,7 @@ from tests.support.receiver import Receiver
 pytestmark = pytest.mark.usefixtures("scoped")
 
 
-def test_a_webhook_is_signed_so_that_the_library_verifies_it(
+def test_webhook_signature_is_verified_by_the_standard_library(
     make_channel: MakeChannel, receiver: Receiver, organization: Organization
 ) -> None:
     channel = make_channel(target=receiver.url)
@@ -42,7 +42,9 @@ def test_a_webhook_is_signed_so_that_the_library_verifies_it(
     assert deliver_pending() == 0
 
 
-def test_slack_gets_text_and_a_link(make_channel: MakeChannel, receiver: Receiver, organization: Organization) -> None:
+def test_slack_message_has_text_and_a_link(
+    make_channel: MakeChannel, receiver: Receiver, organization: Organization
+) -> None:
     make_channel(kind="slack", target=receiver.url)
     send(organization.pk, MESSAGE)
     deliver_pending()
@@ -62,7 +64,7 @@ def test_email_is_sent_through_the_mail_server(
     assert "/alerts/7/" in str(mailoutbox[0].body)
 
 
-def test_without_a_mail_server_the_log_says_so(
+def test_email_without_a_mail_server_fails_with_the_reason(
     make_channel: MakeChannel, organization: Organization, settings: Settings
 ) -> None:
     settings.EMAIL_HOST = "mail.example.com"
@@ -73,7 +75,7 @@ def test_without_a_mail_server_the_log_says_so(
     assert "no mail server is configured" in Delivery.objects.get().last_error
 
 
-def test_a_temporary_failure_is_retried_with_the_same_id(
+def test_temporary_failure_is_retried_with_the_same_id(
     make_channel: MakeChannel, receiver: Receiver, organization: Organization
 ) -> None:
     make_channel(target=receiver.url)
@@ -81,7 +83,7 @@ def test_a_temporary_failure_is_retried_with_the_same_id(
     send(organization.pk, MESSAGE)
     for _ in range(3):
         deliver_pending()
-        assert deliver_pending() == 0, "it was not due yet"
+        assert deliver_pending() == 0, "it was not due"
         make_due()
     delivery = Delivery.objects.get()
     assert (delivery.state, delivery.tries, delivery.response_status) == ("sent", 3, 200)
@@ -89,7 +91,7 @@ def test_a_temporary_failure_is_retried_with_the_same_id(
 
 
 @pytest.mark.parametrize("status", [301, 400, 404, 410])
-def test_a_permanent_failure_is_given_up_and_can_be_resent(
+def test_permanent_failure_is_given_up_and_can_be_resent(
     make_channel: MakeChannel, receiver: Receiver, organization: Organization, status: int
 ) -> None:
     make_channel(target=receiver.url)
@@ -103,7 +105,7 @@ def test_a_permanent_failure_is_given_up_and_can_be_resent(
     assert Delivery.objects.get().state == "sent"
 
 
-def test_after_the_last_try_a_message_is_given_up(
+def test_message_is_given_up_after_its_last_attempt(
     make_channel: MakeChannel, receiver: Receiver, organization: Organization
 ) -> None:
     make_channel(target=receiver.url)
@@ -116,10 +118,10 @@ def test_after_the_last_try_a_message_is_given_up(
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "10.0.0.1", "::1"])
-def test_nothing_is_sent_to_a_private_address(
+def test_message_to_a_private_address_is_not_sent(
     make_channel: MakeChannel, organization: Organization, settings: Settings, host: str
 ) -> None:
-    """Its host was trusted when the channel was added."""
+    """The host was trusted when the channel was added."""
     settings.NOTIFICATION_TRUSTED_HOSTS = frozenset({host})
     make_channel(target=f"https://[{host}]:1/" if ":" in host else f"https://{host}:1/")
     settings.NOTIFICATION_TRUSTED_HOSTS = frozenset()
@@ -131,7 +133,7 @@ def test_nothing_is_sent_to_a_private_address(
 
 
 @pytest.mark.parametrize("address", ["10.0.0.5", None])
-def test_the_log_does_not_reveal_internal_names(
+def test_error_does_not_reveal_internal_names(
     make_channel: MakeChannel, organization: Organization, monkeypatch: pytest.MonkeyPatch, address: str | None
 ) -> None:
     def resolve(host: str, port: int, *_: object, **__: object) -> list[object]:
@@ -147,7 +149,7 @@ def test_the_log_does_not_reveal_internal_names(
     assert outcome == transports.Outcome(False, transports.NOT_PUBLIC, again=True)
 
 
-def test_an_error_of_a_library_ends_in_the_log_and_names_no_secret(
+def test_unexpected_error_is_stored_without_secrets(
     make_channel: MakeChannel, organization: Organization, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make_channel(kind="slack", target="https://hooks.example.com/T0/secret")
@@ -171,7 +173,7 @@ def test_only_channels_with_a_matching_severity_are_notified(
     assert [each.channel.name for each in Delivery.objects.all()] == ["all"]
 
 
-def test_a_rollback_sends_no_event(make_channel: MakeChannel, organization: Organization) -> None:
+def test_rollback_sends_no_message(make_channel: MakeChannel, organization: Organization) -> None:
     make_channel()
     with pytest.raises(RuntimeError), transaction.atomic():
         send(organization.pk, MESSAGE)
@@ -179,35 +181,37 @@ def test_a_rollback_sends_no_event(make_channel: MakeChannel, organization: Orga
     assert not Delivery.objects.exists()
 
 
-def test_a_test_message_is_sent_whatever_the_severity(make_channel: MakeChannel, receiver: Receiver) -> None:
+def test_test_message_ignores_the_minimum_severity(make_channel: MakeChannel, receiver: Receiver) -> None:
     send_test(channel=make_channel(target=receiver.url, min_severity="critical"), actor="user:finance")
     deliver_pending()
     assert len(receiver.received) == 1
 
 
-def test_concurrent_senders_send_a_message_once(make_channel: MakeChannel, organization: Organization) -> None:
+def test_message_is_claimed_by_one_of_two_concurrent_senders(
+    make_channel: MakeChannel, organization: Organization
+) -> None:
     make_channel()
     send(organization.pk, MESSAGE)
     seen_by_one, seen_by_other = Delivery.objects.get(), Delivery.objects.get()
     assert [delivering._take(seen_by_one), delivering._take(seen_by_other)] == [True, False]
-    assert delivering._claim(CHANNELS) == [], "it stays claimed until its sender counts as lost"
+    assert delivering._claim(CHANNELS) == [], "the claim has not expired"
 
 
-def test_a_sender_that_was_thought_lost_changes_nothing(make_channel: MakeChannel, organization: Organization) -> None:
+def test_sender_whose_claim_expired_cannot_change_the_delivery(
+    make_channel: MakeChannel, organization: Organization
+) -> None:
     make_channel()
     send(organization.pk, MESSAGE)
     (lost,) = delivering._claim(CHANNELS)
     make_due()
-    (heir,) = delivering._claim(CHANNELS)
+    (successor,) = delivering._claim(CHANNELS)
     delivering._note(lost, transports.Outcome(False, "a late failure"))
     assert Delivery.objects.get().last_error == ""
-    delivering._note(heir, transports.SENT)
+    delivering._note(successor, transports.SENT)
     assert (Delivery.objects.get().state, Delivery.objects.get().tries) == ("sent", 2)
 
 
-def test_the_next_try_is_after_the_pause_and_not_before_what_the_receiver_asks(
-    make_channel: MakeChannel, organization: Organization
-) -> None:
+def test_next_attempt_respects_backoff_and_retry_after(make_channel: MakeChannel, organization: Organization) -> None:
     make_channel()
     send(organization.pk, MESSAGE)
     for tries, after_s, least, most in [(1, 0, 10, 11.5), (2, 900, 900, 901), (3, 0, 300, 331), (5, 0, 7_200, 7_921)]:
@@ -223,7 +227,7 @@ def test_the_next_try_is_after_the_pause_and_not_before_what_the_receiver_asks(
     ("header", "least"),
     [("120", 120), ("Fri, 01 Jan 2999 00:00:00 GMT", 7_200), ("2 minutes", 120), ("-5", 0), ("1e9", 7_200)],
 )
-def test_a_receiver_says_when_to_try_again_in_every_notation(header: str, least: float) -> None:
+def test_retry_after_is_parsed_in_every_notation(header: str, least: float) -> None:
     response = httpx2.Response(429, headers={"Retry-After": header})
     assert transports._outcome_of(response).after_s == least
 
@@ -244,7 +248,7 @@ def test_pending_messages_are_given_up_with_their_channel(
 def test_an_unavailable_receiver_never_affects_the_caller(
     make_channel: MakeChannel, receiver: Receiver, organization: Organization
 ) -> None:
-    """Nothing listens on port 1: `send` has told everyone before anyone is called."""
+    """Nothing listens on port 1. `send` only creates the messages."""
     make_channel(name="away", target="http://127.0.0.1:1/")
     make_channel(name="there", target=receiver.url)
     with transaction.atomic():
@@ -271,7 +275,7 @@ def test_slack_messages_escape_names(organization: Organization) -> None:
     assert "&lt;!channel&gt; &amp; &lt;https://evil|here&gt;" in body
 
 
-def test_slack_and_email_show_the_resolution() -> None:
+def test_slack_and_email_show_that_an_alert_was_resolved() -> None:
     over = replace(MESSAGE, type="alert.resolved", title="Resolved: Budget warning")
     assert over.subject == "Resolved: Budget warning"
     assert transports.slack_body(over)["blocks"][0]["text"]["text"].startswith(transports.SLACK_RESOLVED)

@@ -1,4 +1,4 @@
-"""Request webhooks of API keys that have a signing secret of their own."""
+"""Request webhooks of API keys with their own signing secret."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -37,7 +37,7 @@ def key_with_secret(organization: Organization) -> tuple[ApiKey, str]:
         return key, rotate_webhook_secret(key=key, actor=ACTOR)
 
 
-def sign(organization: Organization) -> Channel:
+def add_request_channel(organization: Organization) -> Channel:
     fields = {"kind": "requests", "name": "programs", "target": "", "min_severity": "low", "actor": ACTOR}
     with organization_scope(organization.pk):
         return add_channel(organization_id=organization.pk, **fields)[0]
@@ -47,7 +47,7 @@ def turn_off(channel: Channel) -> None:
     change_channel(channel=channel, min_severity="low", enabled=False, actor=ACTOR)
 
 
-def tell(organization: Organization, key: ApiKey | None, url: str) -> None:
+def send_webhook(organization: Organization, key: ApiKey | None, url: str) -> None:
     send_request_webhook(organization.pk, url, ENDED, about="7", api_key_id=key.pk if key else None)
 
 
@@ -60,129 +60,132 @@ def verifies(secret: str, message: tuple[dict[str, str], bytes]) -> bool:
     return True
 
 
-def signers(receiver: Receiver, *secrets: str) -> list[list[bool]]:
-    """Send what is due; for each message, which of the secrets verify it."""
+def verifying_secrets(receiver: Receiver, *secrets: str) -> list[list[bool]]:
+    """Send due messages; return for each message which of the secrets verify it."""
     deliver_request_webhooks()
     return [[verifies(secret, message) for secret in secrets] for message in receiver.received]
 
 
-def test_the_secret_of_a_key_signs_instead_of_the_organizations(scoped: Organization, receiver: Receiver) -> None:
-    channel, (key, secret) = sign(scoped), key_with_secret(scoped)
-    tell(scoped, key, receiver.url)
-    assert signers(receiver, secret, channel.secret) == [[True, False]]
+def test_secret_of_the_key_takes_precedence_over_the_organization_s(scoped: Organization, receiver: Receiver) -> None:
+    channel, (key, secret) = add_request_channel(scoped), key_with_secret(scoped)
+    send_webhook(scoped, key, receiver.url)
+    assert verifying_secrets(receiver, secret, channel.secret) == [[True, False]]
 
 
-def test_keys_without_one_and_people_use_the_organizations(scoped: Organization, receiver: Receiver) -> None:
-    channel, (_, secret) = sign(scoped), key_with_secret(scoped)
+def test_keys_without_a_secret_and_users_use_the_organization_s_secret(
+    scoped: Organization, receiver: Receiver
+) -> None:
+    channel, (_, secret) = add_request_channel(scoped), key_with_secret(scoped)
     for key in (new_key(scoped), None):
-        tell(scoped, key, receiver.url)
-    assert signers(receiver, secret, channel.secret) == [[False, True]] * 2
+        send_webhook(scoped, key, receiver.url)
+    assert verifying_secrets(receiver, secret, channel.secret) == [[False, True]] * 2
 
 
-def test_a_key_with_a_secret_needs_no_channel(scoped: Organization, receiver: Receiver) -> None:
+def test_key_with_a_secret_needs_no_channel(scoped: Organization, receiver: Receiver) -> None:
     key, secret = key_with_secret(scoped)
     other = new_key(scoped)
     assert [can_send_request_webhooks(each) for each in (key.pk, other.pk, None)] == [True, False, False]
     for each in (key, other, None):
-        tell(scoped, each, receiver.url)
-    assert signers(receiver, secret) == [[True]]
+        send_webhook(scoped, each, receiver.url)
+    assert verifying_secrets(receiver, secret) == [[True]]
     assert Delivery.objects.get().state == "sent"
 
 
-def test_the_channel_switches_all_request_webhooks_off(scoped: Organization, receiver: Receiver) -> None:
+def test_disabled_channel_stops_all_request_webhooks(scoped: Organization, receiver: Receiver) -> None:
     key, _ = key_with_secret(scoped)
-    tell(scoped, key, receiver.url)
-    channel = sign(scoped)
-    tell(scoped, key, receiver.url)
+    send_webhook(scoped, key, receiver.url)
+    channel = add_request_channel(scoped)
+    send_webhook(scoped, key, receiver.url)
     turn_off(channel)
-    tell(scoped, key, receiver.url)
+    send_webhook(scoped, key, receiver.url)
     assert not can_send_request_webhooks(key.pk)
     assert list(Delivery.objects.values_list("state", flat=True)) == ["given_up"] * 2
     for delivery in Delivery.objects.all():
         with pytest.raises(ChannelError, match="disabled"):
             retry_delivery(delivery=delivery, actor=ACTOR)
-    assert signers(receiver) == []
+    assert verifying_secrets(receiver) == []
 
 
-def test_switching_off_an_organizations_webhooks_stops_no_other_organization(
+def test_disabled_channel_does_not_affect_other_organizations(
     scoped: Organization, other_organization: Organization, receiver: Receiver
 ) -> None:
     key, secret = key_with_secret(other_organization)
-    tell(other_organization, key, receiver.url)
+    send_webhook(other_organization, key, receiver.url)
     with system_scope():
-        turn_off(sign(scoped))
-    assert signers(receiver, secret) == [[True]]
+        turn_off(add_request_channel(scoped))
+    assert verifying_secrets(receiver, secret) == [[True]]
 
 
-def test_a_key_with_a_secret_keeps_sending_after_the_channel_was_removed(
-    scoped: Organization, receiver: Receiver
-) -> None:
-    channel, (key, secret) = sign(scoped), key_with_secret(scoped)
+def test_removed_channel_does_not_affect_keys_with_a_secret(scoped: Organization, receiver: Receiver) -> None:
+    channel, (key, secret) = add_request_channel(scoped), key_with_secret(scoped)
     remove_channel(channel=channel, actor=ACTOR)
-    tell(scoped, key, receiver.url)
-    assert signers(receiver, secret) == [[True]]
+    send_webhook(scoped, key, receiver.url)
+    assert verifying_secrets(receiver, secret) == [[True]]
 
 
-def test_a_replaced_secret_signs_later_attempts(scoped: Organization, receiver: Receiver) -> None:
+def test_replaced_secret_signs_later_attempts(scoped: Organization, receiver: Receiver) -> None:
     key, old = key_with_secret(scoped)
     receiver.statuses = [503, 200]
-    tell(scoped, key, receiver.url)
-    assert signers(receiver, old) == [[True]]
+    send_webhook(scoped, key, receiver.url)
+    assert verifying_secrets(receiver, old) == [[True]]
     new = rotate_webhook_secret(key=key, actor=ACTOR)
     make_due()
-    assert signers(receiver, old, new) == [[True, False], [False, True]]
+    assert verifying_secrets(receiver, old, new) == [[True, False], [False, True]]
     assert len({headers["webhook-id"] for headers, _ in receiver.received}) == 1
 
 
 @pytest.mark.parametrize("has_channel", [True, False])
-def test_without_its_secret_a_key_uses_the_organizations_or_sends_nothing(
+def test_key_whose_secret_was_removed_uses_the_organization_s_or_sends_nothing(
     scoped: Organization, receiver: Receiver, has_channel: bool
 ) -> None:
-    channel, (key, old) = sign(scoped) if has_channel else None, key_with_secret(scoped)
-    tell(scoped, key, receiver.url)
+    channel, (key, old) = add_request_channel(scoped) if has_channel else None, key_with_secret(scoped)
+    send_webhook(scoped, key, receiver.url)
     assert remove_webhook_secret(key=key, actor=ACTOR)
     assert not remove_webhook_secret(key=key, actor=ACTOR)
-    assert signers(receiver, old, *([channel.secret] if channel else [])) == ([[False, True]] if channel else [])
+    assert verifying_secrets(receiver, old, *([channel.secret] if channel else [])) == (
+        [[False, True]] if channel else []
+    )
     delivery = Delivery.objects.get()
     expected = ("sent", "") if channel else ("given_up", "the signing secret of the API key was removed")
     assert (delivery.state, delivery.last_error) == expected
 
 
-def test_keys_that_replaced_each_other_have_one_secret(scoped: Organization, receiver: Receiver) -> None:
+def test_rotated_keys_share_one_secret(scoped: Organization, receiver: Receiver) -> None:
     key, first = key_with_secret(scoped)
     successor, _ = keys.rotate_key(key=key, overlap=timedelta(hours=1), actor=ACTOR)
     for each in (key, successor):
-        tell(scoped, each, receiver.url)
-    assert signers(receiver, first) == [[True]] * 2
+        send_webhook(scoped, each, receiver.url)
+    assert verifying_secrets(receiver, first) == [[True]] * 2
     second = rotate_webhook_secret(key=successor, actor=ACTOR)
     for each in (key, successor):
-        tell(scoped, each, receiver.url)
-    assert signers(receiver, second) == [[False], [False], [True], [True]]
+        send_webhook(scoped, each, receiver.url)
+    assert verifying_secrets(receiver, second) == [[False], [False], [True], [True]]
     assert remove_webhook_secret(key=key, actor=ACTOR)
     assert not ApiKey.objects.filter(webhook_secret__isnull=False).exists()
 
 
 @pytest.mark.parametrize("has_channel", [True, False])
-def test_the_secret_of_another_organizations_key_signs_nothing_of_ours(
+def test_key_of_another_organization_cannot_sign_webhooks(
     scoped: Organization, other_organization: Organization, receiver: Receiver, has_channel: bool
 ) -> None:
-    channel, (theirs, secret) = sign(scoped) if has_channel else None, key_with_secret(other_organization)
+    channel, (theirs, secret) = (
+        add_request_channel(scoped) if has_channel else None,
+        key_with_secret(other_organization),
+    )
     assert can_send_request_webhooks(theirs.pk) == has_channel
-    tell(scoped, theirs, receiver.url)
+    send_webhook(scoped, theirs, receiver.url)
     forged = {"channel": channel, "api_key": theirs, "about": "8", "payload": ENDED.as_payload()}
     Delivery.objects.create(organization=scoped, message_id="msg_8", target=receiver.url, **forged)
-    assert signers(receiver, secret) == [[False]] * (2 if has_channel else 0)
+    assert verifying_secrets(receiver, secret) == [[False]] * (2 if has_channel else 0)
 
 
-def test_a_secret_that_cannot_be_decrypted_is_not_replaced_by_the_organizations(
-    scoped: Organization, receiver: Receiver
-) -> None:
-    sign(scoped)
+def test_undecryptable_secret_is_not_replaced_by_the_organization_s(scoped: Organization, receiver: Receiver) -> None:
+    add_request_channel(scoped)
     key, _ = key_with_secret(scoped)
     with connection.cursor() as cursor:
         cursor.execute("UPDATE tenants_apikey SET webhook_secret = 'damaged'")
-    tell(scoped, key, receiver.url)
-    assert signers(receiver) == []
+    send_webhook(scoped, key, receiver.url)
+    assert verifying_secrets(receiver) == []
     delivery = Delivery.objects.get()
     assert (delivery.state, delivery.last_error) == ("failed", "the address or the signing secret can't be decrypted")
     successor, _ = keys.rotate_key(key=key, overlap=timedelta(0), actor=ACTOR)
@@ -191,30 +194,30 @@ def test_a_secret_that_cannot_be_decrypted_is_not_replaced_by_the_organizations(
         assert cursor.fetchone() == ("damaged",)
 
 
-def test_the_page_lists_webhooks_without_a_channel_and_sends_them_again(
+def test_page_lists_webhooks_without_a_channel_and_can_resend_them(
     scoped: Organization, finance: AbstractUser, client_of: Callable[[AbstractUser], Client], receiver: Receiver
 ) -> None:
     key, secret = key_with_secret(scoped)
     receiver.statuses = [400, 200]
-    tell(scoped, key, receiver.url)
-    assert signers(receiver, secret) == [[True]]
+    send_webhook(scoped, key, receiver.url)
+    assert verifying_secrets(receiver, secret) == [[True]]
     client, page = client_of(finance), "/settings/notifications/"
     shown = client.get(page).text
     assert "127.0.0.1" in shown and "Send again" in shown and "secret-part" not in shown and "whsec_" not in shown
     again = client.post(f"{page}deliveries/{Delivery.objects.get().pk}/again/", follow=True)
     assert "Message queued again." in again.text
-    assert signers(receiver, secret) == [[True]] * 2
+    assert verifying_secrets(receiver, secret) == [[True]] * 2
     event = AuditEvent.objects.get(verb="delivery.retried")
     assert (event.target, event.organization_id) == ("Request webhooks", scoped.pk)
 
 
-def test_organizations_without_a_channel_leave_each_other_places(
+def test_claims_are_limited_per_organization_without_a_channel(
     scoped: Organization, other_organization: Organization
 ) -> None:
     for organization in (scoped, other_organization):
         key, _ = key_with_secret(organization)
         for number in range(REQUESTS.per_owner + 1):
-            tell(organization, key, f"https://host-{number}.example/")
+            send_webhook(organization, key, f"https://host-{number}.example/")
     with system_scope():
         first = _claim(REQUESTS)
         owners = [each.organization_id for each in first]

@@ -1,4 +1,4 @@
-"""How many messages are sent at once, and to whom: a slow receiver delays only its own messages."""
+"""Concurrency of deliveries: a slow receiver delays only its own messages."""
 
 import pytest
 
@@ -16,25 +16,25 @@ pytestmark = pytest.mark.usefixtures("scoped")
 ENDED = Notification(type="request.completed", severity="", title="Request 7 completed", text="")
 
 
-def sign(organization: Organization) -> Channel:
+def add_request_channel(organization: Organization) -> Channel:
     fields = {"kind": "requests", "name": "programs", "target": "", "min_severity": "medium", "actor": "user:admin"}
     with organization_scope(organization.pk):
         return add_channel(organization_id=organization.pk, **fields)[0]
 
 
-def tell(organization: Organization, host: str, times: int = 1) -> None:
+def send_webhooks(organization: Organization, host: str, times: int = 1) -> None:
     for number in range(times):
         send_request_webhook(organization.pk, f"https://{host}/hook", ENDED, about=f"request {number}")
 
 
-def test_one_host_and_one_organization_leave_places_for_others(
+def test_claims_are_limited_per_host_and_organization(
     organization: Organization, other_organization: Organization
 ) -> None:
     for each in (organization, other_organization):
-        sign(each)
+        add_request_channel(each)
     for host in ("slow.example", "slower.example", "slowest.example"):
-        tell(organization, host, 10)
-    tell(other_organization, "slow.example", 10)
+        send_webhooks(organization, host, 10)
+    send_webhooks(other_organization, "slow.example", 10)
     with system_scope():
         first = _claim(REQUESTS)
         assert [(each.organization_id, each.host) for each in first] == [
@@ -46,22 +46,22 @@ def test_one_host_and_one_organization_leave_places_for_others(
         assert [each.host for each in _claim(REQUESTS, first[1:])] == ["slow.example"]
 
 
-def test_a_full_host_is_not_looked_at_again(organization: Organization, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_full_host_does_not_block_other_hosts(organization: Organization, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("aiinfra.notifications.delivering.CANDIDATES", 8)
-    sign(organization)
-    tell(organization, "slow.example", 16)
-    tell(organization, "quick.example")
+    add_request_channel(organization)
+    send_webhooks(organization, "slow.example", 16)
+    send_webhooks(organization, "quick.example")
     first = _claim(REQUESTS)
     assert {each.host for each in first} == {"slow.example"}
     assert [each.host for each in _claim(REQUESTS, first)] == ["quick.example"]
 
 
-def test_webhooks_delay_no_alert_and_alerts_go_to_no_webhook(
+def test_webhooks_do_not_delay_alerts(
     make_channel: MakeChannel, organization: Organization, receiver: Receiver
 ) -> None:
-    signing = sign(organization)
+    signing = add_request_channel(organization)
     make_channel(target=receiver.url)
-    tell(organization, "away.example", 3)
+    send_webhooks(organization, "away.example", 3)
     send(organization.pk, MESSAGE)
     assert not Delivery.objects.filter(channel=signing, about=None).exists()
     assert len(_claim(CHANNELS)) == 1
@@ -70,22 +70,21 @@ def test_webhooks_delay_no_alert_and_alerts_go_to_no_webhook(
     assert len(receiver.received) == 1
 
 
-def test_a_free_place_is_taken_while_another_receiver_is_slow(
+def test_more_messages_than_concurrent_deliveries_are_sent_in_one_run(
     organization: Organization, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """More messages than places are sent in one run."""
-    sign(organization)
+    add_request_channel(organization)
     for _ in range(REQUESTS.per_host * 2 + 1):
         send_request_webhook(organization.pk, receiver.url, ENDED, about="request")
     assert deliver_request_webhooks() == REQUESTS.per_host * 2 + 1
     assert set(Delivery.objects.values_list("state", flat=True)) == {"sent"}
 
 
-def test_an_organization_has_one_secret_for_request_webhooks(organization: Organization) -> None:
-    channel = sign(organization)
+def test_organization_has_one_secret_for_request_webhooks(organization: Organization) -> None:
+    channel = add_request_channel(organization)
     assert channel.secret.startswith("whsec_")
     with pytest.raises(ChannelError, match="already"):
-        sign(organization)
+        add_request_channel(organization)
     with pytest.raises(ChannelError, match="no address of their own"):
         send_test(channel=channel, actor="user:finance")
     with pytest.raises(ChannelError, match="Only organizations"):

@@ -1,4 +1,4 @@
-"""Messages of one topic arrive in their order."""
+"""Messages of a topic are delivered in order."""
 
 import json
 from dataclasses import replace
@@ -15,7 +15,7 @@ from tests.support.receiver import Receiver
 pytestmark = pytest.mark.usefixtures("scoped")
 
 
-def test_messages_of_one_topic_are_sent_in_order(
+def test_messages_of_one_topic_are_delivered_in_order(
     make_channel: MakeChannel, receiver: Receiver, organization: Organization
 ) -> None:
     receiver.statuses = [503, 200]
@@ -35,7 +35,7 @@ def test_messages_of_one_topic_are_sent_in_order(
     ]
 
 
-def test_a_given_up_message_releases_the_next_of_its_topic(
+def test_given_up_message_releases_the_next_one_of_its_topic(
     make_channel: MakeChannel, receiver: Receiver, organization: Organization
 ) -> None:
     receiver.statuses = [400, 200]

@@ -1,4 +1,4 @@
-"""`/settings/notifications/`."""
+"""The page `/settings/notifications/`."""
 
 from collections.abc import Callable
 
@@ -29,7 +29,7 @@ MakeChannel = Callable[..., Channel]
 ClientOf = Callable[[User], Client]
 
 
-def test_a_channel_is_added_and_its_url_is_not_shown(finance: User, client_of: ClientOf, scoped: Organization) -> None:
+def test_channel_is_added_without_showing_its_url(finance: User, client_of: ClientOf, scoped: Organization) -> None:
     client = client_of(finance)
     assert "No channels yet" in client.get(URL).content.decode()
     page = client.post(f"{URL}add/", NEW).content.decode()
@@ -38,7 +38,7 @@ def test_a_channel_is_added_and_its_url_is_not_shown(finance: User, client_of: C
     assert AuditEvent.objects.filter(verb="channel.added").count() == 1
 
 
-def test_the_secret_of_a_webhook_is_shown_once(finance: User, client_of: ClientOf, scoped: Organization) -> None:
+def test_webhook_secret_is_shown_once(finance: User, client_of: ClientOf, scoped: Organization) -> None:
     client = client_of(finance)
     response = client.post(f"{URL}add/", {**NEW, "kind": "webhook"})
     secret = Channel.objects.get().secret
@@ -62,14 +62,14 @@ def test_the_secret_of_a_webhook_is_shown_once(finance: User, client_of: ClientO
         {"target": "https://[/"},
     ],
 )
-def test_an_invalid_channel_is_refused(
+def test_invalid_channel_is_rejected(
     finance: User, client_of: ClientOf, scoped: Organization, wrong: dict[str, str]
 ) -> None:
     assert client_of(finance).post(f"{URL}add/", {**NEW, **wrong}).status_code == 422
     assert not Channel.objects.exists()
 
 
-def test_a_channel_is_tested_switched_and_removed(
+def test_channel_can_be_tested_switched_and_removed(
     finance: User, client_of: ClientOf, make_channel: MakeChannel, scoped: Organization
 ) -> None:
     channel, client = make_channel(), client_of(finance)
@@ -82,7 +82,7 @@ def test_a_channel_is_tested_switched_and_removed(
     assert client.post(f"{URL}{channel.pk}/test/").status_code == 404
 
 
-def test_a_message_that_was_given_up_is_sent_again(
+def test_given_up_message_can_be_sent_again(
     finance: User, client_of: ClientOf, make_channel: MakeChannel, scoped: Organization
 ) -> None:
     make_channel()
@@ -95,11 +95,11 @@ def test_a_message_that_was_given_up_is_sent_again(
 
 
 @pytest.mark.parametrize("role", [Role.VIEWER, Role.OPERATOR])
-def test_the_page_requires_permission(member_of: Callable[[Role], User], client_of: ClientOf, role: Role) -> None:
+def test_page_requires_permission(member_of: Callable[[Role], User], client_of: ClientOf, role: Role) -> None:
     assert client_of(member_of(role)).get(URL).status_code == 403
 
 
-def test_another_organizations_channel_is_not_found(
+def test_channel_of_another_organization_is_not_found(
     stranger: User, client_of: ClientOf, make_channel: MakeChannel, organization: Organization
 ) -> None:
     channel, client = make_channel(), client_of(stranger)
@@ -109,7 +109,7 @@ def test_another_organizations_channel_is_not_found(
         assert Channel.objects.filter(removed_at=None).exists()
 
 
-def test_the_page_takes_the_same_queries_for_one_channel_and_for_ten(
+def test_page_runs_the_same_number_of_queries_with_more_channels(
     finance: User, client_of: ClientOf, make_channel: MakeChannel, scoped: Organization
 ) -> None:
     client = client_of(finance)
@@ -124,7 +124,7 @@ def test_the_page_takes_the_same_queries_for_one_channel_and_for_ten(
     assert counts[0] == counts[1]
 
 
-def test_another_organizations_message_is_not_found(
+def test_message_of_another_organization_is_not_found(
     stranger: User, client_of: ClientOf, make_channel: MakeChannel, scoped: Organization
 ) -> None:
     make_channel()
@@ -146,7 +146,7 @@ def test_writes_require_post(
     assert Client().get(URL).status_code == 302
 
 
-def test_a_channel_that_is_off_says_so_and_takes_no_test(
+def test_disabled_channel_is_marked_and_cannot_be_tested(
     finance: User, client_of: ClientOf, make_channel: MakeChannel, scoped: Organization
 ) -> None:
     channel, client = make_channel(), client_of(finance)
@@ -156,7 +156,7 @@ def test_a_channel_that_is_off_says_so_and_takes_no_test(
     assert not Delivery.objects.exists()
 
 
-def test_the_number_of_channels_is_limited(
+def test_number_of_channels_is_limited(
     finance: User, client_of: ClientOf, scoped: Organization, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("aiinfra.notifications.channels.CHANNELS_MAX", 1)
@@ -167,9 +167,7 @@ def test_the_number_of_channels_is_limited(
     assert "at most 1 channels" in refused.text
 
 
-def test_every_change_is_in_the_audit_log_without_the_url(
-    finance: User, client_of: ClientOf, scoped: Organization
-) -> None:
+def test_every_change_is_audited_without_the_url(finance: User, client_of: ClientOf, scoped: Organization) -> None:
     client = client_of(finance)
     client.post(f"{URL}add/", NEW)
     path = f"{URL}{Channel.objects.get().pk}/"
@@ -185,7 +183,7 @@ def test_every_change_is_in_the_audit_log_without_the_url(
 EMAIL = {"kind": "email", "target": "ops@example.com"}
 
 
-def test_an_email_channel_needs_a_mail_server(
+def test_email_channel_requires_a_mail_server(
     finance: User, client_of: ClientOf, scoped: Organization, settings: Settings
 ) -> None:
     settings.EMAIL_HOST = ""
@@ -198,7 +196,7 @@ def test_an_email_channel_needs_a_mail_server(
     assert client.post(f"{URL}add/", {**NEW, **EMAIL}).status_code == 200
 
 
-def test_an_email_channel_that_lost_its_mail_server_says_so_and_takes_no_test(
+def test_email_channel_without_a_mail_server_is_marked_and_cannot_be_tested(
     finance: User, client_of: ClientOf, make_channel: MakeChannel, scoped: Organization, settings: Settings
 ) -> None:
     settings.EMAIL_HOST = "mail.example.com"
@@ -218,7 +216,7 @@ def test_an_email_channel_that_lost_its_mail_server_says_so_and_takes_no_test(
         (500, "It will be sent again at"),
     ],
 )
-def test_the_result_of_a_test_message_appears_as_soon_as_it_is_known(
+def test_result_of_a_test_message_is_shown_once_it_is_known(
     finance: User,
     client_of: ClientOf,
     make_channel: MakeChannel,
@@ -241,9 +239,7 @@ def test_the_result_of_a_test_message_appears_as_soon_as_it_is_known(
     assert "<h1>" not in page
 
 
-def test_request_webhooks_have_one_secret_and_no_address(
-    finance: User, client_of: ClientOf, scoped: Organization
-) -> None:
+def test_request_webhooks_have_one_secret_and_no_url(finance: User, client_of: ClientOf, scoped: Organization) -> None:
     client, requests = client_of(finance), {**NEW, "kind": "requests", "target": ""}
     assert client.post(f"{URL}add/", {**NEW, "target": ""}).status_code == 422
     made = client.post(f"{URL}add/", {**requests, "target": "typed for another kind"})
@@ -257,7 +253,7 @@ def test_request_webhooks_have_one_secret_and_no_address(
     assert "No messages yet" in page, "they are in a separate table"
 
 
-def test_the_installation_has_no_request_webhooks(viewer: User, client_of: ClientOf) -> None:
+def test_installation_has_no_request_webhooks(viewer: User, client_of: ClientOf) -> None:
     viewer.is_staff = viewer.is_superuser = True
     viewer.save()
     client = client_of(viewer)
