@@ -51,9 +51,7 @@ class ApiCell:
     also: tuple[tuple[str, Any], ...] = ()
     """Additional fields and their values."""
     finds: str = "open"
-    """The result for a caller with the permission; 400 for operations whose success would require a provider's
-    response.
-    """
+    """The result for a caller with the permission; 400 if success would require a provider's response."""
     is_form: bool = False
     """Whether the body is a form with a file upload."""
 

@@ -22,9 +22,7 @@ from tests.notifications.conftest import receiver  # noqa: F401 - a fixture
 
 @pytest.fixture
 def started_at() -> datetime:
-    """The start of the test, from which wait times and alert checks are counted, so that slow tests do not change
-    them.
-    """
+    """The start of the test, from which wait times and alert checks are counted, however slow the test is."""
     return timezone.now()
 
 
