@@ -1,4 +1,4 @@
-"""A queue with prices, an empty Redis and a provider that does what the test says."""
+"""Prices, an empty Redis, and a provider with scripted replies."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -25,7 +25,7 @@ Script = ChatAnswer | Exception | Callable[[ProviderAttempt], ChatAnswer]
 
 
 class ScriptedProvider:
-    """Answers each call with the next thing on its list, the last one again and again; keeps what it was asked."""
+    """Replies to each call with the next item of its script and repeats the last one. Records its calls."""
 
     def __init__(self) -> None:
         self.script: list[Script] = [answer()]
@@ -57,13 +57,13 @@ def _no_provider_keys(settings: Settings) -> None:
 
 @pytest.fixture
 def queue(db: None, redis_url: str) -> None:
-    """Prices, which a transactional test before this one has emptied, and an empty Redis."""
+    """Prices, which an earlier transactional test may have deleted, and an empty Redis."""
     pricebook.add_shipped_prices()
 
 
 @pytest.fixture
 def scoped(organization: Organization) -> Iterator[Organization]:
-    """The test sees the rows of this organization."""
+    """Runs the test in this organization's scope."""
     with organization_scope(organization.pk):
         yield organization
 
@@ -76,14 +76,14 @@ def browser(operator: User, client_of: Callable[[User], Client]) -> Client:
 
 @pytest.fixture
 def no_fallback(organization: Organization) -> None:
-    """A request whose model fails waits for it instead of going to another one."""
+    """Turns off default fallbacks: a failed request waits for its own model."""
     with organization_scope(organization.pk):
         use_defaults(organization_id=organization.pk, enabled=False, actor="test")
 
 
 @pytest.fixture
 def submit(queue: None, organization: Organization) -> Callable[..., AIRequest]:
-    """Accepts requests; the arguments are the fields of `Submission`."""
+    """Accepts requests. Arguments are fields of `Submission`."""
 
     def make(**fields: object) -> AIRequest:
         defaults = {
@@ -114,7 +114,7 @@ def claimed(submit: Callable[..., AIRequest]) -> Callable[..., Claim]:
 
 @pytest.fixture
 def provider(monkeypatch: pytest.MonkeyPatch) -> ScriptedProvider:
-    """The provider that `process` calls. The test's transaction keeps its connection during the call."""
+    """The provider that `process` calls. Calls keep the test's database connection open."""
     scripted = ScriptedProvider()
     monkeypatch.setattr(provider_call, "close_old_connections", lambda: None)
     monkeypatch.setattr(provider_call, "adapter_for", lambda _name: scripted)

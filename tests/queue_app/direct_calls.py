@@ -1,4 +1,4 @@
-"""Direct calls: making one, and looking at what it left."""
+"""Starts direct calls and reads their results."""
 
 from collections.abc import Callable
 
@@ -15,7 +15,7 @@ from queue_app.submission.submission import Submission
 
 @pytest.fixture
 def start(organization: Organization) -> Callable[..., tuple[AIRequest, DirectCall]]:
-    """Accepts a request that starts at once if it may."""
+    """Accepts a request that starts immediately if the rules allow it."""
 
     def make(**fields: object) -> tuple[AIRequest, DirectCall]:
         defaults = {
@@ -33,8 +33,8 @@ def start(organization: Organization) -> Callable[..., tuple[AIRequest, DirectCa
 Start = Callable[..., tuple[AIRequest, DirectCall]]
 
 
-def nothing_counts() -> bool:
-    """Whether the index knows of no request."""
+def index_is_empty() -> bool:
+    """Whether the index counts no request."""
     client = redis_client()
     counts = [
         client.zcard("{aiq}:claims"),

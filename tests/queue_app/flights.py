@@ -1,4 +1,4 @@
-"""Equal requests at the same time: a leader and its followers."""
+"""Identical concurrent requests: a leader and its followers."""
 
 from collections.abc import Callable
 
@@ -20,7 +20,7 @@ COST = 20 * 140 + 10 * 280
 
 @pytest.fixture
 def send(queue: None, organization: Organization) -> Ask:
-    """Asks the same question each time; the arguments are the fields of `Submission`."""
+    """Sends the same question each time. Arguments are fields of `Submission`."""
 
     def make(**fields: object) -> AIRequest:
         messages = [{"role": "user", "content": "How do I plan a garden?"}]
@@ -39,7 +39,7 @@ def claimed() -> Claim:
 
 
 def now(request: AIRequest) -> AIRequest:
-    """The row as it is now."""
+    """The row's current values."""
     return AIRequest.objects.get(id=request.id)
 
 
@@ -53,6 +53,6 @@ def response_of(request: AIRequest) -> str | None:
 
 
 def spend_everything(organization: Organization, left: int = 0) -> None:
-    """A budget that blocks, with so much left."""
+    """Add a blocking budget with `left` nano-dollars remaining."""
     Budget.objects.create(organization=organization, period="daily", limit_nano=left, enforcement="block")
     windows_now(organization.pk)

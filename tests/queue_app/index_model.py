@@ -1,4 +1,4 @@
-"""What the index should know, in plain Python."""
+"""A model of the index in plain Python."""
 
 from dataclasses import dataclass, field
 
@@ -17,7 +17,7 @@ class Policy:
 
 @dataclass
 class Model:
-    """What the index should know: nothing but plain dictionaries."""
+    """The expected content of the index, in plain dictionaries."""
 
     ready: dict[IndexEntry, float] = field(default_factory=dict)
     delayed: dict[IndexEntry, AIRequest] = field(default_factory=dict)
@@ -31,7 +31,7 @@ class Model:
     all_are_old: bool = False
 
     def limit_of(self, model: str) -> str:
-        """The limit that a model's calls count against; "" for none."""
+        """The limit that applies to a model's calls, or ""."""
         name = model if model in self.limits else model.partition("/")[0] + "/"
         return name if self.limits.get(name) else ""
 
@@ -51,7 +51,7 @@ class Model:
         return self.policies.get(organization, Policy())
 
     def heads(self, *, whatever_the_limits: bool = False) -> dict[int, tuple[float, IndexEntry]]:
-        """The best entry of each organization that may have one started."""
+        """The best entry of each organization that may start a request."""
         heads: dict[int, tuple[float, IndexEntry]] = {}
         for entry, score in self.ready.items():
             policy, organization = self.policy(entry.organization_id), entry.organization_id
@@ -74,5 +74,5 @@ class Model:
         return heads[min(heads, key=key)][1] if heads else None
 
     def _served_at(self, organization: int) -> int:
-        """When the organization last had one started, in claims; 0 for never."""
+        """The number of the organization's latest claim, or 0."""
         return max((number for number, served in enumerate(self.served, 1) if served == organization), default=0)

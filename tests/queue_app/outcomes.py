@@ -1,4 +1,4 @@
-"""What a call left behind in queue and ledger."""
+"""Reads the results of a call in the queue and the ledger."""
 
 from collections.abc import Callable
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""Limits of providers, and the minutes in which they apply."""
+"""Sets provider limits and moves their windows."""
 
 from collections.abc import Callable, Iterable
 
@@ -14,7 +14,7 @@ CHAT = "deepseek/deepseek-chat"
 
 
 def limit(name: str, per_minute: int | None) -> None:
-    """What staff saves in the admin."""
+    """Save a limit as staff does in the admin."""
     provider, _, model = name.partition("/")
     ProviderLimit.objects.update_or_create(
         provider=provider, model=model, defaults={"requests_per_minute": per_minute, "changed_by": "user:staff"}
@@ -22,15 +22,15 @@ def limit(name: str, per_minute: int | None) -> None:
     provider_limits.enter_limits()
 
 
-def a_minute_passes() -> None:
-    """The scripts go by Redis's own clock, so the calls are moved instead of the time."""
+def expire_minute_window() -> None:
+    """The scripts use Redis's clock, so this shifts the recorded calls instead."""
     for key in redis_client().scan_iter(f"{index.PREFIX}calls:*"):
         for member, at in redis_client().zrange(key, 0, -1, withscores=True):
             redis_client().zadd(key, {member: at - provider_limits.WINDOW_S})
 
 
 def started() -> list[AIRequest]:
-    """Claims until nothing may start."""
+    """Claims until no request may start."""
     return [claim.request for claim in iter(lambda: claim_next("worker"), None)]
 
 

@@ -1,4 +1,4 @@
-"""What real processes race for in the queue; see `tests.support.race`."""
+"""Steps of the queue that real processes run concurrently; see `tests.support.race`."""
 
 from collections.abc import Iterator
 
@@ -21,7 +21,7 @@ def accept(_argument: str) -> Iterator[object]:
 
 
 def claim(_argument: str) -> Iterator[object]:
-    """Claim until nothing is left."""
+    """Claim until the queue is empty."""
     from queue_app.ordering.claims import claim_next
 
     while claim := claim_next("racer"):
@@ -29,7 +29,7 @@ def claim(_argument: str) -> Iterator[object]:
 
 
 def call(_argument: str) -> Iterator[object]:
-    """Claim and send until nothing may start; every third claim ends without a call."""
+    """Claim and send until no request may start. Every third claim ends without a call."""
     from types import SimpleNamespace
     from uuid import uuid4
 
@@ -45,7 +45,7 @@ def call(_argument: str) -> Iterator[object]:
 
 
 def cancel(request_ids: str) -> Iterator[object]:
-    """Cancel each of the requests, from the moment on at which one was sent."""
+    """Cancel each request, once the first call has been sent."""
     from aiinfra.tenants.scope import system_scope
     from queue_app import control
     from queue_app.models import AIRequest
@@ -62,7 +62,7 @@ def cancel(request_ids: str) -> Iterator[object]:
 
 
 def work(_argument: str) -> Iterator[object]:
-    """Process everything with a provider that answers at once; prints the attempts that were sent."""
+    """Process everything with an instant provider. Yields the attempts that were sent."""
     from aiinfra.providers.base import ChatAnswer, ChatCall, ProviderAttempt, TokenUsage
     from queue_app.ordering.claims import claim_next
     from queue_app.processing import provider_call
@@ -84,7 +84,7 @@ def work(_argument: str) -> Iterator[object]:
 
 
 def dequeue(_argument: str) -> Iterator[object]:
-    """Claim for a caller, but be frozen between the claim and the longer lease until an heir has the request."""
+    """Dequeue for a caller, but extend the lease only after another process has taken the request over."""
     from queue_app.facade import AIRequestQueue
     from queue_app.ordering import claims
 
@@ -92,7 +92,7 @@ def dequeue(_argument: str) -> Iterator[object]:
 
     def frozen(claim: claims.Claim) -> None:
         tell("claimed")
-        wait_for("inherited")
+        wait_for("taken over")
         hold(claim)
 
     claims.hold_for_caller = frozen
@@ -101,8 +101,8 @@ def dequeue(_argument: str) -> Iterator[object]:
     yield queued.claim.attempt_number if queued else None
 
 
-def inherit(_argument: str) -> Iterator[object]:
-    """Take over what the other one claimed; prints its attempt, and whether the lease is still its own in the end."""
+def take_over_claim(_argument: str) -> Iterator[object]:
+    """Take over the other process's claim. Yields the attempt, and whether its lease is unchanged in the end."""
     from django.utils import timezone
 
     from aiinfra.tenants.scope import system_scope
@@ -114,23 +114,25 @@ def inherit(_argument: str) -> Iterator[object]:
     with system_scope():
         AIRequest.objects.update(lease_until=timezone.now().replace(year=2020))
         recover_expired_leases()
-    claim = claim_next("heir")
+    claim = claim_next("successor")
     with system_scope():
         before = AIRequest.objects.get().lease_until
-        tell("inherited")
+        tell("taken over")
         wait_for("held")
         yield claim.attempt_number if claim else None
         yield AIRequest.objects.get().lease_until == before
 
 
 def count(_argument: str) -> Iterator[object]:
-    """Count what has ended."""
+    """Count ended requests."""
     from queue_app.stats.outcome_counts import count_ended
 
     yield count_ended()
 
 
-RACES: dict[str, Racer] = {race.__name__: race for race in (accept, claim, call, cancel, work, dequeue, inherit, count)}
+RACES: dict[str, Racer] = {
+    race.__name__: race for race in (accept, claim, call, cancel, work, dequeue, take_over_claim, count)
+}
 
 
 if __name__ == "__main__":

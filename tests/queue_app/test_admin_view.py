@@ -28,7 +28,7 @@ READ_ONLY = ["queue_app_airequest", "cost_app_attempt", "cost_app_ledgerentry"]
 
 @pytest.fixture
 def staff(client: Client, db: None) -> Client:
-    """A browser of someone who may open the raw records and belongs to no organization."""
+    """The browser of a superuser without an organization."""
     client.force_login(User.objects.create_superuser("staff"))
     return client
 

@@ -1,4 +1,4 @@
-"""Requests that break what works on them, for another reason than a database or a Redis that is away."""
+"""Defects of single requests; outages of the database and Redis are tested elsewhere."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -29,7 +29,7 @@ pytestmark = pytest.mark.usefixtures("scoped", "no_fallback")
 
 
 def ended() -> tuple[str, str, int]:
-    """Status, error code and crashes of the only request; nothing is left in the index, no money is held."""
+    """Status, error code, and crashes of the only request. Checks that nothing is left in the index or reserved."""
     request = AIRequest.objects.get()
     assert index.state().size == 0
     assert not Attempt.objects.filter(state__in=["reserved", "dispatched"]).exists()
@@ -40,8 +40,8 @@ def booked() -> int:
     return sum(LedgerEntry.objects.values_list("nano", flat=True))
 
 
-def unstorable(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
-    """As PostgreSQL does with NUL: what holds this text cannot be written."""
+def reject_text(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    """Reject writes that contain this text, as PostgreSQL rejects NUL characters."""
     end, pack = outcomes._end, outcomes.pack
 
     def guarded_end(*arguments: object) -> bool:
@@ -69,7 +69,7 @@ def test_a_crashing_call_fails_the_request_and_books_its_bound(claimed: Claimed,
 def test_an_answer_that_cannot_be_stored_fails_the_request_and_keeps_its_cost(
     claimed: Claimed, provider: ScriptedProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    unstorable(monkeypatch, "cursed")
+    reject_text(monkeypatch, "cursed")
     provider.script = [answer("cursed")]
     process(claimed())
     assert ended() == (Status.FAILED, "INTERNAL_ERROR", 0)
@@ -86,7 +86,7 @@ def test_an_answer_that_cannot_be_stored_fails_the_request_and_keeps_its_cost(
 def test_an_unstorable_error_books_only_its_cost(
     claimed: Claimed, provider: ScriptedProvider, monkeypatch: pytest.MonkeyPatch, error: ProviderError, cost: int
 ) -> None:
-    unstorable(monkeypatch, "cursed")
+    reject_text(monkeypatch, "cursed")
     provider.script = [error]
     process(claimed())
     assert ended() == (Status.FAILED, "INTERNAL_ERROR", 0)
@@ -181,8 +181,8 @@ def test_short_caller_timeouts_do_not_open_the_circuit(
     provider.script = [refusal("TIMEOUT", may_be_billed=True)]
     for _ in range(6):
         process(claimed(timeout_ms=timeout_ms, max_retries=0))
-    open_ones = [each for each in breaker.states() if each.state is not CircuitState.CLOSED]
-    assert bool(open_ones) is opens
+    open_circuits = [each for each in breaker.states() if each.state is not CircuitState.CLOSED]
+    assert bool(open_circuits) is opens
 
 
 def test_invalid_requests_of_one_organization_do_not_open_the_circuit(

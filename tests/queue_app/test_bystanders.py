@@ -1,4 +1,4 @@
-"""What happens to one request happens to no other one."""
+"""Changes to one request affect no other request."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -23,9 +23,9 @@ pytestmark = pytest.mark.usefixtures("scoped")
 STEPS: dict[str, Callable[[Claim, Attempt], object]] = {
     "answered": lambda claim, attempt: outcomes.complete(claim, attempt, answer()),
     "answered without usage": lambda claim, attempt: outcomes.complete(claim, attempt, answer(usage=None)),
-    "failed, to be repeated": lambda claim, attempt: outcomes.fail_attempt(claim, attempt, refusal("SERVER_ERROR")),
-    "failed for good": lambda claim, attempt: outcomes.fail_attempt(claim, attempt, refusal("INVALID_REQUEST")),
-    "given back": lambda claim, _attempt: outcomes.give_back(claim),
+    "failed, retryable": lambda claim, attempt: outcomes.fail_attempt(claim, attempt, refusal("SERVER_ERROR")),
+    "failed, not retryable": lambda claim, attempt: outcomes.fail_attempt(claim, attempt, refusal("INVALID_REQUEST")),
+    "returned to the queue": lambda claim, _attempt: outcomes.give_back(claim),
     "lost by its worker": lambda claim, _attempt: outcomes.recover(overdue(claim), claim.call),
     "cancelled": lambda claim, _attempt: control.cancel(claim.request, actor="user:x"),
     "held for a caller": lambda claim, _attempt: claims.hold_for_caller(claim),
@@ -39,7 +39,7 @@ def overdue(claim: Claim) -> AIRequest:
 
 
 def all_but(*requests: AIRequest) -> dict[str, list[dict[str, Any]]]:
-    """The rows of every other request."""
+    """The rows of all other requests."""
     ids = [request.id for request in requests]
     return {
         "requests": list(AIRequest.objects.exclude(id__in=ids).order_by("id").values()),
@@ -51,7 +51,7 @@ def all_but(*requests: AIRequest) -> dict[str, list[dict[str, Any]]]:
 
 @pytest.mark.parametrize("step", STEPS)
 def test_each_change_affects_only_its_request(claimed: Claimed, submit: Callable[..., AIRequest], step: str) -> None:
-    """The others have been lost, are under way, and wait."""
+    """The others are lost, running, and pending."""
     lost, running = claimed(), claimed()
     for each in (lost, running):
         sent(each)
@@ -62,7 +62,7 @@ def test_each_change_affects_only_its_request(claimed: Claimed, submit: Callable
     before, own = all_but(claim.request), all_but(*(other.request for other in (lost, running)))
     STEPS[step](claim, attempt)
     assert all_but(claim.request) == before
-    assert all_but(*(other.request for other in (lost, running))) != own, "nothing happened at all"
+    assert all_but(*(other.request for other in (lost, running))) != own, "the step changed nothing"
 
 
 def test_a_claim_affects_only_its_request(submit: Callable[..., AIRequest]) -> None:

@@ -95,10 +95,10 @@ def test_a_callers_claim_lasts_for_the_timeout_plus_a_lease(claimed: Callable[..
 
 def test_a_caller_cannot_hold_a_lost_or_cancelled_request(claimed: Callable[..., Claim]) -> None:
     claim, past = claimed(), timezone.now() - timedelta(seconds=1)
-    now_another = {"attempt_number": 2, "lease_until": past}
+    next_attempt = {"attempt_number": 2, "lease_until": past}
     cancelled = {"attempt_number": 1, "status": Status.CANCELLED, "completed_at": past, "lease_until": None}
     given_back = {"attempt_number": 1, "status": Status.PENDING, "completed_at": None, "lease_until": None}
-    for columns in (now_another, cancelled, given_back):
+    for columns in (next_attempt, cancelled, given_back):
         with system_scope():
             AIRequest.objects.update(**columns)
             claims.hold_for_caller(claim)

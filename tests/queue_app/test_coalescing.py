@@ -1,4 +1,4 @@
-"""Equal requests at once: who leads, and who follows."""
+"""Identical concurrent requests: which one leads, and which ones follow."""
 
 from contextvars import Context
 from datetime import timedelta
@@ -96,16 +96,16 @@ def test_a_request_joins_a_live_leader(send: Ask, status: Status) -> None:
 
 
 def test_index_repair_never_adds_followers(send: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One that a worker took has no attempt to book its call on."""
+    """A follower has no attempt on which a worker could book its call."""
     leader, *followers = [send() for _ in range(3)]
-    mender = IndexRepair()
-    mender.run()
+    repair = IndexRepair()
+    repair.run()
     rebuilt: list[bool] = []
     with monkeypatch.context() as patched:
         patched.setattr(index_repair, "rebuild_index", lambda: rebuilt.append(True))
         for _ in range(3):
-            mender.run()
-    assert rebuilt == [], "followers were missed in the index"
+            repair.run()
+    assert rebuilt == [], "followers were reported missing from the index"
     index_repair.rebuild_index()
     assert index.state().size == 1
     redis_client().flushall()
@@ -143,7 +143,7 @@ def test_a_request_at_the_leaders_end_gets_its_answer(send: Ask, provider: Scrip
 
 @pytest.mark.parametrize("status", [Status.COMPLETED, Status.FAILED])
 def test_orphaned_followers_are_found(send: Ask, organization: Organization, status: Status) -> None:
-    """Their leader's worker died between the end of its request and theirs."""
+    """The leader's worker died after it ended the leader and before it ended the followers."""
     leader, follower = send(), send()
     AIRequest.objects.filter(id=leader.id).update(status=status, completed_at=timezone.now())
     if status == Status.COMPLETED:
@@ -161,7 +161,7 @@ def test_a_follower_that_cannot_be_answered_does_not_block_others(
 
     def book(request: AIRequest, *rest: Any) -> None:
         if request.user_ref == "bad":
-            raise ValueError("a row that no database holds")
+            raise ValueError("a row that no database accepts")
         book_hit(request, *rest)
 
     monkeypatch.setattr(coalescing, "book_hit", book)
@@ -186,21 +186,21 @@ def test_a_follower_that_cannot_start_does_not_block_others(
 def test_a_flight_that_cannot_be_settled_does_not_block_others(send: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
     (first, _), (second, _) = [(send(temperature=t), send(temperature=t)) for t in (0.1, 0.2)]
     AIRequest.objects.filter(leader_id=None).update(status=Status.FAILED, completed_at=timezone.now())
-    landed: list[object] = []
+    attempted: list[object] = []
 
     def settle(leader_id: UUID) -> None:
-        landed.append(leader_id)
+        attempted.append(leader_id)
         raise RuntimeError
 
     monkeypatch.setattr(coalescing, "settle_followers", settle)
     coalescing.settle_orphaned_followers()
-    assert set(landed) == {first.id, second.id}
+    assert set(attempted) == {first.id, second.id}
 
 
 def test_an_unbookable_hit_falls_back_to_the_provider(
     send: Ask, provider: ScriptedProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The cache of an earlier release may hold characters that PostgreSQL does not."""
+    """An earlier release's cache may contain characters that PostgreSQL rejects."""
     send()
     process(claimed())
     assert send().cached
@@ -212,7 +212,7 @@ def test_an_unbookable_hit_falls_back_to_the_provider(
 def test_followers_of_every_organization_are_found(
     send: Ask, organization: Organization, other_organization: Organization
 ) -> None:
-    """As the scheduler looks for them: in no organization's scope."""
+    """The scheduler searches outside any organization's scope."""
     for each in (organization, other_organization):
         send(organization_id=each.pk)
         send(organization_id=each.pk)

@@ -1,4 +1,4 @@
-"""What becomes of followers when their leader ends."""
+"""What happens to followers when their leader ends."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -33,15 +33,15 @@ pytestmark = pytest.mark.usefixtures("scoped")
 def test_followers_get_the_leaders_answer_and_are_booked_as_hits(
     send: Ask, provider: ScriptedProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told: list[object] = []
+    published: list[object] = []
     leader = send()
     key, _ = keys.create_key(organization=leader.organization, name="bot", role=Role.OPERATOR, actor="command:test")
     followers = [send(user_ref="ann", tags=["red"], api_key_id=key.pk), send(priority=Priority.LOW)]
     monkeypatch.setattr(
-        events, "publish_changes", lambda *requests, **_also: told.extend(request.id for request in requests)
+        events, "publish_changes", lambda *requests, **_also: published.extend(request.id for request in requests)
     )
     process(claimed())
-    assert {leader.id, *(follower.id for follower in followers)} == set(told)
+    assert {leader.id, *(follower.id for follower in followers)} == set(published)
     assert len(provider.calls) == 1
     for follower in map(now, followers):
         assert (follower.status, follower.cached, response_of(follower)) == (Status.COMPLETED, True, "Hello.")
@@ -173,7 +173,7 @@ def test_a_follower_of_a_model_without_a_price_is_not_admitted(
 
 
 @pytest.mark.parametrize(
-    "given",
+    "reply",
     [
         replace(answer("Cut of"), finish_reason="length"),
         replace(answer(""), finish_reason="length"),
@@ -185,15 +185,15 @@ def test_a_follower_of_a_model_without_a_price_is_not_admitted(
     ],
 )
 def test_an_unshareable_answer_goes_neither_to_followers_nor_to_the_cache(
-    send: Ask, provider: ScriptedProvider, given: ChatAnswer
+    send: Ask, provider: ScriptedProvider, reply: ChatAnswer
 ) -> None:
     leader, *followers = [send() for _ in range(4)]
-    provider.script = [given]
+    provider.script = [reply]
     begun = timezone.now()
     claim = claimed()
     process(claim)
     assert coalescing.shareable_hit(now(leader), CacheKey.unpacked(claim.call["cache"])) is None
-    assert send().cached is False, "a latecomer, while the answer is on its way"
+    assert send().cached is False, "a request that arrives before the answer is stored"
     for number, follower in enumerate(map(now, followers)):
         assert (follower.status, follower.leader_id, follower.cached) == (Status.PENDING, None, False)
         assert follower.not_before >= begun + number * coalescing.SPREAD
@@ -212,9 +212,9 @@ def test_a_fallback_answer_is_not_shared(send: Ask, provider: ScriptedProvider) 
     assert (now(follower).status, now(follower).leader_id, now(follower).cached) == (Status.PENDING, None, False)
 
 
-@pytest.mark.skipif(connection.vendor == "postgresql", reason="it keeps statistics by itself")
-def test_a_request_looks_for_its_followers_alone_even_without_statistics(send: Ask) -> None:
-    """SQLite would read every request of the organization, at each one that ends."""
+@pytest.mark.skipif(connection.vendor == "postgresql", reason="PostgreSQL updates its statistics itself")
+def test_follower_lookup_uses_the_index_without_statistics(send: Ask) -> None:
+    """Otherwise, SQLite would read all requests of the organization whenever one ends."""
     leader, _ = send(), send()
     with CaptureQueriesContext(connection) as asked:
         assert coalescing._oldest_follower.run(leader_id=leader.id)

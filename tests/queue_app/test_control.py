@@ -1,4 +1,4 @@
-"""What people do: cancel in every state and in every race, retry, pause, resume."""
+"""Operator actions: cancel in every state and race, retry, pause, and resume."""
 
 from collections.abc import Callable
 

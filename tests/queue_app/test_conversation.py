@@ -1,4 +1,4 @@
-"""Prompts and answers as the request page shows them."""
+"""Prompts and answers on the request page."""
 
 import json
 from collections.abc import Callable
@@ -73,7 +73,7 @@ def test_odd_calls_of_older_versions_are_shown(place: Any, value: Any) -> None:
     other_parameters(call["parameters"])
 
 
-def test_the_page_shows_no_python_and_escapes_the_client_s_text(
+def test_page_shows_no_python_and_escapes_client_text(
     operator: User, client_of: Callable[[User], Client], submit: Callable[..., AIRequest]
 ) -> None:
     parts = [{"type": "text", "text": "What is <b>this</b>?"}, {"type": "image_url", "image_url": {"url": IMAGE}}]

@@ -1,4 +1,4 @@
-"""While the database accepts no writes, outcomes are kept, and workers keep their requests."""
+"""While the database rejects writes, outcomes are kept and workers keep their leases."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.usefixtures("queue", "scoped")
 
 @contextmanager
 def no_writes() -> Iterator[None]:
-    """The database answers, and refuses to change rows."""
+    """The database answers reads and rejects updates."""
 
     def refuse(execute: Callable[..., Any], sql: str, *arguments: Any) -> Any:
         if sql.startswith("UPDATE"):
@@ -39,7 +39,7 @@ def no_writes() -> Iterator[None]:
 
 @pytest.fixture
 def failing_writes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Outcomes cannot be stored at first; the number of times is in the list."""
+    """Storing an outcome fails; the list holds the number of failures that remain."""
     failures = [20]
     complete = outcomes.complete
 
@@ -63,7 +63,7 @@ def test_an_answer_is_kept_until_it_can_be_stored(claimed: Claimed, provider: Sc
 
 
 @pytest.mark.usefixtures("provider")
-def test_a_worker_that_stops_gives_up(
+def test_stopping_worker_gives_up_storing_the_outcome(
     claimed: Claimed, failing_writes: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(provider_call, "OUTCOME_KEPT_STOPPING_S", 0)
@@ -89,7 +89,7 @@ def test_the_lease_of_a_kept_answer_is_renewed(claimed: Claimed, monkeypatch: py
     assert in_flight.leased_attempts() == []
 
 
-def test_after_an_outage_workers_can_renew_before_anyone_takes_their_work(claimed: Claimed, settings: Settings) -> None:
+def test_workers_can_renew_their_leases_first_after_an_outage(claimed: Claimed, settings: Settings) -> None:
     claim = claimed()
     repair = IndexRepair()
     AIRequest.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
@@ -103,7 +103,7 @@ def test_after_an_outage_workers_can_renew_before_anyone_takes_their_work(claime
     assert AIRequest.objects.get(id=claim.request.id).status == Status.PENDING
 
 
-def test_a_scheduler_that_has_just_started_lets_workers_renew_first(claimed: Claimed) -> None:
+def test_new_scheduler_lets_workers_renew_first(claimed: Claimed) -> None:
     claim = claimed()
     AIRequest.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
     for job in lanes()[0]:
@@ -111,7 +111,7 @@ def test_a_scheduler_that_has_just_started_lets_workers_renew_first(claimed: Cla
     assert AIRequest.objects.get(id=claim.request.id).status == Status.PROCESSING
 
 
-def test_a_lost_worker_is_recovered_once_the_new_scheduler_has_waited(claimed: Claimed, settings: Settings) -> None:
+def test_lost_worker_is_recovered_after_the_new_schedulers_wait(claimed: Claimed, settings: Settings) -> None:
     claim = claimed()
     settings.QUEUE_LEASE_S = 0
     AIRequest.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
@@ -120,7 +120,7 @@ def test_a_lost_worker_is_recovered_once_the_new_scheduler_has_waited(claimed: C
     assert AIRequest.objects.get(id=claim.request.id).status == Status.PENDING
 
 
-def test_a_jump_in_time_takes_no_work_from_anyone(
+def test_clock_jump_does_not_expire_leases(
     claimed: Claimed, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     claim, repair, now = claimed(), IndexRepair(), database_time.now

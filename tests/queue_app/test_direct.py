@@ -1,4 +1,4 @@
-"""Calls that the process which accepted them makes itself: when they may start, and what they leave behind."""
+"""Direct calls, which the accepting process makes itself: when they start, and what they change."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -21,7 +21,7 @@ from queue_app.processing import direct
 from queue_app.processing.direct import DirectCall
 from queue_app.repair.index_repair import IndexRepair, recover_expired_leases
 from tests.queue_app.conftest import ScriptedProvider, answer, refusal
-from tests.queue_app.direct_calls import Start, nothing_counts, row
+from tests.queue_app.direct_calls import Start, index_is_empty, row
 from tests.queue_app.test_provider_limits import limit
 
 cost = create_cost_optimizer()
@@ -32,14 +32,14 @@ pytestmark = pytest.mark.usefixtures("queue", "scoped")
 
 @pytest.fixture(params=["redis", "rows"])
 def rules(request: pytest.FixtureRequest, queue: None) -> str:
-    """Who knows what is going on: Redis with a complete index, or the rows beside an incomplete one."""
+    """The source of the rules: Redis with a complete index, or the rows while the index is incomplete."""
     if request.param == "redis":
         index.mark_complete()
     return str(request.param)
 
 
 @pytest.mark.usefixtures("rules")
-def test_a_call_that_may_start_is_committed_as_sent_before_it_is_made(start: Start, provider: ScriptedProvider) -> None:
+def test_direct_call_is_committed_as_sent_before_it_is_made(start: Start, provider: ScriptedProvider) -> None:
     request, call = start()
     assert call.has_started
     stored, attempt = row(request), Attempt.objects.get()
@@ -51,18 +51,18 @@ def test_a_call_that_may_start_is_committed_as_sent_before_it_is_made(start: Sta
 
 
 @pytest.mark.usefixtures("rules")
-def test_its_answer_is_booked_once_and_nothing_stays_behind(start: Start, provider: ScriptedProvider) -> None:
+def test_answer_is_booked_once_and_nothing_is_left_in_the_index(start: Start, provider: ScriptedProvider) -> None:
     request, call = start()
     ended = call.run()
     assert ended.status == row(request).status == Status.COMPLETED
     assert [attempt.id for attempt, _ in provider.calls] == [Attempt.objects.get().id]
     assert LedgerEntry.objects.count() == 1
     assert Attempt.objects.get().state == "settled"
-    assert nothing_counts()
+    assert index_is_empty()
     assert not BudgetWindow.objects.exclude(reserved_nano=0).exists()
 
 
-def test_what_it_counts_while_it_runs_is_what_a_claim_counts(start: Start, provider: ScriptedProvider) -> None:
+def test_running_direct_call_counts_like_a_claim(start: Start, provider: ScriptedProvider) -> None:
     index.mark_complete()
     limit("deepseek/deepseek-chat", 5)
     _, call = start()
@@ -70,11 +70,11 @@ def test_what_it_counts_while_it_runs_is_what_a_claim_counts(start: Start, provi
     assert list(redis_client().hgetall("{aiq}:inflight").values()) == ["1"]
     assert redis_client().zcard("{aiq}:calls:deepseek/deepseek-chat") == 1
     call.run()
-    assert nothing_counts()
+    assert index_is_empty()
     assert redis_client().zcard("{aiq}:calls:deepseek/deepseek-chat") == 1
 
 
-def test_a_paused_priority_waits(start: Start, rules: str, organization: Organization) -> None:
+def test_paused_priority_waits(start: Start, rules: str, organization: Organization) -> None:
     pause(organization.pk, Priority.NORMAL, actor="test")
     waiting, call = start()
     assert not call.has_started
@@ -83,7 +83,7 @@ def test_a_paused_priority_waits(start: Start, rules: str, organization: Organiz
     assert other.has_started
 
 
-def test_an_organization_at_its_cap_waits(start: Start, rules: str, organization: Organization) -> None:
+def test_organization_at_its_in_flight_limit_waits(start: Start, rules: str, organization: Organization) -> None:
     policy = QueuePolicy.objects.create(organization=organization, max_in_flight=1)
     index.set_policy(policy)
     (_, first), (second, other) = start(), start()
@@ -91,10 +91,10 @@ def test_an_organization_at_its_cap_waits(start: Start, rules: str, organization
     assert row(second).status == Status.PENDING
 
 
-def test_a_full_provider_limit_waits(start: Start, rules: str) -> None:
+def test_call_waits_when_the_provider_limit_is_reached(start: Start, rules: str) -> None:
     limit("deepseek/deepseek-chat", 1)
-    (_, first), (_, other), (_, elsewhere) = start(), start(), start(provider="openai", model="gpt-3.5-turbo")
-    assert (first.has_started, other.has_started, elsewhere.has_started) == (True, False, True)
+    (_, first), (_, other), (_, other_provider) = start(), start(), start(provider="openai", model="gpt-3.5-turbo")
+    assert (first.has_started, other.has_started, other_provider.has_started) == (True, False, True)
 
 
 @pytest.mark.parametrize(
@@ -106,7 +106,7 @@ def test_a_full_provider_limit_waits(start: Start, rules: str) -> None:
         (Priority.NORMAL, Priority.CRITICAL, True),
     ],
 )
-def test_ready_work_of_equal_or_higher_priority_goes_first(
+def test_ready_requests_of_equal_or_higher_priority_go_first(
     start: Start, submit: Submit, rules: str, waiting: Priority, mine: Priority, starts: bool
 ) -> None:
     submit(priority=waiting)
@@ -114,7 +114,7 @@ def test_ready_work_of_equal_or_higher_priority_goes_first(
     assert call.has_started is starts
 
 
-def test_a_low_priority_that_has_waited_long_enough_goes_first(start: Start, submit: Submit) -> None:
+def test_low_priority_request_past_its_head_start_goes_first(start: Start, submit: Submit) -> None:
     index.mark_complete()
     old = submit(priority=Priority.LOW)
     index.remove(old)
@@ -124,7 +124,7 @@ def test_a_low_priority_that_has_waited_long_enough_goes_first(start: Start, sub
     assert not call.has_started
 
 
-def test_work_that_cannot_start_is_no_reason_to_wait(
+def test_paused_requests_do_not_delay_a_direct_call(
     start: Start, submit: Submit, rules: str, organization: Organization
 ) -> None:
     submit(priority=Priority.HIGH)
@@ -133,7 +133,7 @@ def test_work_that_cannot_start_is_no_reason_to_wait(
     assert call.has_started
 
 
-def test_another_organization_s_work_is_no_reason_to_wait(
+def test_other_organizations_requests_do_not_delay_a_direct_call(
     start: Start, submit: Submit, rules: str, other_organization: Organization
 ) -> None:
     submit(organization_id=other_organization.pk, priority=Priority.CRITICAL)
@@ -141,7 +141,7 @@ def test_another_organization_s_work_is_no_reason_to_wait(
     assert call.has_started
 
 
-def test_another_organization_that_waits_for_the_same_limit_goes_first(
+def test_other_organization_waiting_for_the_same_limit_goes_first(
     start: Start, submit: Submit, other_organization: Organization
 ) -> None:
     index.mark_complete()
@@ -155,7 +155,7 @@ def test_another_organization_that_waits_for_the_same_limit_goes_first(
     assert claimed is not None and claimed.request.organization_id == other_organization.pk
 
 
-def test_an_open_circuit_leaves_the_call_to_the_queue(start: Start, rules: str, settings: Settings) -> None:
+def test_open_circuit_sends_the_call_to_the_queue(start: Start, rules: str, settings: Settings) -> None:
     settings.BREAKER_FAILURES = 1
     breaker.record_failure("deepseek", "deepseek-chat")
     request, call = start()
@@ -164,7 +164,7 @@ def test_an_open_circuit_leaves_the_call_to_the_queue(start: Start, rules: str, 
     assert redis_client().zcard("{aiq}:claims") == 0
 
 
-def test_a_call_that_is_to_run_later_waits(start: Start, rules: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_deferred_call_waits(start: Start, rules: str, monkeypatch: pytest.MonkeyPatch) -> None:
     later = timezone.now() + timedelta(hours=1)
     original = direct.row_of
 
@@ -179,14 +179,14 @@ def test_a_call_that_is_to_run_later_waits(start: Start, rules: str, monkeypatch
 
 
 @pytest.mark.usefixtures("rules")
-def test_a_refused_call_leaves_nothing_behind(start: Start) -> None:
+def test_refused_call_leaves_no_rows(start: Start) -> None:
     with pytest.raises(ModelNotPricedError):
         start(model="no-such-model")
     assert not AIRequest.objects.exists()
-    assert nothing_counts()
+    assert index_is_empty()
 
 
-def test_a_model_that_the_budget_changed_is_left_to_the_queue(
+def test_call_downgraded_by_a_budget_is_left_to_the_queue(
     start: Start, rules: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     original = direct.DirectCall.admit
@@ -205,7 +205,7 @@ def test_a_model_that_the_budget_changed_is_left_to_the_queue(
 
 
 @pytest.mark.usefixtures("rules")
-def test_a_failed_call_is_retried_by_a_worker(start: Start, provider: ScriptedProvider) -> None:
+def test_failed_call_is_retried_by_a_worker(start: Start, provider: ScriptedProvider) -> None:
     provider.script = [refusal("SERVER_ERROR"), answer()]
     request, call = start()
     assert call.run().status == Status.PENDING
@@ -216,15 +216,15 @@ def test_a_failed_call_is_retried_by_a_worker(start: Start, provider: ScriptedPr
 
 
 @pytest.mark.usefixtures("rules", "no_fallback")
-def test_a_call_that_cannot_be_retried_fails(start: Start, provider: ScriptedProvider) -> None:
+def test_call_with_a_permanent_error_fails(start: Start, provider: ScriptedProvider) -> None:
     provider.script = [refusal("INVALID_REQUEST")]
     request, call = start()
     assert call.run().status == Status.FAILED
     assert row(request).error_code == "INVALID_REQUEST"
-    assert nothing_counts()
+    assert index_is_empty()
 
 
-def test_a_broken_call_raises_nothing_and_fails(start: Start, provider: ScriptedProvider) -> None:
+def test_crashing_call_fails_without_raising(start: Start, provider: ScriptedProvider) -> None:
     provider.script = [ValueError("a bug")]
     request, call = start(max_retries=0)
     call.run()
@@ -237,7 +237,7 @@ def expire(request: AIRequest) -> None:
     AIRequest.objects.filter(id=request.id).update(lease_until=timezone.now() - timedelta(seconds=1))
 
 
-def test_a_lost_direct_call_without_a_key_fails_and_its_bound_is_booked(start: Start) -> None:
+def test_lost_direct_call_without_idempotency_key_fails_and_books_its_bound(start: Start) -> None:
     request, _ = start()
     expire(request)
     recover_expired_leases()
@@ -245,10 +245,12 @@ def test_a_lost_direct_call_without_a_key_fails_and_its_bound_is_booked(start: S
     assert (stored.status, stored.error_code) == (Status.FAILED, "CALLER_LOST")
     assert (attempt.state, attempt.error_code) == ("estimated", "WORKER_LOST")
     assert LedgerEntry.objects.get().nano == attempt.bound_nano > 0
-    assert nothing_counts()
+    assert index_is_empty()
 
 
-def test_a_lost_direct_call_with_a_key_goes_on_in_the_queue(start: Start, provider: ScriptedProvider) -> None:
+def test_lost_direct_call_with_idempotency_key_is_retried_by_the_queue(
+    start: Start, provider: ScriptedProvider
+) -> None:
     request, _ = start(idempotency_key="once")
     expire(request)
     recover_expired_leases()
@@ -257,9 +259,7 @@ def test_a_lost_direct_call_with_a_key_goes_on_in_the_queue(start: Start, provid
     assert claim_next("worker") is not None
 
 
-def test_a_worker_that_is_lost_after_the_direct_call_is_replaced_as_ever(
-    start: Start, provider: ScriptedProvider
-) -> None:
+def test_worker_lost_after_a_direct_call_is_recovered(start: Start, provider: ScriptedProvider) -> None:
     provider.script = [refusal("CONFLICT")]
     request, call = start()
     call.run()
@@ -272,7 +272,7 @@ def test_a_worker_that_is_lost_after_the_direct_call_is_replaced_as_ever(
     assert row(request).status == Status.PENDING
 
 
-def test_a_late_answer_of_a_lost_direct_call_is_dropped_and_its_cost_booked(
+def test_late_answer_of_lost_direct_call_is_dropped_and_its_cost_booked(
     start: Start, provider: ScriptedProvider
 ) -> None:
     request, call = start()
@@ -285,7 +285,7 @@ def test_a_late_answer_of_a_lost_direct_call_is_dropped_and_its_cost_booked(
     assert sum(entry.nano for entry in LedgerEntry.objects.all()) == attempt.cost_nano < attempt.bound_nano
 
 
-def test_index_repair_leaves_a_direct_call_alone(start: Start, provider: ScriptedProvider) -> None:
+def test_index_repair_ignores_direct_calls(start: Start, provider: ScriptedProvider) -> None:
     request, call = start()
     repair = IndexRepair()
     for _ in range(3):
@@ -293,4 +293,4 @@ def test_index_repair_leaves_a_direct_call_alone(start: Start, provider: Scripte
     assert row(request).status == Status.PROCESSING
     assert redis_client().zcard("{aiq}:claims") == 1
     assert call.run().status == Status.COMPLETED
-    assert nothing_counts()
+    assert index_is_empty()

@@ -1,4 +1,4 @@
-"""What is told of a request: each status once, in order, and only what is committed."""
+"""A request's events: each status once, in order, and only after the commit."""
 
 import json
 from collections.abc import Callable
@@ -23,12 +23,12 @@ from queue_app.submission.submission import Submission
 from tests.queue_app.conftest import ScriptedProvider, refusal
 
 pytestmark = pytest.mark.usefixtures("queue", "scoped")
-Told = Callable[[], list[tuple[str, str]]]
+Published = Callable[[], list[tuple[str, str]]]
 
 
 @pytest.fixture
-def told(queue: None, organization: Organization) -> Told:
-    """(first part of the request's id, status) of what has been told since the test began."""
+def published(queue: None, organization: Organization) -> Published:
+    """(request ID, status) of the events published since the test began."""
     since = newest_id(organization.pk)
 
     def look() -> list[tuple[str, str]]:
@@ -38,15 +38,15 @@ def told(queue: None, organization: Organization) -> Told:
     return look
 
 
-def statuses(told: Told) -> list[str]:
-    return [status for _, status in told()]
+def statuses(published: Published) -> list[str]:
+    return [status for _, status in published()]
 
 
 def test_a_request_sends_events_from_acceptance_to_answer(
-    claimed: Callable[..., Claim], provider: ScriptedProvider, told: Told
+    claimed: Callable[..., Claim], provider: ScriptedProvider, published: Published
 ) -> None:
     process(claimed())
-    assert statuses(told) == ["pending", "processing", "completed"]
+    assert statuses(published) == ["pending", "processing", "completed"]
 
 
 def test_the_cost_covers_all_attempts(
@@ -67,61 +67,63 @@ def test_the_cost_covers_all_attempts(
     assert round(float(last["cost"]) * 1e9) == total > 0
 
 
-def test_a_returned_request_is_pending_again(claimed: Callable[..., Claim], told: Told) -> None:
+def test_a_returned_request_is_pending_again(claimed: Callable[..., Claim], published: Published) -> None:
     outcomes.give_back(claimed())
-    assert statuses(told) == ["pending", "processing", "pending"]
+    assert statuses(published) == ["pending", "processing", "pending"]
 
 
-def test_a_request_of_a_lost_worker_is_pending_again(claimed: Callable[..., Claim], told: Told) -> None:
+def test_a_request_of_a_lost_worker_is_pending_again(claimed: Callable[..., Claim], published: Published) -> None:
     claim = claimed()
     AIRequest.objects.update(lease_until=claim.request.created_at)
     recover_expired_leases()
-    assert statuses(told) == ["pending", "processing", "pending"]
+    assert statuses(published) == ["pending", "processing", "pending"]
 
 
 def test_a_worker_that_lost_the_request_sends_no_event(
-    claimed: Callable[..., Claim], provider: ScriptedProvider, told: Told
+    claimed: Callable[..., Claim], provider: ScriptedProvider, published: Published
 ) -> None:
     claim = claimed()
     control.cancel(AIRequest.objects.get(), actor="test")
     process(claim)
-    assert statuses(told) == ["pending", "processing", "cancelled"]
+    assert statuses(published) == ["pending", "processing", "cancelled"]
 
 
-def test_a_manually_retried_request_is_pending_again(submit: Callable[..., AIRequest], told: Told) -> None:
+def test_a_manually_retried_request_is_pending_again(submit: Callable[..., AIRequest], published: Published) -> None:
     request = submit()
     control.cancel(request, actor="test")
     control.retry(request, actor="test")
-    assert statuses(told) == ["pending", "cancelled", "pending"]
+    assert statuses(published) == ["pending", "cancelled", "pending"]
 
 
 def test_a_refused_request_sends_no_event(
-    submit: Callable[..., AIRequest], organization: Organization, told: Told
+    submit: Callable[..., AIRequest], organization: Organization, published: Published
 ) -> None:
     terms = BudgetTerms(period="monthly", limit_nano=1, enforcement="block")
     set_budget(organization_id=organization.pk, terms=terms, actor="test")
     with pytest.raises(BudgetExceededError):
         submit()
-    assert told() == []
+    assert published() == []
 
 
 @pytest.fixture
 def followed(organization: Organization) -> tuple[AIRequest, AIRequest]:
-    """A leader, and an equal request that waits for its answer."""
+    """A leader, and an identical request that waits for its answer."""
     same = Submission(organization.pk, "deepseek", "deepseek-chat", [{"role": "user", "content": "What is a tide?"}])
     leader, follower = submit.submit(same), submit.submit(same)
     assert follower.leader_id == leader.id
     return leader, follower
 
 
-def test_followers_send_events(provider: ScriptedProvider, told: Told, followed: tuple[AIRequest, AIRequest]) -> None:
+def test_followers_send_events(
+    provider: ScriptedProvider, published: Published, followed: tuple[AIRequest, AIRequest]
+) -> None:
     leader, follower = followed
     claim = claim_next("worker")
     assert claim is not None
     process(claim)
-    of_follower = [status for request_id, status in told() if request_id == str(follower.id)]
+    of_follower = [status for request_id, status in published() if request_id == str(follower.id)]
     assert of_follower == ["pending", "completed"]
-    assert [status for request_id, status in told() if request_id == str(leader.id)] == [
+    assert [status for request_id, status in published() if request_id == str(leader.id)] == [
         "pending",
         "processing",
         "completed",
@@ -129,7 +131,7 @@ def test_followers_send_events(provider: ScriptedProvider, told: Told, followed:
 
 
 def test_a_follower_without_budget_fails_with_an_event(
-    organization: Organization, told: Told, followed: tuple[AIRequest, AIRequest]
+    organization: Organization, published: Published, followed: tuple[AIRequest, AIRequest]
 ) -> None:
     leader, follower = followed
     terms = BudgetTerms(period="monthly", limit_nano=1, enforcement="block")
@@ -137,16 +139,16 @@ def test_a_follower_without_budget_fails_with_an_event(
     control.cancel(leader, actor="test")
     coalescing.settle_followers(leader.id)
     assert AIRequest.objects.get(id=follower.id).status == Status.FAILED
-    assert told()[-2:] == [(str(follower.id), "failed"), (str(leader.id), "cancelled")]
+    assert published()[-2:] == [(str(follower.id), "failed"), (str(leader.id), "cancelled")]
 
 
 def test_a_cache_hit_is_completed_immediately(
-    provider: ScriptedProvider, told: Told, organization: Organization, followed: tuple[AIRequest, AIRequest]
+    provider: ScriptedProvider, published: Published, organization: Organization, followed: tuple[AIRequest, AIRequest]
 ) -> None:
     claim = claim_next("worker")
     assert claim is not None
     process(claim)
     same = Submission(organization.pk, "deepseek", "deepseek-chat", [{"role": "user", "content": "What is a tide?"}])
     hit = submit.submit(same)
-    assert told()[-1] == (str(hit.id), "completed")
-    assert [request_id for request_id, _ in told()].count(str(hit.id)) == 1
+    assert published()[-1] == (str(hit.id), "completed")
+    assert [request_id for request_id, _ in published()].count(str(hit.id)) == 1

@@ -1,4 +1,4 @@
-"""Each second one statement tells what there is to do, and only that is done."""
+"""Each second, one statement finds what is due, and only that runs."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.usefixtures("queue", "scoped")
 
 @pytest.fixture
 def duties() -> EverySecond:
-    """After the first look, which fills an empty Redis."""
+    """After the first run, which fills an empty Redis."""
     made = EverySecond(IndexRepair())
     made.run()
     return made
@@ -33,7 +33,7 @@ def end(request: AIRequest, **columns: object) -> None:
     )
 
 
-def test_a_second_without_work_takes_one_statement(
+def test_idle_second_takes_one_statement(
     duties: EverySecond, submit: Submit, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     submit()
@@ -41,7 +41,7 @@ def test_a_second_without_work_takes_one_statement(
         duties.run()
 
 
-def test_an_expired_lease_is_recovered(duties: EverySecond, claimed: Callable[..., Claim]) -> None:
+def test_expired_lease_is_recovered(duties: EverySecond, claimed: Callable[..., Claim]) -> None:
     request = claimed().request
     duties.run()
     assert AIRequest.objects.get(id=request.id).status == Status.PROCESSING
@@ -50,14 +50,14 @@ def test_an_expired_lease_is_recovered(duties: EverySecond, claimed: Callable[..
     assert AIRequest.objects.get(id=request.id).status == Status.PENDING
 
 
-def test_what_has_ended_is_counted(duties: EverySecond, submit: Submit) -> None:
+def test_ended_requests_are_counted(duties: EverySecond, submit: Submit) -> None:
     end(submit())
     duties.run()
     assert QueueTotal.objects.get().completed == 1
     assert not look().has_uncounted
 
 
-def test_a_flight_that_no_one_released_ends(duties: EverySecond, submit: Submit) -> None:
+def test_unreleased_flight_ends(duties: EverySecond, submit: Submit) -> None:
     request = submit()
     end(request, flight="question")
     duties.run()
@@ -65,21 +65,21 @@ def test_a_flight_that_no_one_released_ends(duties: EverySecond, submit: Submit)
     assert not look().may_have_orphans
 
 
-def test_an_emptied_redis_is_filled_at_once(duties: EverySecond, submit: Submit) -> None:
+def test_empty_redis_is_refilled_immediately(duties: EverySecond, submit: Submit) -> None:
     submit()
     redis_client().flushall()
     duties.run()
     assert index.state().size == 1
 
 
-def test_a_request_that_redis_does_not_have_is_added(duties: EverySecond, submit: Submit) -> None:
+def test_request_missing_from_redis_is_added(duties: EverySecond, submit: Submit) -> None:
     index.remove(submit())
     duties.run()
     duties.run()
     assert index.state().size == 1
 
 
-def test_a_duty_that_fails_does_not_stop_the_others(
+def test_failing_duty_does_not_stop_the_others(
     duties: EverySecond, submit: Submit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     end(submit(), flight="question")

@@ -1,4 +1,4 @@
-"""The Python API, as the specification's examples use it."""
+"""The Python API, as in the specification's examples."""
 
 from concurrent.futures import ThreadPoolExecutor
 from uuid import UUID

@@ -33,7 +33,7 @@ by_name = pytest.mark.parametrize("name", ALL_CHARTS)
 
 @pytest.fixture
 def now(monkeypatch: pytest.MonkeyPatch) -> Iterator[datetime]:
-    """The clock stands still, and the organization is in Berlin, two hours ahead in July."""
+    """A fixed clock. The organization is in Berlin, two hours ahead of UTC in July."""
     monkeypatch.setattr(timezone, "now", lambda: NOW)
     with timezone.override(ZoneInfo("Europe/Berlin")):
         yield NOW
@@ -41,7 +41,7 @@ def now(monkeypatch: pytest.MonkeyPatch) -> Iterator[datetime]:
 
 @pytest.fixture
 def ended(scoped: Organization) -> Callable[..., None]:
-    """Notes what ended so many minutes ago."""
+    """Records the minute in which requests ended, `minutes_ago`."""
 
     def note(minutes_ago: int, priority: Priority = Priority.NORMAL, **counts: int) -> None:
         minute = (timezone.now() - timedelta(minutes=minutes_ago)).replace(second=0, microsecond=0)
@@ -53,7 +53,7 @@ def ended(scoped: Organization) -> Callable[..., None]:
 
 
 def sample(organization: Organization, seconds_ago: float, held: int = 0, **depth: int) -> None:
-    """Note how deep the queue was; call it with the newest last."""
+    """Record the queue's depth. Call it with the newest sample last."""
     depths = [depth.get(priority.name.lower(), 0) for priority in Priority]
     text = json.dumps([NOW.timestamp() - seconds_ago, depths, held])
     redis_client().lpush(f"{{aiq}}:depth_history:{organization.pk}", text)
@@ -229,8 +229,8 @@ def test_held_requests_are_sampled(submit: Submit, scoped: Organization) -> None
     request.not_before = timezone.now() + timedelta(minutes=1)
     index.admit([request])
     depth_history.sample_depths()
-    (now_deep,) = depth_history.depth_samples(scoped.pk)
-    assert (now_deep.held, sum(now_deep.depth.values())) == (1, 0)
+    (newest,) = depth_history.depth_samples(scoped.pk)
+    assert (newest.held, sum(newest.depth.values())) == (1, 0)
 
 
 def test_failed_attempts_are_shown_by_model(

@@ -15,7 +15,7 @@ def claim() -> Claim:
 
 
 @pytest.fixture(autouse=True)
-def _works_on_nothing_else(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _nothing_in_flight(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(in_flight, "_running", {})
     yield
     in_flight.stopping.clear()
@@ -41,7 +41,7 @@ def test_a_stuck_call_loses_its_lease_but_keeps_its_slot(claim: Claim, monkeypat
 
 
 def test_two_attempts_of_one_request_are_tracked_separately(claim: Claim) -> None:
-    """A request that was cancelled and retried while its first call is still on the way."""
+    """A request that was cancelled and retried while its first call is still running."""
     again = replace(claim, attempt_number=2)
     first, second = in_flight.track(claim), in_flight.track(again)
     first.__enter__()

@@ -1,4 +1,4 @@
-"""The order in which requests are started: by priority and age, and fairly between organizations."""
+"""The order in which requests start: by priority and age, and fair between organizations."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -22,7 +22,7 @@ _numbers = count(1)
 
 
 def request_of(organization: int = 1, priority: Priority = NORMAL, at_s: float = 0) -> AIRequest:
-    """A pending request that was accepted some seconds after noon."""
+    """A pending request accepted `at_s` seconds after noon."""
     at = NOON + timedelta(seconds=at_s)
     number = next(_numbers)
     return AIRequest(
@@ -31,7 +31,7 @@ def request_of(organization: int = 1, priority: Priority = NORMAL, at_s: float =
 
 
 def claims() -> Iterator[IndexEntry]:
-    """Claims and ends one request after the other until none is left."""
+    """Claims and releases one request after another until none is left."""
     while entry := index.claim():
         yield entry
         index.release([entry])
@@ -91,7 +91,7 @@ def test_the_older_of_two_floods_gets_more_slots() -> None:
     index.admit(request_of(organization=1, at_s=now_s - 150) for _ in range(200))
     index.admit(request_of(organization=2, at_s=now_s - 50) for _ in range(200))
     started = [entry.organization_id for entry in (index.claim() for _ in range(50)) if entry]
-    # The first has waited 100 s longer, which is worth ten requests in flight.
+    # The first has waited 100 s longer, which equals the penalty of ten requests in flight.
     assert (started.count(1), started.count(2)) == (30, 20)
 
 
@@ -135,7 +135,7 @@ def test_a_paused_priority_does_not_block_others() -> None:
 
 
 def test_the_penalty_reorders_among_the_64_best_heads_only() -> None:
-    """The price of a claim that looks at 64 organizations and not at all: a busy crowd of older ones goes first."""
+    """A claim looks at 64 organizations only, so a busy crowd of older ones goes first."""
     crowd = range(1, 65)
     index.hold(IndexEntry(organization, NORMAL.value, UUID(int=next(_numbers))) for organization in crowd)
     index.admit(request_of(organization=organization) for organization in crowd)

@@ -1,4 +1,4 @@
-"""The index's scripts against a model of them in Python, over every operation in any order."""
+"""The index's scripts, compared with a Python model over random sequences of operations."""
 
 import time
 from collections import Counter
@@ -24,7 +24,7 @@ LIMITS = ("deepseek/", "deepseek/deepseek-flash", "openai/gpt-4")
 HEADS_SEEN = 64
 MICROSECOND = 1e-5
 MODEL_OF = {"deepseek/": "deepseek/deepseek-chat", **{name: name for name in LIMITS[1:]}}
-"""A model that counts against a limit."""
+"""A model that counts toward a limit."""
 START = datetime(2026, 1, 1, tzinfo=UTC)
 FAR = timedelta(days=365 * 100)
 
@@ -278,7 +278,7 @@ class IndexMachine(RuleBasedStateMachine):
 
 
 class OldRequestsMachine(IndexMachine):
-    """Everything has waited longer than age counts between organizations."""
+    """Everything has waited longer than the age horizon between organizations."""
 
     all_are_old = True
 

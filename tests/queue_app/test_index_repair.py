@@ -1,4 +1,4 @@
-"""Each way in which Redis and the rows can disagree, injected, and one look (or two) that mends it."""
+"""Injects each way in which Redis and the rows can disagree; one or two runs repair it."""
 
 import logging
 from collections.abc import Callable
@@ -30,14 +30,14 @@ def in_flight() -> dict[str, str]:
     return redis_client().hgetall(index.PREFIX + "inflight")
 
 
-def seasoned() -> IndexRepair:
-    """One whose next looks only count, as most do."""
-    look = IndexRepair()
-    look.run()
-    return look
+def repair_after_first_run() -> IndexRepair:
+    """An instance that has already run. Its next runs only compare counts, as most do."""
+    repair = IndexRepair()
+    repair.run()
+    return repair
 
 
-def claims_grow_old() -> None:
+def age_claims() -> None:
     for entry in redis_client().zrange(index.PREFIX + "claims", 0, -1):
         redis_client().zadd(index.PREFIX + "claims", {entry: 1})
 
@@ -45,7 +45,7 @@ def claims_grow_old() -> None:
 @pytest.mark.usefixtures("redis_url")
 def test_a_new_installation_logs_no_loss(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO):
-        seasoned().run()
+        repair_after_first_run().run()
     assert [record.message for record in caplog.records if record.name == index_repair.__name__] == []
     assert index.state().is_complete
 
@@ -54,29 +54,29 @@ def test_an_emptied_redis_is_logged_if_requests_are_missing(submit: Submit, capl
     submit()
     redis_client().flushall()
     with caplog.at_level(logging.INFO):
-        seasoned()
-    said = [record.message for record in caplog.records if record.name == index_repair.__name__]
-    assert said == ["Redis does not have every request; adding all of them"]
+        repair_after_first_run()
+    messages = [record.message for record in caplog.records if record.name == index_repair.__name__]
+    assert messages == ["Redis does not have every request; adding all of them"]
 
 
 def test_a_row_missing_twice_is_added(submit: Submit) -> None:
-    request, mender = submit(), seasoned()
+    request, repair = submit(), repair_after_first_run()
     index.remove(request)
-    mender.run()
+    repair.run()
     assert index.state().size == 0
-    mender.run()
+    repair.run()
     assert index.claim() == IndexEntry.of(request)
 
 
 def test_a_row_hidden_by_a_stale_entry_is_added(submit: Submit, monkeypatch: pytest.MonkeyPatch) -> None:
     control.pause(Organization.objects.get().pk, Priority.LOW, actor="user:x")
-    cancelled, missing, mender = submit(priority=Priority.LOW), submit(), seasoned()
+    cancelled, missing, repair = submit(priority=Priority.LOW), submit(), repair_after_first_run()
     with monkeypatch.context() as patched:
         patched.setattr(index, "remove", lambda _request: None)
         control.cancel(cancelled, actor="user:x")
     index.remove(missing)
     for _ in range(index_repair.ENTER_ALL_EVERY):
-        mender.run()
+        repair.run()
     assert index.claim() == IndexEntry.of(missing)
 
 
@@ -92,28 +92,28 @@ def test_an_entry_without_a_row_is_dropped_by_the_claim(submit: Submit, organiza
 def test_an_orphaned_claim_is_dropped_and_frees_its_organization(submit: Submit, organization: Organization) -> None:
     QueuePolicy.objects.create(organization=organization, max_in_flight=1)
     index.hold([IndexEntry(organization.pk, 100, uuid4())])
-    request, mender = submit(), seasoned()
+    request, repair = submit(), repair_after_first_run()
     assert index.claim() is None
-    claims_grow_old()
-    mender.run()
+    age_claims()
+    repair.run()
     assert index.claim() == IndexEntry.of(request)
 
 
 def test_an_entry_claimed_by_a_killed_process_returns(submit: Submit) -> None:
-    request, mender = submit(), seasoned()
+    request, repair = submit(), repair_after_first_run()
     assert index.claim() == IndexEntry.of(request)
-    mender.run()
+    repair.run()
     assert index.claim() is None
-    claims_grow_old()
-    mender.run()
+    age_claims()
+    repair.run()
     assert index.claim() == IndexEntry.of(request)
 
 
 def test_a_wrong_in_flight_count_is_corrected(submit: Submit, organization: Organization) -> None:
     QueuePolicy.objects.create(organization=organization, max_in_flight=1)
-    request, mender = submit(), seasoned()
+    request, repair = submit(), repair_after_first_run()
     redis_client().hset(index.PREFIX + "inflight", str(organization.pk), "7")
-    mender.run()
+    repair.run()
     assert index.claim() == IndexEntry.of(request)
 
 
@@ -148,7 +148,7 @@ def test_the_oldest_expired_leases_are_taken_over_first(
 
 def test_a_valid_lease_is_unchanged(claimed: Callable[..., Claim]) -> None:
     claim = claimed()
-    claims_grow_old()
+    age_claims()
     IndexRepair().run()
     assert AIRequest.objects.get().status == Status.PROCESSING
     assert in_flight() == {str(claim.request.organization_id): "1"}
@@ -175,23 +175,23 @@ def test_one_run_rebuilds_an_emptied_redis(submit: Submit, organization: Organiz
     AIRequest.objects.filter(id=delayed.id).update(not_before=timezone.now() + timedelta(minutes=5))
     index.remove(delayed)
     index.admit(AIRequest.objects.filter(id=delayed.id))
-    mender = seasoned()
+    repair = repair_after_first_run()
     before, due = everything(), due_of_delayed()
     assert index.state().size == 7
     redis_client().flushall()
-    mender.run()
+    repair.run()
     assert everything() == before
     assert due_of_delayed() == pytest.approx(due, abs=60)
 
 
 def due_of_delayed() -> float:
-    """When the delayed request may start, by the clock of Redis."""
+    """When the delayed request becomes due, in Redis's time."""
     ((_, due),) = redis_client().zrange("{aiq}:delayed", 0, -1, withscores=True)
     return float(due)
 
 
 def everything() -> dict[str, object]:
-    """The whole index but for the times of the claims and of what is delayed, also of each organization's last."""
+    """The whole index except the times of claims, of delayed requests, and of each organization's last claim."""
     client, kept = redis_client(), {}
     for key in client.scan_iter(match="{aiq}:*"):
         match client.type(key):
@@ -212,19 +212,19 @@ def test_one_run_restores_a_missing_pause(
     submit: Submit, organization: Organization, settings: Settings, redis_url: str
 ) -> None:
     submit()
-    mender = seasoned()
+    repair = repair_after_first_run()
     settings.REDIS_URL = f"redis://127.0.0.1:{free_port()}/0"
     control.pause(organization.pk, None, actor="user:x")
     settings.REDIS_URL = redis_url
-    mender.run()
+    repair.run()
     assert index.claim() is None
 
 
 def test_a_deleted_policy_no_longer_applies(submit: Submit, organization: Organization) -> None:
-    request, mender = submit(), seasoned()
+    request, repair = submit(), repair_after_first_run()
     control.pause(organization.pk, None, actor="user:x")
     QueuePolicy.objects.all().delete()
-    mender.run()
+    repair.run()
     assert index.claim() == IndexEntry.of(request)
 
 
@@ -232,10 +232,10 @@ def test_only_changed_policies_are_written(
     organization: Organization, queue: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     QueuePolicy.objects.create(organization=organization, weight=3, max_in_flight=5, paused_priorities=[10])
-    mender = seasoned()
+    repair = repair_after_first_run()
     written: list[QueuePolicy] = []
     monkeypatch.setattr(index, "set_policy", written.append)
-    mender.run()
+    repair.run()
     assert written == []
 
 
@@ -248,10 +248,10 @@ def test_leases_are_taken_over_without_redis(claimed: Callable[..., Claim], sett
 
 
 def test_silent_workers_are_removed(queue: None) -> None:
-    silent = (
+    expired_beat = (
         '{"name":"w","host":"h","pid":1,"slots":1,"busy":0,"stopping":false,"memory_bytes":1,"started_at":1,"at":1}'
     )
-    redis_client().hset(heartbeat.WORKERS_KEY, "w", silent)
+    redis_client().hset(heartbeat.WORKERS_KEY, "w", expired_beat)
     assert heartbeat.workers() == []
     IndexRepair().run()
     assert redis_client().hgetall(heartbeat.WORKERS_KEY) == {}

@@ -1,4 +1,4 @@
-"""Accepting: all or nothing in the database, and Redis is never a reason to refuse."""
+"""Accepting is all or nothing in the database, and never fails because of Redis."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -50,7 +50,7 @@ def test_a_request_is_stored_with_its_content_and_its_first_attempt(submit: Subm
     assert (attempt.user_ref, attempt.tags, attempt.organization_id) == ("ann", ["a"], organization.pk)
 
 
-def test_the_call_names_a_tier_only_if_the_client_did_so_that_old_idempotency_keys_still_match() -> None:
+def test_call_names_a_tier_only_if_the_client_set_one() -> None:
     assert "service_tier" not in BODY.call
     assert replace(BODY, service_tier="flex").call["service_tier"] == "flex"
 
@@ -71,7 +71,7 @@ def test_tickets_never_exceed_the_slots(submit: Submit, monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize(
-    "dies_at",
+    "crash_point",
     [
         pytest.param((AIRequest.objects, "insert"), id="before the row"),
         pytest.param((RequestContent.objects, "create"), id="between row and content"),
@@ -80,24 +80,24 @@ def test_tickets_never_exceed_the_slots(submit: Submit, monkeypatch: pytest.Monk
     ],
 )
 def test_a_crash_before_the_commit_leaves_nothing(
-    submit: Submit, monkeypatch: pytest.MonkeyPatch, dies_at: tuple[Any, str]
+    submit: Submit, monkeypatch: pytest.MonkeyPatch, crash_point: tuple[Any, str]
 ) -> None:
-    def die(*_: object, **__: object) -> None:
+    def crash(*_: object, **__: object) -> None:
         raise RuntimeError("killed")
 
     with monkeypatch.context() as patched, pytest.raises(RuntimeError):
-        patched.setattr(*dies_at, die, raising=False)
+        patched.setattr(*crash_point, crash, raising=False)
         submit()
     assert nothing_is_stored()
     assert index.state().size == 0
 
 
 def test_a_crash_after_the_commit_keeps_the_request(submit: Submit, monkeypatch: pytest.MonkeyPatch) -> None:
-    def die(_request: AIRequest, *, announce: bool) -> None:
+    def crash(_request: AIRequest, *, announce: bool) -> None:
         raise RuntimeError("killed")
 
     with monkeypatch.context() as patched, pytest.raises(RuntimeError):
-        patched.setattr(intake, "enter", die)
+        patched.setattr(intake, "enter", crash)
         submit()
     IndexRepair().run()
     claim = claim_next("worker")
@@ -119,7 +119,7 @@ def test_without_redis_a_request_is_accepted_and_indexed_later(
 
 
 def test_a_hung_redis_delays_a_client_only_for_its_timeout(submit: Submit, settings: Settings) -> None:
-    """The server takes connections and says nothing. A call without a timeout would never come back."""
+    """The server accepts connections but never replies."""
     settings.REDIS_TIMEOUT_S = 0.05
     with server(lambda connection: connection.recv(1 << 20) and connection.settimeout(0.5) is None) as port:
         settings.REDIS_URL = f"redis://127.0.0.1:{port}/0"
@@ -144,13 +144,13 @@ def test_lone_surrogates_are_refused_and_leave_nothing_behind(submit: Submit) ->
     assert nothing_is_stored()
 
 
-@pytest.mark.parametrize("redis_is_away", [False, True])
+@pytest.mark.parametrize("redis_is_down", [False, True])
 def test_a_full_queue_refuses_requests(
-    submit: Submit, organization: Organization, settings: Settings, redis_is_away: bool
+    submit: Submit, organization: Organization, settings: Settings, redis_is_down: bool
 ) -> None:
     policy = QueuePolicy.objects.create(organization=organization, depth_limit=2)
     index.set_policy(policy)
-    if redis_is_away:
+    if redis_is_down:
         settings.REDIS_URL = f"redis://127.0.0.1:{free_port()}/0"
     submit()
     submit()
@@ -202,8 +202,8 @@ def test_requests_without_a_key_are_always_new(submit: Submit) -> None:
 
 def test_the_loser_of_a_key_race_gets_the_winners_request(submit: Submit, monkeypatch: pytest.MonkeyPatch) -> None:
     winner = submit(idempotency_key="k")
-    look_ups, real = count(), intake.find_earlier
-    monkeypatch.setattr(intake, "find_earlier", lambda one: real(one) if next(look_ups) else None)
+    lookups, real = count(), intake.find_earlier
+    monkeypatch.setattr(intake, "find_earlier", lambda one: real(one) if next(lookups) else None)
     assert submit(idempotency_key="k").id == winner.id
     assert Attempt.objects.count() == 1
 
@@ -260,12 +260,12 @@ PLAIN = {"messages", "temperature", "max_tokens", "cache"}
 
 
 def test_only_calls_that_use_parameters_store_any(submit: Submit) -> None:
-    """Calls of earlier releases, which have no such members, and today's plain ones look the same."""
+    """Plain calls have the same fields as calls that earlier releases stored."""
     submit(max_tokens=5)
     assert set(unpack(RequestContent.objects.get().call)) == PLAIN
 
 
-def test_a_call_with_tools_holds_more_than_the_same_call_without(submit: Submit) -> None:
+def test_tools_raise_the_reserved_bound(submit: Submit) -> None:
     tools = [{"type": "function", "function": {"name": "f", "description": "Adds two numbers."}}]
     plain, whole = submit(max_tokens=5), submit(max_tokens=5, parameters={"tools": tools})
     bounds = {attempt.request_id: attempt.bound_nano for attempt in Attempt.objects.all()}

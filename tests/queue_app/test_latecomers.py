@@ -1,4 +1,4 @@
-"""Workers that come too late: their lease ran out, and an heir has the request, or has finished it."""
+"""Workers whose lease expired: another worker has taken the request over, or has finished it."""
 
 from collections.abc import Callable
 
@@ -21,19 +21,19 @@ from tests.queue_app.outcomes import COST, Claimed, booked, lease_expires, recov
 
 pytestmark = pytest.mark.usefixtures("scoped")
 
-WAYS_OUT: dict[str, Callable[[Claim, Attempt], object]] = {
+OUTCOMES: dict[str, Callable[[Claim, Attempt], object]] = {
     "complete": lambda zombie, attempt: outcomes.complete(zombie, attempt, answer("too late")),
     "fail": lambda zombie, attempt: outcomes.fail_attempt(zombie, attempt, refusal("SERVER_ERROR")),
-    "fail for good": lambda zombie, attempt: outcomes.fail_attempt(zombie, attempt, refusal("INVALID_REQUEST")),
+    "fail permanently": lambda zombie, attempt: outcomes.fail_attempt(zombie, attempt, refusal("INVALID_REQUEST")),
     "give back": lambda zombie, _attempt: outcomes.give_back(zombie),
     "stop": lambda zombie, _attempt: outcomes.stop(zombie),
 }
-every_way_out = pytest.mark.parametrize("way_out", WAYS_OUT)
+each_outcome = pytest.mark.parametrize("outcome", OUTCOMES)
 
 
 @pytest.fixture
 def zombie(claimed: Claimed) -> tuple[Claim, Attempt]:
-    """A worker that sent its call and then lost the request, and its attempt."""
+    """The claim and attempt of a worker that sent its call and then lost the request."""
     claim = claimed()
     attempt = sent(claim)
     lease_expires()
@@ -42,15 +42,15 @@ def zombie(claimed: Claimed) -> tuple[Claim, Attempt]:
 
 
 @pytest.fixture
-def heir(zombie: tuple[Claim, Attempt]) -> tuple[Claim, Attempt]:
-    """The worker that has the request now and has sent its own call, and its attempt."""
+def successor(zombie: tuple[Claim, Attempt]) -> tuple[Claim, Attempt]:
+    """The claim and attempt of the worker that took the request over and sent its own call."""
     claim = claim_next("another")
     assert claim and (claim.request.id, claim.attempt_number) == (zombie[0].request.id, 2)
     return claim, sent(claim)
 
 
-def picture(claim: Claim) -> dict[str, object]:
-    """All that a latecomer must leave alone: rows, holds of the heir, index and cache."""
+def snapshot(claim: Claim) -> dict[str, object]:
+    """Everything that a late worker must not change."""
     client = redis_client()
     kept = entries.fetch_one(claim.request.organization_id, CacheKey.unpacked(claim.call["cache"]).entry_id)
     return {
@@ -64,72 +64,72 @@ def picture(claim: Claim) -> dict[str, object]:
     }
 
 
-@every_way_out
+@each_outcome
 def test_a_zombie_changes_nothing_while_its_successor_runs(
-    zombie: tuple[Claim, Attempt], heir: tuple[Claim, Attempt], way_out: str
+    zombie: tuple[Claim, Attempt], successor: tuple[Claim, Attempt], outcome: str
 ) -> None:
-    before = picture(heir[0])
-    WAYS_OUT[way_out](*zombie)
-    assert picture(heir[0]) == before
-    assert outcomes.complete(*heir, answer("in time"))
+    before = snapshot(successor[0])
+    OUTCOMES[outcome](*zombie)
+    assert snapshot(successor[0]) == before
+    assert outcomes.complete(*successor, answer("in time"))
     assert unpack(RequestContent.objects.get().response or b"")["content"] == "in time"
 
 
-@every_way_out
+@each_outcome
 @pytest.mark.parametrize("end", ["answered", "failed"])
 def test_a_zombie_changes_nothing_after_its_successor_finished(
-    zombie: tuple[Claim, Attempt], heir: tuple[Claim, Attempt], way_out: str, end: str
+    zombie: tuple[Claim, Attempt], successor: tuple[Claim, Attempt], outcome: str, end: str
 ) -> None:
     if end == "answered":
-        outcomes.complete(*heir, answer("in time"))
+        outcomes.complete(*successor, answer("in time"))
     else:
-        outcomes.fail_attempt(*heir, refusal("INVALID_REQUEST"))
-    before = picture(heir[0])
-    WAYS_OUT[way_out](*zombie)
-    assert picture(heir[0]) == before
+        outcomes.fail_attempt(*successor, refusal("INVALID_REQUEST"))
+    before = snapshot(successor[0])
+    OUTCOMES[outcome](*zombie)
+    assert snapshot(successor[0]) == before
     assert before["cached"] == ("in time" if end == "answered" else None)
 
 
-@every_way_out
-def test_a_zombie_changes_nothing_before_a_takeover(zombie: tuple[Claim, Attempt], way_out: str) -> None:
-    before = picture(zombie[0])
-    WAYS_OUT[way_out](*zombie)
-    assert picture(zombie[0]) == before
+@each_outcome
+def test_a_zombie_changes_nothing_before_a_takeover(zombie: tuple[Claim, Attempt], outcome: str) -> None:
+    before = snapshot(zombie[0])
+    OUTCOMES[outcome](*zombie)
+    assert snapshot(zombie[0]) == before
     again = claim_next("worker")
     assert again and again.attempt_number == 2
 
 
 def test_a_zombies_answer_is_dropped_and_its_cost_booked(
-    zombie: tuple[Claim, Attempt], heir: tuple[Claim, Attempt]
+    zombie: tuple[Claim, Attempt], successor: tuple[Claim, Attempt]
 ) -> None:
     assert outcomes.complete(*zombie, answer("too late")) is False
     assert RequestContent.objects.get().response is None
     assert (row().status, row().attempt_number, states()) == (Status.PROCESSING, 2, ["settled", "dispatched"])
     assert LedgerEntry.objects.filter(kind="adjust").exists()
     assert booked() == COST
-    outcomes.complete(*heir, answer())
+    outcomes.complete(*successor, answer())
     assert booked() == 2 * COST
 
 
-def test_a_zombies_failure_moves_nothing(zombie: tuple[Claim, Attempt], heir: tuple[Claim, Attempt]) -> None:
+def test_a_zombies_failure_moves_nothing(zombie: tuple[Claim, Attempt], successor: tuple[Claim, Attempt]) -> None:
     outcomes.fail_attempt(*zombie, refusal("SERVER_ERROR"))
     assert (row().status, row().attempt_number, states()) == (Status.PROCESSING, 2, ["estimated", "dispatched"])
-    assert (row().not_before, row().error_code) == (heir[0].request.not_before, "")
+    assert (row().not_before, row().error_code) == (successor[0].request.not_before, "")
 
 
 def test_a_worker_that_lost_its_request_does_not_call(claimed: Claimed, provider: ScriptedProvider) -> None:
     zombie = claimed()
     lease_expires()
     recover()
-    heir = claim_next("another")
-    assert heir
-    before = picture(heir)
+    successor = claim_next("another")
+    assert successor
+    before = snapshot(successor)
     process(zombie)
-    assert (provider.calls, picture(heir)) == ([], before)
+    assert (provider.calls, snapshot(successor)) == ([], before)
 
 
 def test_a_returned_claim_does_not_stop_the_next_worker(claimed: Claimed, provider: ScriptedProvider) -> None:
-    """Both have the same attempt: whoever calls first has it."""
+    """Both have the same attempt; it belongs to the first one that sends the call."""
     first = claimed()
     outcomes.give_back(first)
     second = claim_next("another")
@@ -147,18 +147,18 @@ def test_the_old_call_of_a_retried_request_leaves_the_new_claim_unchanged(claime
     control.retry(row(), actor="user:x")
     new = claim_next("another")
     assert new
-    before = picture(new)
+    before = snapshot(new)
     assert outcomes.complete(old, attempt, answer("too late")) is False
-    assert picture(new) == before
+    assert snapshot(new) == before
 
 
 def test_another_requests_successor_does_not_keep_a_cancelled_one_in_flight(
-    zombie: tuple[Claim, Attempt], heir: tuple[Claim, Attempt], claimed: Claimed
+    zombie: tuple[Claim, Attempt], successor: tuple[Claim, Attempt], claimed: Claimed
 ) -> None:
     claim = claimed()
     control.cancel(AIRequest.objects.get(id=claim.request.id), actor="user:x")
     outcomes.stop(claim)
-    assert redis_client().zrange(index.PREFIX + "claims", 0, -1) == [str(heir[0].entry)]
+    assert redis_client().zrange(index.PREFIX + "claims", 0, -1) == [str(successor[0].entry)]
 
 
 def test_a_zombie_renews_nothing(claimed: Claimed) -> None:

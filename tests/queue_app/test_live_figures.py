@@ -22,8 +22,8 @@ from tests.support.processes import free_port
 Submit = Callable[..., AIRequest]
 
 
-class Told:
-    """What was published for an organization since the last look."""
+class Published:
+    """Reads an organization's new queue events."""
 
     def __init__(self, organization: Organization) -> None:
         self._organization_id = organization.pk
@@ -42,10 +42,10 @@ def test_the_figures_match_the_json_api(
     claimed(priority=Priority.CRITICAL)
     submit(priority=Priority.HIGH)
     submit(priority=Priority.LOW)
-    told = Told(organization)
+    published = Published(organization)
     mark_listening(organization.pk)
     publish_queue_figures()
-    (event,) = told.queue()
+    (event,) = published.queue()
     with organization_scope(organization.pk):
         stats = queue_stats()
     assert (event.queue_size, event.processing) == (stats.queue_size, stats.processing) == (2, 1)
@@ -53,27 +53,27 @@ def test_the_figures_match_the_json_api(
 
 
 def test_only_changes_send_events(submit: Submit, organization: Organization) -> None:
-    told = Told(organization)
+    published = Published(organization)
     mark_listening(organization.pk)
     for _ in range(3):
         publish_queue_figures()
-    assert len(told.queue()) == 1
+    assert len(published.queue()) == 1
     submit()
     for _ in range(3):
         publish_queue_figures()
-    assert [event.queue_size for event in told.queue()] == [1]
+    assert [event.queue_size for event in published.queue()] == [1]
     with organization_scope(organization.pk):
         control.pause(organization.pk, Priority.LOW, actor="test")
     publish_queue_figures()
-    assert [event.paused for event in told.queue()] == [["low"]]
+    assert [event.paused for event in published.queue()] == [["low"]]
 
 
 def test_nothing_is_counted_for_an_organization_without_a_client(submit: Submit, organization: Organization) -> None:
     submit()
-    told = Told(organization)
+    published = Published(organization)
     with CaptureQueriesContext(connection) as queries:
         publish_queue_figures()
-    assert (len(queries), told.queue()) == (0, [])
+    assert (len(queries), published.queue()) == (0, [])
 
 
 def test_an_organization_without_clients_is_dropped(
@@ -100,13 +100,13 @@ def test_organizations_cost_no_further_queries(
 def test_each_organization_gets_its_own_figures(
     submit: Submit, organization: Organization, other_organization: Organization
 ) -> None:
-    told = [Told(each) for each in (organization, other_organization)]
+    published = [Published(each) for each in (organization, other_organization)]
     for number, each in enumerate((organization, other_organization)):
         mark_listening(each.pk)
         for _ in range(number + 1):
             submit(organization_id=each.pk)
     publish_queue_figures()
-    assert [[event.queue_size for event in each.queue()] for each in told] == [[1], [2]]
+    assert [[event.queue_size for event in each.queue()] for each in published] == [[1], [2]]
 
 
 def test_the_count_does_not_read_ended_requests(submit: Submit, organization: Organization) -> None:
@@ -121,7 +121,7 @@ def test_the_count_does_not_read_ended_requests(submit: Submit, organization: Or
                 cursor.execute("EXPLAIN QUERY PLAN " + query if connection.vendor == "sqlite" else "EXPLAIN " + query)
                 plans.append(str(cursor.fetchall()))
     assert len(plans) == 2
-    if connection.vendor == "sqlite":  # PostgreSQL reads a table of one row as it is
+    if connection.vendor == "sqlite":  # PostgreSQL scans a table of one row in any case
         assert "request_pending" in plans[0]
         assert "SCAN queue_app_airequest'" not in plans[1]
 
@@ -139,6 +139,6 @@ def test_failing_figures_of_one_organization_do_not_block_others(
         QueuePolicy.objects.create(organization=organization, paused_priorities=[7])
     for each in (organization, other_organization):
         mark_listening(each.pk)
-    told = Told(other_organization)
+    published = Published(other_organization)
     publish_queue_figures()
-    assert len(told.queue()) == 1
+    assert len(published.queue()) == 1

@@ -27,16 +27,16 @@ HTMX = {"HX-Request": "true"}
 
 
 @pytest.fixture
-def redis_away(settings: Settings, redis_url: str) -> None:
-    """No one listens where Redis should be."""
+def redis_down(settings: Settings, redis_url: str) -> None:
+    """Nothing listens on Redis's port."""
     settings.REDIS_URL = f"redis://127.0.0.1:{free_port()}/0"
 
 
 def beat(name: str, *, busy: int = 3, stopping: bool = False) -> None:
-    """Let a worker be heard."""
+    """Write a worker's heartbeat."""
     now = redis_client().time()[0]
-    sign = heartbeat.WorkerBeat(name, "host-a", 77, 10, busy, stopping, 120_000_000, now - 65, now)
-    redis_client().hset(heartbeat.WORKERS_KEY, name, json.dumps(sign.__dict__))
+    worker_beat = heartbeat.WorkerBeat(name, "host-a", 77, 10, busy, stopping, 120_000_000, now - 65, now)
+    redis_client().hset(heartbeat.WORKERS_KEY, name, json.dumps(worker_beat.__dict__))
 
 
 def test_the_empty_page_explains_how_to_send_a_request(queue: None, viewer: User, client_of: Browser) -> None:
@@ -114,7 +114,7 @@ def test_a_high_error_rate_is_colored(
 
 
 def test_without_redis_database_figures_stay_current(
-    submit: Submit, redis_away: None, viewer: User, client_of: Browser
+    submit: Submit, redis_down: None, viewer: User, client_of: Browser
 ) -> None:
     submit()
     response = client_of(viewer).get(reverse("queue_live"))
@@ -124,7 +124,7 @@ def test_without_redis_database_figures_stay_current(
 
 
 def test_without_redis_the_last_figures_of_workers_are_kept(
-    queue: None, redis_away: None, viewer: User, client_of: Browser
+    queue: None, redis_down: None, viewer: User, client_of: Browser
 ) -> None:
     page = client_of(viewer).get(reverse("queue_live"), headers=HTMX).text
     assert page.count("hx-preserve") == 2

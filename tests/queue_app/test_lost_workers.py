@@ -77,11 +77,11 @@ def test_lost_workers_and_open_circuits_are_not_failed_calls(claimed: Claimed, m
     seen: list[dict[str, object]] = []
     plan = outcomes.next_attempt
 
-    def watched(error: ProviderError, **known: Any) -> NextAttempt | None:
+    def recording_next_attempt(error: ProviderError, **known: Any) -> NextAttempt | None:
         seen.append(known)
         return plan(error, **known)
 
-    monkeypatch.setattr(outcomes, "next_attempt", watched)
+    monkeypatch.setattr(outcomes, "next_attempt", recording_next_attempt)
     model = ("deepseek", "deepseek-chat")
     for code in ("CIRCUIT_OPEN", "SERVER_ERROR", "CIRCUIT_OPEN"):
         delay_ends()

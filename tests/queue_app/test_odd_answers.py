@@ -1,4 +1,4 @@
-"""What providers should not send, through the real adapters to the rows of both databases."""
+"""Invalid provider answers, from the real adapters to the rows of both databases."""
 
 from collections.abc import Callable, Iterator
 

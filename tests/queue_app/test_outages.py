@@ -1,4 +1,4 @@
-"""An operator who opens the queue's page during an outage sees who fails, since when, with what, and who waits."""
+"""During an outage, the queue's page shows what fails, since when, with which error, and which requests wait."""
 
 from collections.abc import Callable
 
@@ -35,8 +35,8 @@ def work(times: int) -> None:
 
 @pytest.fixture
 def outage(submit: Submit, provider: ScriptedProvider, settings: Settings) -> list[AIRequest]:
-    """Thirty requests whose first attempt failed or met the open circuit; all wait for a retry."""
-    settings.RETRY_BASE_S = settings.RETRY_MAX_S = 1_000_000  # the wait is random: so long that none ends in the test
+    """Thirty pending requests whose first attempt failed or met the open circuit."""
+    settings.RETRY_BASE_S = settings.RETRY_MAX_S = 1_000_000  # the delay is random; none ends during the test
     provider.script = [refusal("SERVER_ERROR")]
     requests = [submit() for _ in range(30)]
     work(30)

@@ -1,4 +1,4 @@
-"""The figures are the truth: sum of the minutes = totals = what ended, whoever counts and how often."""
+"""Sums of the minutes equal the totals and the ended requests, no matter who counts and how often."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -36,7 +36,7 @@ def ended(
     waited_ms: int | None = 100,
     at: datetime = NOON,
 ) -> AIRequest:
-    """A request that ended at `at`, 500 ms after it was started, if it was."""
+    """A request that ended at `at`. If `waited_ms` is set, it was started 500 ms earlier."""
     started_at = None if waited_ms is None else at - timedelta(milliseconds=500)
     accepted_at = at if started_at is None else started_at - timedelta(milliseconds=waited_ms or 0)
     return AIRequest.objects.create(
@@ -105,13 +105,13 @@ def test_a_crash_while_counting_counts_nothing(organization: Organization, monke
     ended(organization)
     real = outcome_counts._add
 
-    def die_at_the_minutes(table: type[OutcomeCounts], *arguments: object) -> None:
+    def crash_at_minutes(table: type[OutcomeCounts], *arguments: object) -> None:
         if table is QueueMinute:
             raise RuntimeError("killed")
         real(table, *arguments)  # type: ignore[arg-type]
 
     with monkeypatch.context() as patched, pytest.raises(RuntimeError):
-        patched.setattr(outcome_counts, "_add", die_at_the_minutes)
+        patched.setattr(outcome_counts, "_add", crash_at_minutes)
         count_ended()
     assert sums(QueueTotal) == Outcomes()
     count_ended()

@@ -1,4 +1,4 @@
-"""How processing ends. Failed calls are in test_retries.py, late ones in test_latecomers.py."""
+"""How processing ends. Failed calls are in test_retries.py, late workers in test_latecomers.py."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -37,11 +37,11 @@ def test_an_answer_ends_the_request_and_books_its_cost(claimed: Claimed, provide
     assert (attempt.id, call.max_tokens, call.timeout_s) == (Attempt.objects.get().id, 4096, 30)
 
 
-def test_an_answer_in_time_starts_no_other_worker(
+def test_timely_answer_skips_the_successor_check(
     claimed: Claimed, provider: ScriptedProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One statement less for every request that goes well."""
-    monkeypatch.setattr(outcomes, "_has_heir", lambda _claim: pytest.fail("asked"))
+    """This saves a statement for every successful request."""
+    monkeypatch.setattr(outcomes, "_has_heir", lambda _claim: pytest.fail("checked for a successor"))
     process(claimed())
     assert (row().status, index.state().size) == (Status.COMPLETED, 0)
 
@@ -84,7 +84,7 @@ def test_usage_that_comes_with_an_error_is_booked(claimed: Claimed, provider: Sc
     assert (row().status, states(), booked()) == (Status.FAILED, ["settled"], COST)
 
 
-def test_completing_twice_is_completing_once(claimed: Claimed) -> None:
+def test_completing_twice_has_no_further_effect(claimed: Claimed) -> None:
     claim = claimed()
     attempt = sent(claim)
     assert [outcomes.complete(claim, attempt, answer()) for _ in range(2)] == [True, False]
@@ -109,30 +109,30 @@ def test_returning_a_cancelled_request_leaves_no_index_entry(claimed: Claimed) -
 
 
 @pytest.mark.parametrize(
-    ("dies_in", "way_out"),
+    ("crash_point", "outcome"),
     [
         ("pack", lambda claim, attempt: outcomes.complete(claim, attempt, answer())),
         ("_plan", lambda claim, attempt: outcomes.fail_attempt(claim, attempt, refusal("SERVER_ERROR"))),
         ("attempt_order", lambda claim, attempt: outcomes.fail_attempt(claim, attempt, refusal("SERVER_ERROR"))),
         ("_start_over_or_fail", lambda _claim, _attempt: (lease_expires(), recover())),
     ],
-    ids=["complete", "fail", "fail later", "recover"],
+    ids=["complete", "fail", "fail while planning the retry", "recover"],
 )
 def test_an_outcome_is_one_transaction(
     claimed: Claimed,
     monkeypatch: pytest.MonkeyPatch,
-    dies_in: str,
-    way_out: Callable[[Claim, Attempt], object],
+    crash_point: str,
+    outcome: Callable[[Claim, Attempt], object],
 ) -> None:
     claim = claimed()
     attempt = sent(claim)
 
-    def die(*_: object, **__: object) -> None:
+    def crash(*_: object, **__: object) -> None:
         raise RuntimeError("killed")
 
     with monkeypatch.context() as patched, pytest.raises(RuntimeError):
-        patched.setattr(outcomes, dies_in, die)
-        way_out(claim, attempt)
+        patched.setattr(outcomes, crash_point, crash)
+        outcome(claim, attempt)
     assert (row().status, row().crashes, row().attempt_number) == (Status.PROCESSING, 0, 1)
     assert (states(), booked()) == (["dispatched"], 0)
 
@@ -164,14 +164,14 @@ def test_tool_calls_are_part_of_the_answer(claimed: Claimed, provider: ScriptedP
 
 
 @pytest.mark.skipif(connection.vendor == "sqlite", reason="SQLite lets one transaction write at a time")
-@pytest.mark.parametrize("way_out", ["complete", "fail", "recover", "cancel"])
-def test_every_outcome_locks_the_request_before_the_attempt(claimed: Claimed, way_out: str) -> None:
-    """Two that lock the same rows in different orders wait for each other; PostgreSQL then kills one of them."""
+@pytest.mark.parametrize("outcome", ["complete", "fail", "recover", "cancel"])
+def test_every_outcome_locks_the_request_before_the_attempt(claimed: Claimed, outcome: str) -> None:
+    """Transactions that lock the same rows in different orders deadlock, and PostgreSQL cancels one of them."""
     claim = claimed()
-    attempt = sent(claim) if way_out == "complete" else Attempt.objects.get()
+    attempt = sent(claim) if outcome == "complete" else Attempt.objects.get()
     lease_expires()
     with CaptureQueriesContext(connection) as queries:
-        match way_out:
+        match outcome:
             case "complete":
                 outcomes.complete(claim, attempt, answer())
             case "fail":

@@ -1,4 +1,4 @@
-"""What holds for every operator's page; tests/api/test_authorization_matrix.py says who may open it."""
+"""Checks that apply to every operator page; tests/api/test_authorization_matrix.py covers who may open it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,71 +17,71 @@ Browser = Callable[[User], Client]
 
 
 @dataclass(frozen=True)
-class Address:
-    """One page or action, and what its address names."""
+class Endpoint:
+    """A page or an action, and the kind of object in its URL."""
 
     name: str
     method: str = "get"
     names: str = ""
 
 
-ADDRESSES = [
-    Address("queue_live"),
-    Address("queue_figure", names="chart"),
-    Address("queue_figure_table", names="chart"),
-    Address("queue_requests"),
-    Address("queue_request", names="request"),
-    Address("queue_pause", "post"),
-    Address("queue_resume", "post"),
-    Address("queue_cancel_many", "post"),
-    Address("queue_retry_many", "post"),
-    Address("queue_cancel", "post", "request"),
-    Address("queue_retry", "post", "request"),
+ENDPOINTS = [
+    Endpoint("queue_live"),
+    Endpoint("queue_figure", names="chart"),
+    Endpoint("queue_figure_table", names="chart"),
+    Endpoint("queue_requests"),
+    Endpoint("queue_request", names="request"),
+    Endpoint("queue_pause", "post"),
+    Endpoint("queue_resume", "post"),
+    Endpoint("queue_cancel_many", "post"),
+    Endpoint("queue_retry_many", "post"),
+    Endpoint("queue_cancel", "post", "request"),
+    Endpoint("queue_retry", "post", "request"),
 ]
-OF_REQUESTS = [address for address in ADDRESSES if address.names == "request"]
-by_name = pytest.mark.parametrize("address", ADDRESSES, ids=lambda address: address.name)
+REQUEST_ENDPOINTS = [endpoint for endpoint in ENDPOINTS if endpoint.names == "request"]
+by_name = pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda endpoint: endpoint.name)
 
 
 @pytest.fixture
-def url_of(submit: Submit) -> Callable[[Address], str]:
-    """The address with a request of the organization in it."""
+def url_of(submit: Submit) -> Callable[[Endpoint], str]:
+    """Fills the URL of an endpoint with a request of the organization."""
     names = {"": [], "chart": ["throughput"], "request": [submit().id]}
-    return lambda address: reverse(address.name, args=names[address.names])
+    return lambda endpoint: reverse(endpoint.name, args=names[endpoint.names])
 
 
-@pytest.mark.parametrize("address", OF_REQUESTS, ids=lambda address: address.name)
+@pytest.mark.parametrize("endpoint", REQUEST_ENDPOINTS, ids=lambda endpoint: endpoint.name)
 def test_another_organizations_request_is_404(
-    address: Address, url_of: Callable[[Address], str], stranger: User, client_of: Browser
+    endpoint: Endpoint, url_of: Callable[[Endpoint], str], stranger: User, client_of: Browser
 ) -> None:
     client = client_of(stranger)
-    theirs = getattr(client, address.method)(url_of(address))
-    missing = getattr(client, address.method)(reverse(address.name, args=[uuid4()]))
-    assert theirs.status_code == missing.status_code == 404
+    foreign = getattr(client, endpoint.method)(url_of(endpoint))
+    missing = getattr(client, endpoint.method)(reverse(endpoint.name, args=[uuid4()]))
+    assert foreign.status_code == missing.status_code == 404
     with system_scope():
         assert AIRequest.objects.get().status == "pending"
 
 
 @by_name
 def test_a_user_without_an_organization_gets_404(
-    address: Address, url_of: Callable[[Address], str], client_of: Browser
+    endpoint: Endpoint, url_of: Callable[[Endpoint], str], client_of: Browser
 ) -> None:
     nobody = User.objects.create_user("nobody")
-    assert getattr(client_of(nobody), address.method)(url_of(address)).status_code == 404
+    assert getattr(client_of(nobody), endpoint.method)(url_of(endpoint)).status_code == 404
 
 
 @by_name
 def test_another_method_is_refused(
-    address: Address, url_of: Callable[[Address], str], owner: User, client_of: Browser
+    endpoint: Endpoint, url_of: Callable[[Endpoint], str], owner: User, client_of: Browser
 ) -> None:
-    assert client_of(owner).delete(url_of(address)).status_code == 405
-    if address.method == "post":
-        assert client_of(owner).get(url_of(address)).status_code == 405
+    assert client_of(owner).delete(url_of(endpoint)).status_code == 405
+    if endpoint.method == "post":
+        assert client_of(owner).get(url_of(endpoint)).status_code == 405
 
 
-@pytest.mark.parametrize("address", [a for a in ADDRESSES if a.method == "post"], ids=lambda address: address.name)
+@pytest.mark.parametrize("endpoint", [a for a in ENDPOINTS if a.method == "post"], ids=lambda endpoint: endpoint.name)
 def test_a_form_without_a_csrf_token_is_refused(
-    address: Address, url_of: Callable[[Address], str], owner: User
+    endpoint: Endpoint, url_of: Callable[[Endpoint], str], owner: User
 ) -> None:
     client = Client(enforce_csrf_checks=True)
     client.force_login(owner)
-    assert client.post(url_of(address)).status_code == 403
+    assert client.post(url_of(endpoint)).status_code == 403

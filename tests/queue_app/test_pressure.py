@@ -1,4 +1,4 @@
-"""The figures of all queues read what waits, what runs and the last minutes, never the history."""
+"""Statistics of all queues read pending and running requests and the latest minutes, never the history."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -23,7 +23,7 @@ SCANS = ("SCAN queue_app_airequest\n", "SCAN cost_app_alert\n", "Seq Scan on que
 
 @pytest.fixture
 def make(organization: Organization) -> Callable[..., AIRequest]:
-    """A request that waits since a minute; the arguments are its columns."""
+    """Creates a request that has been pending for a minute. Arguments are its columns."""
 
     def request(**columns: object) -> AIRequest:
         at = NOW - timedelta(minutes=1)
@@ -36,19 +36,19 @@ def make(organization: Organization) -> Callable[..., AIRequest]:
 
 @contextmanager
 def statements() -> Iterator[list[Statement]]:
-    """What is sent to the database in the block, with the values that are bound."""
+    """The SQL statements sent in the block, with their parameters."""
     found: list[Statement] = []
 
-    def note(execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any) -> Any:
+    def record(execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any) -> Any:
         found.append((sql, params))
         return execute(sql, params, many, context)
 
-    with connection.execute_wrapper(note):
+    with connection.execute_wrapper(record):
         yield found
 
 
 def plan_of(statement: Statement) -> str:
-    """With indexes preferred, for on a small table PostgreSQL would read all of it."""
+    """PostgreSQL would scan a small table, so sequential scans are turned off."""
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
             cursor.execute("SET LOCAL enable_seqscan = off")

@@ -1,4 +1,4 @@
-"""Provider limits: a claim takes no call that the provider would refuse, and no one else waits for that."""
+"""Provider limits: a claim never exceeds them, and they do not delay other requests."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -22,7 +22,7 @@ from queue_app.processing.provider_call import process
 from queue_app.repair.index_repair import IndexRepair
 from queue_app.stats.summary import queue_stats
 from tests.queue_app.conftest import ScriptedProvider, refusal
-from tests.queue_app.provider_limits import CHAT, Submit, a_minute_passes, limit, run, started
+from tests.queue_app.provider_limits import CHAT, Submit, expire_minute_window, limit, run, started
 
 
 def test_no_more_requests_start_than_the_limit_allows_in_a_minute(submit: Submit, provider: ScriptedProvider) -> None:
@@ -32,7 +32,7 @@ def test_no_more_requests_start_than_the_limit_allows_in_a_minute(submit: Submit
     run(claim_next("worker") for _ in range(3))
     assert claim_next("worker") is None
     assert len(provider.calls) == 3
-    a_minute_passes()
+    expire_minute_window()
     assert len(started()) == 3
 
 
@@ -53,7 +53,7 @@ def test_the_best_request_starts_once_the_limit_has_room(submit: Submit) -> None
     submit(priority=Priority.LOW)
     critical = submit(priority=Priority.CRITICAL)
     assert started() == []
-    a_minute_passes()
+    expire_minute_window()
     index.release(index.old_claims(-1))
     assert [request.id for request in started()] == [critical.id]
 
@@ -69,7 +69,7 @@ def test_every_waiting_organization_gets_its_turn(
     for _ in range(6):
         (request,) = started()
         served.append(request.organization_id)
-        a_minute_passes()
+        expire_minute_window()
         index.release([IndexEntry.of(request)])
     assert served.count(organization.pk) == served.count(other_organization.pk) == 3
 
@@ -139,14 +139,14 @@ def test_a_call_sent_after_more_than_a_minute_counts(submit: Submit) -> None:
     submit()
     submit()
     assert len(started()) == 1
-    a_minute_passes()
+    expire_minute_window()
     assert started() == []
 
 
 def test_a_request_with_a_changed_model_returns_to_the_right_lane(
     submit: Submit, provider: ScriptedProvider, scoped: Organization
 ) -> None:
-    """The reconciler's rows can be older than the last step of a fallback chain."""
+    """The reconciler's rows can be older than the last fallback."""
     limit("openai/gpt-4", 5)
     request = submit()
     request.next_model = "openai/gpt-4"
@@ -232,7 +232,7 @@ def test_the_figures_count_requests_waiting_for_a_limit(submit: Submit, scoped: 
 
 
 def commands_of(action: Callable[[], object]) -> list[str]:
-    """The commands that reach Redis from outside of a script."""
+    """The commands sent to Redis, except those of scripts."""
     client = redis_client()
     with client.monitor() as monitor:
         action()
@@ -258,7 +258,7 @@ def test_a_claim_is_one_command_with_or_without_a_limit(submit: Submit, per_minu
 def test_a_claim_does_not_scan_requests_waiting_for_a_limit(
     redis_url: str, db: None, organization: Organization
 ) -> None:
-    """As many commands inside of the script with 2,000 blocked requests as with 20."""
+    """The script runs as many commands with 2,000 blocked requests as with 20."""
     spent = []
     for blocked in (20, 2_000):
         redis_client().flushall()

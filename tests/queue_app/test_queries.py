@@ -1,4 +1,4 @@
-"""Reading requests: pages that partition the set, and one request with everything."""
+"""Reading requests: pages of a list, and the details of one request."""
 
 from base64 import urlsafe_b64encode
 from collections.abc import Callable
@@ -174,10 +174,10 @@ INDEXED = "request_by_age"
 )
 def test_each_list_uses_an_index(organization: Organization, narrowed: RequestFilter) -> None:
     stored(organization, 1)
-    with CaptureQueriesContext(connection) as asked:
+    with CaptureQueriesContext(connection) as queries_sent:
         page_of(narrowed, cursor_of(stored(organization, 2)))
     explain = "EXPLAIN QUERY PLAN" if connection.vendor == "sqlite" else "EXPLAIN"
-    selects = [each["sql"] for each in asked if 'FROM "queue_app_airequest"' in each["sql"]]
+    selects = [each["sql"] for each in queries_sent if 'FROM "queue_app_airequest"' in each["sql"]]
     assert selects
     for sql in selects:
         with connection.cursor() as cursor:

@@ -1,4 +1,4 @@
-"""Eight real processes at once, on the test's own database and Redis."""
+"""Eight real processes run concurrently on the test's own database and Redis."""
 
 import time
 from collections import Counter
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 @pytest.fixture
 def race(queue: None, redis_url: str, run_race: RunRace) -> Race:
-    """Lets racers go at once; see `run_race`."""
+    """Runs these steps concurrently; see `run_race`."""
     return lambda *racers: run_race("tests.queue_app.racers", racers, REDIS_URL=redis_url)
 
 
@@ -61,7 +61,7 @@ def test_500_requests_are_claimed_once_each(race: Race, organization: Organizati
 
 
 def test_cancelling_races_dispatch_and_completion(race: Race, organization: Organization) -> None:
-    """Whoever wins, a request ends once, nothing is sent after its cancellation, and what was sent is paid."""
+    """In every order, a request ends once, nothing is sent after its cancellation, and every sent call is booked."""
     fill(organization, 120)
     with system_scope():
         ids = ",".join(str(pk) for pk in AIRequest.objects.values_list("id", flat=True))
@@ -83,9 +83,11 @@ def test_cancelling_races_dispatch_and_completion(race: Race, organization: Orga
 
 
 def test_a_caller_that_lost_its_claim_does_not_extend_the_successors(race: Race, organization: Organization) -> None:
-    """A crash of the heir would not be noticed before the deadline of a call that the caller never makes."""
+    """With a longer lease, a crash of the successor would go unnoticed until the deadline of a call that is never
+    made.
+    """
     fill(organization, 1)
-    assert race(("dequeue", ""), ("inherit", "")) == [["1"], ["2", "True"]]
+    assert race(("dequeue", ""), ("take_over_claim", "")) == [["1"], ["2", "True"]]
 
 
 def ids_of(state: AttemptState) -> list[object]:
@@ -112,7 +114,7 @@ def test_concurrent_counters_count_each_request_once(race: Race, organization: O
 
 
 def test_concurrent_workers_never_exceed_a_providers_limit(race: Race, organization: Organization) -> None:
-    """Claims that end without a call give their place back, and nothing else does."""
+    """Only claims that end without a call free their place."""
     fill(organization, 400)
     index.run("set_limits", ["deepseek/deepseek-chat", 40])
     window = f"{index.PREFIX}calls:deepseek/deepseek-chat"

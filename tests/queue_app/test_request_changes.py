@@ -1,4 +1,4 @@
-"""How an open list of requests learns of changes."""
+"""Updates of an open list of requests."""
 
 from collections.abc import Callable
 
@@ -16,7 +16,7 @@ CHANGES = "/queue/requests/changes/"
 
 
 def shown(browser: Client) -> dict[str, str]:
-    """What the list sends to learn of changes: its rows with their versions, and the newest of them."""
+    """What the list sends with each poll: its rows with their versions, and the newest one."""
     context = browser.get(URL).context
     rows = ",".join(f"{row.request.id.hex}.{row.version}" for row in context["rows"])
     return {"rows": rows, "newest": context["newest"]}
@@ -59,7 +59,7 @@ def test_new_requests_of_the_filter_are_announced_and_not_listed(submit: Submit,
 def test_other_organizations_and_invalid_rows_change_nothing(
     submit: Submit, browser: Client, other_organization: Organization
 ) -> None:
-    theirs = submit(organization_id=other_organization.pk)
-    page = browser.get(CHANGES, {"rows": f"{theirs.id.hex}.0,nonsense,", "newest": "nonsense"}, headers=HTMX)
+    foreign = submit(organization_id=other_organization.pk)
+    page = browser.get(CHANGES, {"rows": f"{foreign.id.hex}.0,nonsense,", "newest": "nonsense"}, headers=HTMX)
     assert page.status_code == 200
     assert "<tr" not in page.text

@@ -158,7 +158,7 @@ def test_a_live_request_page_polls_until_the_end(submit: Submit, browser: Client
     request = submit(messages=QUESTION)
     waiting = browser.get(url_of(request), headers=HTMX)
     assert (waiting.status_code, "data-live" in waiting.text) == (200, True)
-    assert "scope 3" not in waiting.text, "the page keeps the prompt that it has"
+    assert "scope 3" not in waiting.text, "the page already has the prompt"
     with organization_scope(request.organization_id):
         control.cancel(request, actor="user:x")
     ended = browser.get(url_of(request), headers=HTMX)
@@ -242,18 +242,16 @@ def test_a_follower_links_to_its_leader(submit: Submit, browser: Client) -> None
     assert url_of(leader) in page
 
 
-def readings() -> list[tuple[str, str, str]]:
+def content_reads() -> list[tuple[str, str, str]]:
     rows = SecurityEvent.objects.filter(event=Event.CONTENT_READ).order_by("sequence")
     return list(rows.values_list("actor", "organization", "target"))
 
 
-def test_each_reading_of_a_prompt_is_recorded_and_pages_without_it_are_not(
-    submit: Submit, browser: Client, viewer: User, client_of: Browser
-) -> None:
+def test_each_view_of_a_prompt_is_recorded(submit: Submit, browser: Client, viewer: User, client_of: Browser) -> None:
     row = submit(messages=QUESTION)
     client_of(viewer).get(url_of(row))
     browser.get(url_of(row), headers=HTMX)
-    assert readings() == []
+    assert content_reads() == []
     browser.get(url_of(row))
     browser.get(url_of(row))
-    assert readings() == [("user:operator", "north", f"request {row.id}")] * 2
+    assert content_reads() == [("user:operator", "north", f"request {row.id}")] * 2

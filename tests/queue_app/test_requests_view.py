@@ -30,7 +30,7 @@ URL = "/queue/requests/"
 
 
 def listed(browser: Client, **filters: str) -> list[str]:
-    """The ids of the requests on the page, from the top."""
+    """The IDs of the listed requests, in order."""
     return [str(row.request.id) for row in browser.get(URL, filters).context["rows"]]
 
 
@@ -182,7 +182,7 @@ def test_a_request_whose_prompt_is_gone_is_not_retried(submit: Submit, browser: 
 
 
 def refuse(_order: object) -> None:
-    """In place of `open_attempt` for a model that has no price."""
+    """Replaces `open_attempt`, as if the model had no price."""
     raise ModelNotPricedError("openai/gpt-4 is not in the price book")
 
 
@@ -246,7 +246,7 @@ def test_a_period_stays_in_the_address_in_the_organizations_time(submit: Submit,
     assert context["form"].cleaned_data["since"].isoformat() == "2026-01-01T09:30:00+00:00"
 
 
-def test_the_hour_that_comes_twice_has_addresses_of_its_own(submit: Submit, browser: Client) -> None:
+def test_filters_distinguish_the_repeated_hour_when_clocks_go_back(submit: Submit, browser: Client) -> None:
     first, second = submit(), submit()
     with organization_scope(first.organization_id):
         AIRequest.objects.filter(id=first.id).update(created_at=datetime(2026, 10, 25, 0, 30, tzinfo=UTC))

@@ -64,7 +64,7 @@ def test_the_totals_outlive_the_requests_and_the_minutes(submit: Submit) -> None
     assert QueueTotal.objects.get().completed == 1
 
 
-def test_attempts_that_were_never_sent_go_with_their_request(submit: Submit) -> None:
+def test_unsent_attempts_are_deleted_with_their_request(submit: Submit) -> None:
     cost = create_cost_optimizer()
     unsent, sent = end(submit(), 31), end(submit(), 31)
     cost.withdraw(unsent.id, 1, "CIRCUIT_OPEN")

@@ -1,4 +1,4 @@
-"""Calls that failed: retried, sent to the next model, or given up."""
+"""Failed calls: retried, sent to a fallback model, or given up."""
 
 from datetime import timedelta
 
@@ -36,7 +36,7 @@ def test_a_temporary_failure_is_retried_with_a_new_attempt(claimed: Claimed, pro
 
 @pytest.fixture
 def no_default_fallback(organization: Organization) -> None:
-    """The model that was asked for is the only one that is tried."""
+    """Only the requested model is tried."""
     FallbackOptOut(organization=organization).save()
 
 

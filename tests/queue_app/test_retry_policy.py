@@ -49,10 +49,10 @@ def test_an_open_circuit_goes_to_the_next_model_or_waits() -> None:
 
 
 def test_waiting_for_a_circuit_uses_no_retry_but_is_limited() -> None:
-    turned_away = {"chain": [A], "tried": [], "retries": 1}
+    rejected_by_circuit = {"chain": [A], "tried": [], "retries": 1}
     for waited in range(1, CIRCUIT_WAITS_MAX + 1):
-        assert model_of(step(ErrorCode.CIRCUIT_OPEN, waited=waited, **turned_away)) == A  # type: ignore[arg-type]
-    assert step(ErrorCode.CIRCUIT_OPEN, waited=CIRCUIT_WAITS_MAX + 1, **turned_away) is None  # type: ignore[arg-type]
+        assert model_of(step(ErrorCode.CIRCUIT_OPEN, waited=waited, **rejected_by_circuit)) == A  # type: ignore[arg-type]
+    assert step(ErrorCode.CIRCUIT_OPEN, waited=CIRCUIT_WAITS_MAX + 1, **rejected_by_circuit) is None  # type: ignore[arg-type]
 
 
 def test_without_retries_there_is_no_wait_for_a_circuit() -> None:

@@ -1,4 +1,4 @@
-"""The scheduler checks cheaply whether jobs have work, and wakes a job's lane only if there is some."""
+"""The scheduler runs cheap checks for work and wakes a job's lane only when there is some."""
 
 import math
 import threading
@@ -16,7 +16,7 @@ LONG_S = 3600.0
 
 
 class Work:
-    """Counts its checks and runs. A run does all that waits."""
+    """Counts its checks and runs. A run does all pending work."""
 
     def __init__(self) -> None:
         self.waits, self.checks, self.runs = False, 0, 0
@@ -30,7 +30,7 @@ class Work:
         self.waits = False
 
 
-def test_a_job_runs_only_if_work_waits() -> None:
+def test_job_runs_only_when_work_is_waiting() -> None:
     work = Work()
     job = IfWaiting(work.is_waiting, work.run)
     job()
@@ -55,7 +55,7 @@ def test_work_wakes_the_lane_of_its_job_once() -> None:
     assert (job.due, work.runs) == (math.inf, 1)
 
 
-def test_work_that_a_failed_job_leaves_is_found_again() -> None:
+def test_work_left_by_a_failed_job_is_found_again() -> None:
     work, pause = Work(), Pause()
     work.waits = True
 
@@ -72,7 +72,7 @@ def test_work_that_a_failed_job_leaves_is_found_again() -> None:
     assert work.runs == 2
 
 
-def test_jobs_that_share_a_check_are_checked_once_and_run_together() -> None:
+def test_jobs_with_a_shared_check_are_checked_once_and_run_together() -> None:
     work, pauses = Work(), [Pause(), Pause()]
     jobs = [Job(1, IfWaiting(work.is_waiting, run)) for run in (work.run, work.run)]
     checks = scheduler._checks(list(zip(([each] for each in jobs), pauses, strict=True)))
@@ -85,24 +85,22 @@ def test_jobs_that_share_a_check_are_checked_once_and_run_together() -> None:
         pause.wait(LONG_S)
 
 
-def test_a_job_that_runs_at_fixed_times_has_no_check() -> None:
+def test_job_with_fixed_times_has_no_check() -> None:
     assert scheduler._checks([([Job(1, Work().run)], Pause())]) == []
 
 
 @pytest.mark.parametrize(("result", "due"), [(False, 10.5), (True, 10.25), (None, 10.25)])
-def test_a_job_that_finds_nothing_waits_longer(
-    monkeypatch: pytest.MonkeyPatch, result: bool | None, due: float
-) -> None:
+def test_job_without_work_waits_longer(monkeypatch: pytest.MonkeyPatch, result: bool | None, due: float) -> None:
     monkeypatch.setattr(scheduler.time, "monotonic", lambda: 10.0)
     job = Job(0.25, lambda: result, idle_s=0.5)
     job.run_if_due()
     assert job.due == due
 
 
-def test_a_stop_reaches_lanes_that_wait_for_work_without_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_stop_reaches_lanes_that_wait_indefinitely(monkeypatch: pytest.MonkeyPatch) -> None:
     work, started = Work(), threading.Event()
 
-    def stop_at_once(jobs: object, stopping: object, sleep: Callable[[float], object]) -> None:
+    def stop_immediately(jobs: object, stopping: object, sleep: Callable[[float], object]) -> None:
         if threading.current_thread() is threading.main_thread():
             started.wait()
             return
@@ -110,6 +108,6 @@ def test_a_stop_reaches_lanes_that_wait_for_work_without_a_time(monkeypatch: pyt
         sleep(math.inf)
 
     monkeypatch.setattr(scheduler, "lanes", lambda *_: [[], [Job(1, IfWaiting(work.is_waiting, work.run))]])
-    monkeypatch.setattr(scheduler, "_run", stop_at_once)
+    monkeypatch.setattr(scheduler, "_run", stop_immediately)
     monkeypatch.setattr("signal.signal", lambda *_: None)
     scheduler.run_scheduler()

@@ -1,4 +1,4 @@
-"""A signal comes at any moment, also while the main thread holds the lock of what it waits for."""
+"""Signals can arrive at any time, even while the main thread holds a lock that the handler needs."""
 
 import signal
 import threading
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.timeout(60)
 
 
 @pytest.fixture(autouse=True)
-def _handlers_of_before() -> Iterator[None]:
+def _restore_signal_handlers() -> Iterator[None]:
     handlers = {number: signal.getsignal(number) for number in STOP_SIGNALS}
     yield
     for number, handler in handlers.items():
@@ -28,7 +28,7 @@ def _handlers_of_before() -> Iterator[None]:
 
 @contextmanager
 def every_lock_of(thing: object) -> Iterator[None]:
-    """What a thread that waits for this thing may be holding."""
+    """Hold every lock that a thread waiting for this object may hold."""
     with ExitStack() as held:
         for part in vars(thing).values():
             if hasattr(part, "acquire"):
@@ -48,21 +48,21 @@ def test_a_worker_handles_a_signal_inside_a_lock(redis_url: str, number: signal.
 @pytest.mark.usefixtures("redis_url")
 @pytest.mark.parametrize("number", STOP_SIGNALS)
 def test_the_scheduler_handles_a_signal_inside_a_lock(monkeypatch: pytest.MonkeyPatch, number: signal.Signals) -> None:
-    heard: list[bool] = []
+    stopped: list[bool] = []
 
     def run(_jobs: Sequence[Job], stopping: StopFlag, _sleep: object) -> None:
         if threading.current_thread() is threading.main_thread():
             with every_lock_of(stopping):
                 signal.raise_signal(number)
-            heard.append(stopping.is_set())
+            stopped.append(stopping.is_set())
 
     monkeypatch.setattr(scheduler, "_run", run)
     scheduler.run_scheduler()
-    assert heard == [True]
+    assert stopped == [True]
 
 
 @pytest.mark.usefixtures("redis_url", "db")
-def test_every_list_of_the_scheduler_ends_after_a_signal_and_does_nothing_more() -> None:
+def test_scheduler_lane_ends_after_a_signal() -> None:
     stopping, done = StopFlag(), []
 
     def job() -> None:
@@ -75,17 +75,17 @@ def test_every_list_of_the_scheduler_ends_after_a_signal_and_does_nothing_more()
 
 @pytest.mark.usefixtures("redis_url")
 @pytest.mark.parametrize("number", STOP_SIGNALS)
-def test_the_workers_parent_passes_a_signal_on_that_comes_inside_its_logs_lock(
+def test_parent_forwards_a_signal_received_inside_its_log_lock(
     monkeypatch: pytest.MonkeyPatch, number: signal.Signals
 ) -> None:
     pool = Pool(["llm"], connection=bytes_client(), num_workers=1)
-    told: list[object] = []
-    monkeypatch.setattr(pool, "stop_worker", told.append)
+    stopped_workers: list[object] = []
+    monkeypatch.setattr(pool, "stop_worker", stopped_workers.append)
     monkeypatch.setattr(pool, "worker_dict", {"one": "the worker"})
     monkeypatch.setattr(pool, "log", None)
     pool._install_signal_handlers()
     signal.raise_signal(number)
-    assert (told, pool.status) == (["the worker"], Pool.Status.STOPPED)
+    assert (stopped_workers, pool.status) == (["the worker"], Pool.Status.STOPPED)
 
 
 def test_a_stop_flag_is_set_and_cleared() -> None:

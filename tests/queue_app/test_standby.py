@@ -1,4 +1,4 @@
-"""Threads that stand by are woken without a ticket."""
+"""Standby threads are woken without a ticket."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.usefixtures("queue", "scoped")
 
 @pytest.fixture
 def stand_by() -> Iterator[StandBy]:
-    """Lets a thread stand by until it is woken; its name is in `woken` then."""
+    """Starts a standby thread, which adds its name to `woken` when it is woken."""
     threads: list[threading.Thread] = []
     is_over = threading.Event()
 
@@ -45,16 +45,14 @@ def stand_by() -> Iterator[StandBy]:
         thread.join()
 
 
-def test_an_accepted_request_wakes_a_thread_that_stands_by_instead_of_pushing_a_ticket(
-    submit: Submit, stand_by: StandBy
-) -> None:
+def test_accepted_request_wakes_a_standby_thread_instead_of_pushing_a_ticket(submit: Submit, stand_by: StandBy) -> None:
     thread = stand_by("worker")
     submit()
     thread.join()
     assert tickets.ticket_queue().count == 0
 
 
-def test_the_second_request_pushes_a_ticket_if_one_thread_stands_by(submit: Submit, stand_by: StandBy) -> None:
+def test_second_request_pushes_a_ticket_when_one_thread_stands_by(submit: Submit, stand_by: StandBy) -> None:
     thread = stand_by("worker")
     submit()
     submit()
@@ -62,12 +60,12 @@ def test_the_second_request_pushes_a_ticket_if_one_thread_stands_by(submit: Subm
     assert tickets.ticket_queue().count == 1
 
 
-def test_nobody_is_remembered_after_standing_by_in_vain() -> None:
+def test_nothing_is_left_in_redis_after_an_unused_standby() -> None:
     assert not standby.stand_by("worker")
     assert redis_client().keys("{aiq}:*") == []
 
 
-def test_a_thread_that_is_woken_when_it_gives_up_looks_for_work(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_thread_woken_while_it_gives_up_looks_for_work(monkeypatch: pytest.MonkeyPatch) -> None:
     give_up = Pipeline.lrem
 
     def woken_first(pipeline: Pipeline, *arguments: object) -> object:
@@ -80,7 +78,7 @@ def test_a_thread_that_is_woken_when_it_gives_up_looks_for_work(monkeypatch: pyt
     assert tickets.ticket_queue().count == 0
 
 
-def test_a_request_that_woke_a_killed_thread_gets_a_ticket_from_the_scheduler(submit: Submit) -> None:
+def test_request_that_woke_a_killed_thread_gets_a_ticket_from_the_scheduler(submit: Submit) -> None:
     redis_client().lpush(standby.STANDBY, "killed:1")
     submit()
     assert tickets.ticket_queue().count == 0
@@ -88,22 +86,22 @@ def test_a_request_that_woke_a_killed_thread_gets_a_ticket_from_the_scheduler(su
     assert tickets.ticket_queue().count == 1
 
 
-def test_half_of_the_connections_stay_free(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_standby_uses_at_most_half_of_the_connections(monkeypatch: pytest.MonkeyPatch) -> None:
     taken = threading.BoundedSemaphore(1)
     taken.acquire()
     monkeypatch.setattr(standby, "_places", taken)
     assert not standby.stand_by("worker")
 
 
-def test_a_ticket_ends_when_its_thread_was_not_woken(
+def test_ticket_ends_when_its_thread_is_not_woken(
     submit: Submit, provider: ScriptedProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Two requests with a pause between them need one ticket."""
-    work_comes = iter([True, False])
+    wakes = iter([True, False])
 
     def woken(worker: str) -> bool:
         assert worker == "rq-worker"
-        return next(work_comes) and bool(submit())
+        return next(wakes) and bool(submit())
 
     monkeypatch.setattr(tasks, "close_old_connections", lambda: None)
     monkeypatch.setattr(tasks, "get_current_job", lambda: SimpleNamespace(worker_name="rq-worker"))

@@ -1,4 +1,4 @@
-"""The ticket, what wakes the workers, and what the scheduler does."""
+"""Tickets, waking workers, and the scheduler's jobs."""
 
 import logging
 import time
@@ -31,7 +31,7 @@ pytestmark = pytest.mark.usefixtures("queue", "scoped")
 
 
 @pytest.fixture(autouse=True)
-def _keep_the_tests_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+def _keep_connection_open(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tasks, "close_old_connections", lambda: None)
 
 
@@ -110,14 +110,14 @@ def test_a_due_retry_wakes_a_worker(submit: Submit) -> None:
     assert tickets.ticket_queue().count == 1
 
 
-def test_a_request_wakes_a_worker_itself_while_the_scheduler_checks_an_empty_queue_less_often(submit: Submit) -> None:
+def test_request_wakes_a_worker_while_the_scheduler_checks_less_often(submit: Submit) -> None:
     assert not tickets.wake_for_ready()
     submit()
     assert tickets.ticket_queue().count == 1
     assert tickets.wake_for_ready()
 
 
-def test_an_empty_queue_costs_the_scheduler_one_plain_command(submit: Submit) -> None:
+def test_checking_an_empty_queue_takes_one_redis_command(submit: Submit) -> None:
     with counted_costs() as costs:
         tickets.wake_for_ready()
     assert costs.counts == (0, 0, 1)
@@ -126,7 +126,7 @@ def test_an_empty_queue_costs_the_scheduler_one_plain_command(submit: Submit) ->
     assert not index.is_drained()
 
 
-def test_requests_that_wait_for_a_limit_keep_the_scheduler_looking(submit: Submit) -> None:
+def test_scheduler_keeps_checking_while_requests_wait_for_a_limit(submit: Submit) -> None:
     submit()
     index.run("set_limits", ["deepseek/deepseek-chat", 1])
     submit()
@@ -140,7 +140,7 @@ def test_a_ticket_is_json_and_names_no_request(submit: Submit) -> None:
     request = submit()
     [job] = tickets.ticket_queue().jobs
     assert (job.func_name, list(job.args), job.kwargs) == (tickets.TICKET, [], {})
-    assert job.serializer is JSONSerializer, "RQ's pickle would run what others write into Redis"
+    assert job.serializer is JSONSerializer, "pickle would run code that others write to Redis"
     assert str(request.id) not in str(job.to_dict())
 
 
@@ -156,11 +156,11 @@ def test_a_job_runs_when_it_is_due() -> None:
 
 
 @pytest.mark.parametrize(("now", "due"), [(0.0, 5.0), (4.9, 5.0), (5.0, 10.0), (7.3, 10.0)])
-def test_jobs_of_one_interval_run_in_the_same_moments(now: float, due: float) -> None:
+def test_jobs_with_the_same_interval_run_at_the_same_times(now: float, due: float) -> None:
     assert next_turn(now, every_s=5) == due
 
 
-def test_a_deferred_job_does_not_run_while_the_product_starts() -> None:
+def test_deferred_job_does_not_run_at_startup() -> None:
     runs: list[int] = []
     (job,) = deferred([(3600, lambda: runs.append(1))])
     job.run_if_due()
@@ -186,7 +186,7 @@ def test_a_failing_job_is_logged_and_runs_again(
     assert job.due > 0
 
 
-def test_depths_are_sampled_for_all_and_for_each_until_the_queue_is_empty(
+def test_depths_are_sampled_in_total_and_per_organization_until_the_queue_is_empty(
     submit: Submit, organization: Organization
 ) -> None:
     request = submit(priority=Priority.HIGH)
@@ -217,8 +217,8 @@ def test_an_incomparable_hit_is_given_up_without_blocking_others(monkeypatch: py
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_lane_keeps_no_connection_of_the_pool_between_two_jobs() -> None:
-    """There are more lanes than connections in the pool: those that came late waited in vain."""
+def test_lane_returns_its_pooled_connection_between_jobs() -> None:
+    """There are more lanes than connections in the pool; otherwise, late lanes would wait forever."""
     seen: list[bool] = []
     Job(1, lambda: seen.append(Organization.objects.exists())).run_if_due()
     assert seen == [True]

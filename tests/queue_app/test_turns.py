@@ -1,4 +1,4 @@
-"""Requests in the queue whose clients wait for a stream: a claim hands them over to the process with the connection."""
+"""Queued requests whose clients wait for a stream: a claim hands them to the process that holds the connection."""
 
 from collections.abc import Callable
 
@@ -20,7 +20,7 @@ from queue_app.repair.index_repair import drop_orphaned_claims
 from queue_app.submission.intake import accept
 from queue_app.submission.submission import Submission
 from tests.queue_app.conftest import ScriptedProvider
-from tests.queue_app.direct_calls import nothing_counts, row
+from tests.queue_app.direct_calls import index_is_empty, row
 
 pytestmark = pytest.mark.usefixtures("queue", "scoped")
 Wait = Callable[[], tuple[AIRequest, Turn]]
@@ -28,7 +28,7 @@ Wait = Callable[[], tuple[AIRequest, Turn]]
 
 @pytest.fixture
 def wait(organization: Organization, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Wait:
-    """Accepts a request that has to queue, and waits for its turn. A wait is kept for longer than the test takes."""
+    """Accepts a request that must queue, and waiting_keys for its turn. The wait outlasts the test."""
     settings.QUEUE_LEASE_S = 600
     monkeypatch.setattr(direct, "try_start", lambda _request: (None, False))
 
@@ -41,12 +41,12 @@ def wait(organization: Organization, settings: Settings, monkeypatch: pytest.Mon
     return make
 
 
-def waits() -> list[str]:
-    """What Redis knows of clients that wait for their turn."""
+def waiting_keys() -> list[str]:
+    """The Redis keys of clients that wait for their turn."""
     return list(redis_client().scan_iter("{aiq}:turn:*"))
 
 
-def test_a_claim_hands_the_request_over_and_takes_the_next_one(
+def test_claim_hands_over_the_awaited_request_and_takes_the_next_one(
     wait: Wait, submit: Callable[..., AIRequest], provider: ScriptedProvider
 ) -> None:
     request, mine = wait()
@@ -63,11 +63,11 @@ def test_a_claim_hands_the_request_over_and_takes_the_next_one(
     assert not provider.calls
     assert call.run().status == Status.COMPLETED
     assert LedgerEntry.objects.count() == len(provider.calls) == 1
-    assert waits() == []
+    assert waiting_keys() == []
 
 
 @pytest.mark.parametrize("is_work_ready", [True, False])
-def test_the_end_of_its_call_wakes_a_worker_if_work_is_ready(
+def test_end_of_the_call_wakes_a_worker_if_work_is_ready(
     wait: Wait, submit: Callable[..., AIRequest], provider: ScriptedProvider, is_work_ready: bool
 ) -> None:
     _, mine = wait()
@@ -81,58 +81,58 @@ def test_the_end_of_its_call_wakes_a_worker_if_work_is_ready(
     assert redis_client().llen(standby.STANDBY) == (0 if is_work_ready else 1)
 
 
-def test_a_turn_comes_once(wait: Wait) -> None:
+def test_turn_is_taken_once(wait: Wait) -> None:
     request, mine = wait()
     claim_next("worker")
     assert mine.has_come(is_news=True)
     assert not Turn(request).has_come(is_news=True)
 
 
-def test_it_is_looked_for_without_news_but_not_every_time(wait: Wait) -> None:
+def test_turn_is_polled_without_news_but_not_every_time(wait: Wait) -> None:
     _, mine = wait()
     assert not mine.has_come(is_news=False)
     claim_next("worker")
-    assert not mine.has_come(is_news=False), "it has just looked"
+    assert not mine.has_come(is_news=False), "it polled just before"
     mine._look_at = 0.0
     assert mine.has_come(is_news=False)
 
 
 @pytest.mark.parametrize("when", ["before", "handed over", "in hand"])
-def test_a_client_that_leaves_leaves_the_request_to_the_workers(wait: Wait, when: str) -> None:
+def test_request_returns_to_the_workers_when_its_client_leaves(wait: Wait, when: str) -> None:
     request, mine = wait()
     if when != "before":
         assert claim_next("worker") is None
     if when == "in hand":
         assert mine.has_come(is_news=True)
     mine.give_up()
-    assert waits() == []
+    assert waiting_keys() == []
     claim = claim_next("worker")
     assert claim is not None
     assert claim.request == request
 
 
-def test_a_wait_that_nobody_keeps_ends_and_so_does_a_turn_that_nobody_takes(wait: Wait, settings: Settings) -> None:
+def test_abandoned_waits_and_turns_expire(wait: Wait, settings: Settings) -> None:
     request, _ = wait()
-    [key] = waits()
+    [key] = waiting_keys()
     assert 0 < redis_client().pttl(key) <= settings.QUEUE_LEASE_S * 1000
     assert claim_next("worker") is None
     assert 0 < redis_client().pttl(key) <= settings.QUEUE_LEASE_S * 1000
-    settings.QUEUE_LEASE_S = -1  # a claim is old at once
+    settings.QUEUE_LEASE_S = -1  # claims are old immediately
     drop_orphaned_claims()
     assert claim_next("worker").request == request  # type: ignore[union-attr]
 
 
-def test_a_request_that_was_cancelled_before_its_turn_is_not_sent(wait: Wait, provider: ScriptedProvider) -> None:
+def test_request_cancelled_before_its_turn_is_not_sent(wait: Wait, provider: ScriptedProvider) -> None:
     request, mine = wait()
     claim_next("worker")
     assert mine.has_come(is_news=True)
     control.cancel(request, actor="test")
     assert mine.start() is None
-    assert (provider.calls, nothing_counts(), waits()) == ([], True, [])
+    assert (provider.calls, index_is_empty(), waiting_keys()) == ([], True, [])
 
 
 @pytest.mark.usefixtures("no_fallback")
-def test_an_open_circuit_makes_it_wait_for_another_turn(wait: Wait, provider: ScriptedProvider) -> None:
+def test_open_circuit_makes_the_request_wait_for_another_turn(wait: Wait, provider: ScriptedProvider) -> None:
     request, mine = wait()
     for _ in range(9):
         breaker.record_failure("deepseek", "deepseek-chat")
@@ -140,17 +140,17 @@ def test_an_open_circuit_makes_it_wait_for_another_turn(wait: Wait, provider: Sc
     assert mine.has_come(is_news=True)
     assert mine.start() is None
     assert (row(request).status, row(request).attempt_number, provider.calls) == (Status.PENDING, 2, [])
-    assert len(waits()) == 1
+    assert len(waiting_keys()) == 1
 
 
-def test_without_redis_no_turn_comes(wait: Wait, settings: Settings) -> None:
+def test_no_turn_comes_without_redis(wait: Wait, settings: Settings) -> None:
     _, mine = wait()
     settings.REDIS_URL = "redis://127.0.0.1:1/0"
     assert not mine.has_come(is_news=True)
     mine.give_up()
 
 
-def test_a_database_that_is_away_leaves_the_request_to_index_repair(
+def test_index_repair_recovers_the_request_after_a_database_outage(
     wait: Wait, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: object) -> None:
@@ -162,7 +162,7 @@ def test_a_database_that_is_away_leaves_the_request_to_index_repair(
     with monkeypatch.context() as patch:
         patch.setattr(turn, "start", fail)
         assert mine.start() is None
-    settings.QUEUE_LEASE_S = -1  # a claim is old at once
+    settings.QUEUE_LEASE_S = -1  # claims are old immediately
     drop_orphaned_claims()
     assert index.state().size == 1
     assert claim_next("worker").request == request  # type: ignore[union-attr]

@@ -1,4 +1,4 @@
-"""Answers that are in the cache before they are asked for."""
+"""Warming the cache with answers before they are requested."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -32,7 +32,7 @@ Warm = Callable[..., str]
 
 @pytest.fixture
 def warm(queue: None, organization: Organization, tmp_path: Path) -> Warm:
-    """Runs the command; `lines` go into a file for it."""
+    """Runs the command. `lines` are written to its input file."""
 
     def run(*options: str, lines: list[object] | None = None, **named: object) -> str:
         printed = StringIO()
@@ -57,7 +57,7 @@ def asked(organization: Organization, text: str = QUESTION, **fields: object) ->
         return submit(submission(organization, text, **fields))
 
 
-def work_off(provider: ScriptedProvider, *answers: str) -> None:
+def process_all(provider: ScriptedProvider, *answers: str) -> None:
     provider.script = [answer(text) for text in answers]
     for _ in answers:
         claim = claim_next("test")
@@ -78,7 +78,7 @@ def requests() -> list[AIRequest]:
         return list(AIRequest.objects.order_by("created_at"))
 
 
-def test_a_given_answer_is_served(warm: Warm, organization: Organization) -> None:
+def test_supplied_answer_is_served(warm: Warm, organization: Organization) -> None:
     printed = warm(lines=[{"question": QUESTION, "answer": "Two years.", "maxTokens": 100, "tags": ["faq"]}])
     assert printed.startswith("1 answers stored, 0 already in the cache, 0 questions sent")
     assert cached(organization) == "Two years."
@@ -112,7 +112,7 @@ def test_a_question_without_an_answer_is_queued(
     assert "1 questions sent" in warm(lines=[{"question": QUESTION, "maxTokens": 100}, ""])
     (request,) = requests()
     assert (request.priority, request.cache_mode) == (Priority.LOW, "refresh")
-    work_off(provider, "Two years.")
+    process_all(provider, "Two years.")
     assert cached(organization) == "Two years."
 
 
@@ -120,7 +120,7 @@ def test_a_cached_question_is_neither_queued_nor_counted(
     warm: Warm, organization: Organization, provider: ScriptedProvider
 ) -> None:
     asked(organization)
-    work_off(provider, "Two years.")
+    process_all(provider, "Two years.")
     printed = warm(lines=[{"question": QUESTION, "maxTokens": 100}] * 2)
     assert printed.startswith("0 answers stored, 2 already in the cache, 0 questions sent")
     assert len(requests()) == 1
@@ -128,7 +128,7 @@ def test_a_cached_question_is_neither_queued_nor_counted(
         assert not CacheHit.objects.exists()
 
 
-def test_a_file_with_a_byte_order_mark_and_separators_in_its_texts_is_read(warm: Warm) -> None:
+def test_file_with_byte_order_mark_and_line_separators_is_read(warm: Warm) -> None:
     lines = [
         json.dumps({"question": f"{QUESTION}\u2028Thanks.{each}", "answer": "Two years."}, ensure_ascii=False)
         for each in "ab"
@@ -145,15 +145,15 @@ def test_a_frequent_question_is_queued_again_after_expiry(
     warm: Warm, organization: Organization, provider: ScriptedProvider
 ) -> None:
     asked(organization, context_key="desk")
-    work_off(provider, "Two years.")
+    process_all(provider, "Two years.")
     asked(organization, context_key="desk")
     asked(organization, "What does the mobile app cost a month?")
-    work_off(provider, "Nine dollars.")
+    process_all(provider, "Nine dollars.")
     assert "0 questions sent" in warm(days=7)
     with organization_scope(organization.pk):
         clear(organization_id=organization.pk, everything=True, actor="user:x")
     assert "1 questions sent" in warm(days=7)
-    work_off(provider, "Three years.")
+    process_all(provider, "Three years.")
     hit = asked(organization, context_key="desk")
     assert hit.cached
     assert "0 questions sent" in warm(days=7)

@@ -1,4 +1,4 @@
-"""Request webhooks: one signed message for each end of a request, written with it and sent whatever is killed."""
+"""Request webhooks: one signed message per end of a request, committed with it and sent despite crashes."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -46,20 +46,20 @@ def new_channel(organization: Organization) -> Channel:
 
 @pytest.fixture
 def channel(scoped: Organization) -> Channel:
-    """What signs the organization's request webhooks."""
+    """Signs the organization's request webhooks."""
     return new_channel(scoped)
 
 
 @pytest.fixture
 def receiver(settings: Settings) -> Iterator[Receiver]:
-    """A real server, which the guard lets pass in this test."""
+    """A real server, which the egress guard allows in this test."""
     settings.NOTIFICATION_TRUSTED_HOSTS = frozenset({"127.0.0.1"})
     with receiving() as found:
         yield found
 
 
-def told(receiver: Receiver) -> list[dict[str, Any]]:
-    """What the receiver has got once everything due was sent."""
+def delivered(receiver: Receiver) -> list[dict[str, Any]]:
+    """The messages received after everything due has been sent."""
     deliver_request_webhooks()
     return receiver.messages()
 
@@ -68,12 +68,12 @@ def make_due() -> None:
     Delivery.objects.update(next_try_at=timezone.now() - timedelta(seconds=1))
 
 
-def test_an_answered_request_is_reported_with_a_signature_and_without_its_text(
+def test_answered_request_is_reported_with_a_signature_and_without_content(
     claimed: Claimed, provider: ScriptedProvider, channel: Channel, receiver: Receiver
 ) -> None:
     process(claimed(webhook=receiver.url, conversation_id="c-1"))
-    assert deliver_pending() == 0, "it belongs to the other lane"
-    [message] = told(receiver)
+    assert deliver_pending() == 0, "request webhooks have their own lane"
+    [message] = delivered(receiver)
     [(headers, body)] = receiver.received
     Webhook(channel.secret).verify(body.decode(), {name.lower(): text for name, text in headers.items()})
     data = message["data"]
@@ -85,46 +85,48 @@ def test_an_answered_request_is_reported_with_a_signature_and_without_its_text(
     assert deliver_request_webhooks() == 0
 
 
-def test_a_failure_is_reported_by_its_code_without_the_providers_words(
+def test_failure_is_reported_by_code_without_the_providers_message(
     claimed: Claimed, provider: ScriptedProvider, channel: Channel, receiver: Receiver
 ) -> None:
     provider.script = [refusal("INVALID_REQUEST")]
     process(claimed(webhook=receiver.url))
-    [message] = told(receiver)
+    [message] = delivered(receiver)
     assert (message["type"], message["data"]["errorCode"]) == ("request.failed", "INVALID_REQUEST")
     assert "it said" not in json.dumps(message)
 
 
-def test_a_retry_is_no_end(claimed: Claimed, provider: ScriptedProvider, channel: Channel, receiver: Receiver) -> None:
+def test_retry_sends_no_webhook(
+    claimed: Claimed, provider: ScriptedProvider, channel: Channel, receiver: Receiver
+) -> None:
     provider.script = [refusal("RATE_LIMITED")]
     process(claimed(webhook=receiver.url))
     assert row().status == Status.PENDING
-    assert told(receiver) == []
+    assert delivered(receiver) == []
 
 
-def test_a_cancelled_request_is_reported_and_reported_again_after_a_retry_by_hand(
+def test_cancelled_request_is_reported_again_after_a_manual_retry(
     claimed: Claimed, provider: ScriptedProvider, channel: Channel, receiver: Receiver
 ) -> None:
     request = claimed(webhook=receiver.url).request
     control.cancel(request, actor="user:operator")
     control.retry(request, actor="user:operator")
     process(claimed_next())
-    assert {each["type"] for each in told(receiver)} == {"request.cancelled", "request.completed"}
+    assert {each["type"] for each in delivered(receiver)} == {"request.cancelled", "request.completed"}
     assert len({headers["webhook-id"] for headers, _ in receiver.received}) == 2
 
 
-def test_a_lost_and_a_broken_request_are_reported(claimed: Claimed, channel: Channel, receiver: Receiver) -> None:
+def test_lost_and_broken_requests_are_reported(claimed: Claimed, channel: Channel, receiver: Receiver) -> None:
     claim = claimed(webhook=receiver.url)
     sent(claim)
     AIRequest.objects.update(crashes=2)
     lease_expires()
     recover()
     outcomes.fail_broken(claimed(webhook=receiver.url))
-    found = {each["data"]["errorCode"]: each["data"]["costEstimated"] for each in told(receiver)}
+    found = {each["data"]["errorCode"]: each["data"]["costEstimated"] for each in delivered(receiver)}
     assert found == {"QUARANTINED": True, "INTERNAL_ERROR": False}
 
 
-def test_followers_and_hits_of_the_cache_are_reported_too(
+def test_followers_and_cache_hits_are_reported(
     send: Ask, provider: ScriptedProvider, channel: Channel, receiver: Receiver
 ) -> None:
     leader, follower = send(), send(webhook=receiver.url)
@@ -132,12 +134,12 @@ def test_followers_and_hits_of_the_cache_are_reported_too(
     process(claimed_next())
     hit = send(webhook=receiver.url)
     assert hit.cached
-    found = told(receiver)
+    found = delivered(receiver)
     assert {each["data"]["requestId"] for each in found} == {str(follower.id), str(hit.id)}
     assert all((each["data"]["cached"], each["data"]["cost"]) == (True, "0.00") for each in found)
 
 
-def test_a_follower_that_cannot_start_is_reported(
+def test_follower_that_cannot_start_is_reported(
     send: Ask, provider: ScriptedProvider, channel: Channel, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     send()
@@ -150,49 +152,49 @@ def test_a_follower_that_cannot_start_is_reported(
 
     monkeypatch.setattr("queue_app.caching.coalescing.attempt_order", fail)
     process(claim)
-    [message] = told(receiver)
+    [message] = delivered(receiver)
     assert message["data"]["errorCode"] == "INTERNAL_ERROR"
 
 
-def test_the_message_and_the_end_are_one_commit(
+def test_message_is_committed_with_the_end_of_the_request(
     claimed: Claimed,
     provider: ScriptedProvider,
     channel: Channel,
     receiver: Receiver,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A process that dies right after its commit has written the message, and one that dies before it has not."""
+    """A process that dies right after the commit has written the message; one that dies before it has not."""
 
-    def die(*_: object, **__: object) -> None:
+    def crash(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     claim = claimed(webhook=receiver.url)
-    with monkeypatch.context() as dying, pytest.raises(KeyboardInterrupt), transaction.atomic():
-        dying.setattr(outcomes, "notify_end", die)
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt), transaction.atomic():
+        patched.setattr(outcomes, "notify_end", crash)
         process(claim)
     assert (row().status, Delivery.objects.count()) == (Status.PROCESSING, 0)
-    with monkeypatch.context() as dying, pytest.raises(KeyboardInterrupt):
-        dying.setattr(outcomes, "_left", die)
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(outcomes, "_left", crash)
         process(claim)
     assert row().status == Status.COMPLETED
-    assert [each["type"] for each in told(receiver)] == ["request.completed"]
+    assert [each["type"] for each in delivered(receiver)] == ["request.completed"]
 
 
-def test_a_sender_that_dies_leaves_the_message_to_another_with_the_same_id(
+def test_failed_delivery_is_retried_with_the_same_id(
     claimed: Claimed, provider: ScriptedProvider, channel: Channel, receiver: Receiver
 ) -> None:
     receiver.statuses = [503, 200]
     process(claimed(webhook=receiver.url))
     deliver_request_webhooks()
     make_due()
-    told(receiver)
+    delivered(receiver)
     assert len(receiver.received) == 2
     assert len({headers["webhook-id"] for headers, _ in receiver.received}) == 1
     assert (Delivery.objects.get().state, Delivery.objects.get().tries) == ("sent", 2)
 
 
 @pytest.mark.parametrize("change", ["off", "removed", "never"])
-def test_without_its_channel_nothing_is_sent_and_the_request_ends(
+def test_no_webhook_is_sent_without_an_enabled_channel(
     claimed: Claimed, provider: ScriptedProvider, scoped: Organization, receiver: Receiver, change: str
 ) -> None:
     claim = claimed(webhook=receiver.url)
@@ -201,19 +203,19 @@ def test_without_its_channel_nothing_is_sent_and_the_request_ends(
     elif change == "removed":
         remove_channel(channel=new_channel(scoped), actor="user:admin")
     process(claim)
-    assert (row().status, told(receiver)) == (Status.COMPLETED, [])
+    assert (row().status, delivered(receiver)) == (Status.COMPLETED, [])
 
 
-def test_another_organizations_secret_signs_nothing_of_ours(
+def test_another_organizations_channel_is_not_used(
     claimed: Claimed, provider: ScriptedProvider, other_organization: Organization, receiver: Receiver
 ) -> None:
     with organization_scope(other_organization.pk):
         new_channel(other_organization)
     process(claimed(webhook=receiver.url))
-    assert told(receiver) == []
+    assert delivered(receiver) == []
 
 
-def test_an_error_of_the_message_does_not_keep_a_request_from_ending(
+def test_error_in_the_message_does_not_keep_a_request_from_ending(
     claimed: Claimed, provider: ScriptedProvider, channel: Channel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(_request: AIRequest) -> dict[str, Any]:
@@ -224,7 +226,7 @@ def test_an_error_of_the_message_does_not_keep_a_request_from_ending(
     assert (row().status, Delivery.objects.count()) == (Status.COMPLETED, 0)
 
 
-def test_a_private_address_gets_nothing(claimed: Claimed, provider: ScriptedProvider, channel: Channel) -> None:
+def test_private_addresses_receive_nothing(claimed: Claimed, provider: ScriptedProvider, channel: Channel) -> None:
     process(claimed(webhook="https://127.0.0.1:1/"))
     deliver_request_webhooks()
     delivery = Delivery.objects.get()
@@ -232,7 +234,7 @@ def test_a_private_address_gets_nothing(claimed: Claimed, provider: ScriptedProv
     assert "the address is not public" in delivery.last_error
 
 
-def test_the_url_is_encrypted_and_erased_with_the_request(
+def test_url_is_encrypted_and_erased_with_the_request(
     claimed: Claimed, provider: ScriptedProvider, channel: Channel, raw: Callable[[str], str]
 ) -> None:
     process(claimed(webhook="https://example.com/secret-part", user_ref="ann"))
@@ -244,7 +246,7 @@ def test_the_url_is_encrypted_and_erased_with_the_request(
 
 @pytest.fixture
 def raw() -> Callable[[str], str]:
-    """What the database stores."""
+    """Reads stored values without decryption."""
     from django.db import connection
 
     def read(sql: str) -> str:
@@ -255,7 +257,7 @@ def raw() -> Callable[[str], str]:
     return read
 
 
-def test_a_request_without_a_webhook_writes_no_message(
+def test_request_without_a_webhook_sends_no_message(
     claimed: Claimed, provider: ScriptedProvider, channel: Channel
 ) -> None:
     process(claimed())

@@ -1,4 +1,4 @@
-"""A client's whole call reaches the provider, whoever stored it, and answers keep what only one dialect can say."""
+"""The provider gets every field of a client's call, and answers keep the fields of one dialect."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -20,7 +20,9 @@ TOOLS = [{"type": "function", "function": {"name": "f", "parameters": {"type": "
 PARTS = [{"type": "text", "text": "What is this?"}, {"type": "image_url", "image_url": {"url": "https://e.org/c.png"}}]
 
 
-def test_the_provider_gets_what_the_client_sent(claimed: Callable[..., Claim], provider: ScriptedProvider) -> None:
+def test_provider_gets_all_fields_that_the_client_sent(
+    claimed: Callable[..., Claim], provider: ScriptedProvider
+) -> None:
     messages = [{"role": "developer", "content": "Be brief."}, {"role": "user", "content": PARTS, "name": "ann"}]
     parameters = {"tools": TOOLS, "seed": 7, "stop": ["END"], "something": {"new": True}}
     process(claimed(messages=messages, parameters=parameters, temperature=0.5, max_tokens=9, timeout_ms=4_000))
@@ -29,7 +31,7 @@ def test_the_provider_gets_what_the_client_sent(claimed: Callable[..., Claim], p
     assert (call.temperature, call.max_tokens, call.timeout_s, call.dialect) == (0.5, 9, 4.0, Dialect.OPENAI)
 
 
-def test_a_call_that_an_earlier_release_stored_still_runs(
+def test_call_stored_by_an_earlier_release_still_runs(
     claimed: Callable[..., Claim], provider: ScriptedProvider
 ) -> None:
     claim = claimed()
@@ -39,9 +41,7 @@ def test_a_call_that_an_earlier_release_stored_still_runs(
     assert (call.parameters, call.dialect, call.service_tier) == ({}, Dialect.OPENAI, None)
 
 
-def test_the_answer_keeps_what_only_its_dialect_can_say(
-    claimed: Callable[..., Claim], provider: ScriptedProvider
-) -> None:
+def test_answer_keeps_fields_of_its_dialect(claimed: Callable[..., Claim], provider: ScriptedProvider) -> None:
     provider.script = [replace(answer("Hello."), native={"message": {"reasoning_content": "Hm."}})]
     process(claimed())
     assert unpack(RequestContent.objects.get().response)["native"] == {"message": {"reasoning_content": "Hm."}}
@@ -63,7 +63,7 @@ ASKED = "How do I plan a vegetable garden?"
     ],
     ids=str,
 )
-def test_only_plain_questions_are_compared_by_meaning(
+def test_only_plain_questions_use_semantic_matching(
     queue: None, scoped: object, parameters: dict[str, object], is_comparable: bool
 ) -> None:
     submission = Submission(1, "deepseek", "deepseek-chat", [{"role": "user", "content": ASKED}], parameters=parameters)
@@ -76,7 +76,7 @@ def partition(**fields: object) -> str:
     return question_of(submission, call_terms(submission)).partition("e")
 
 
-def test_every_parameter_that_the_model_sees_is_part_of_the_cache_key(queue: None) -> None:
+def test_cache_key_covers_every_parameter_that_the_model_sees(queue: None) -> None:
     seen = [{"seed": 7}, {"seed": 8}, {"top_p": 0.5}, {"tools": TOOLS}, {"stop": "a"}, {"something": 1}]
     partitions = {partition(parameters=each) for each in seen} | {partition(), partition(dialect=Dialect.ANTHROPIC)}
     assert len(partitions) == len(seen) + 2

@@ -1,4 +1,4 @@
-"""The worker's own rules, and the parts of RQ that it stands on although RQ promises nothing about them."""
+"""The worker, and the undocumented parts of RQ that it depends on."""
 
 import inspect
 import os
@@ -32,7 +32,7 @@ Work = Callable[[], PoolWorker]
 
 
 @pytest.fixture(autouse=True)
-def _in_a_hurry(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> Iterator[None]:
+def _short_intervals(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> Iterator[None]:
     monkeypatch.setattr(worker_module, "REDIS_PAUSE_S", 0.02)
     monkeypatch.setattr(heartbeat, "BEAT_S", 0.02)
     monkeypatch.setattr(PoolWorker, "_install_signal_handlers", lambda _worker: None)
@@ -116,7 +116,7 @@ def test_a_failing_ticket_frees_its_slot(redis_url: str, work: Work, monkeypatch
     wait_until(lambda: len(broken) == 6, "three times as many tickets as there are slots")
 
 
-def test_a_worker_starts_without_redis_and_works_once_it_is_back(tmp_path: Path) -> None:
+def test_worker_starts_without_redis_and_works_when_it_is_back(tmp_path: Path) -> None:
     port = free_port()
     environment = {
         "AIINFRA_DATA_DIR": str(tmp_path),
@@ -176,7 +176,7 @@ def test_a_heartbeat_reports_the_workers_state(redis_url: str, work: Work) -> No
 
 
 def test_leases_are_renewed_despite_other_failures(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The leases of all slots hang on this one thread."""
+    """This thread renews the leases of all slots."""
     renewals: list[int] = []
 
     def fail(*_: object) -> None:
@@ -195,7 +195,7 @@ def test_leases_are_renewed_despite_other_failures(redis_url: str, monkeypatch: 
 
 @pytest.mark.django_db(transaction=True)
 def test_the_heartbeat_leaves_its_connection_to_the_slots(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(connection.settings_dict, "CONN_MAX_AGE", 0)  # as with a pool
+    monkeypatch.setitem(connection.settings_dict, "CONN_MAX_AGE", 0)  # as with a connection pool
     monkeypatch.setattr(heartbeat, "BEAT_S", 0.02)
     monkeypatch.setattr(heartbeat, "renew", lambda _attempts: connection.ensure_connection())
     beat = Heartbeat(PoolWorker(["llm"], connection=bytes_client(), serializer=JSONSerializer))
@@ -230,7 +230,7 @@ def test_an_orphaned_worker_drains(redis_url: str, monkeypatch: pytest.MonkeyPat
     ],
 )
 def test_rq_still_has_the_internals_that_the_worker_uses(owner: type, name: str, parameters: list[str] | None) -> None:
-    """RQ is pinned; these say what to look at again when the pin moves."""
+    """RQ is pinned; a failure shows what to review when the version changes."""
     found = inspect.getattr_static(owner, name)
     assert callable(found)
     if parameters is not None:
@@ -247,7 +247,7 @@ def test_rq_still_fetches_and_times_out_as_the_worker_expects(redis_url: str) ->
     assert worker.redis_workers_keys == "rq:workers"
     assert worker.executions == {}
     timeout = bytes_client().connection_pool.connection_kwargs["socket_timeout"]
-    assert timeout > worker_module.DEQUEUE_TIMEOUT_S, "the blocking fetch would end in an error each time"
+    assert timeout > worker_module.DEQUEUE_TIMEOUT_S, "every blocking fetch would time out"
 
 
 def test_an_execution_is_registered_while_its_ticket_runs(redis_url: str) -> None:
@@ -259,8 +259,8 @@ def test_an_execution_is_registered_while_its_ticket_runs(redis_url: str) -> Non
     assert worker.executions == {execution.id: execution}
 
 
-class ForkedNow:
-    """A worker's process; the one that starts it is told to stop in just that moment."""
+class ForkedProcess:
+    """A worker process whose parent gets a stop signal while it starts the process."""
 
     pid = 4711
 
@@ -270,11 +270,11 @@ class ForkedNow:
 
 @pytest.fixture
 def pool(monkeypatch: pytest.MonkeyPatch) -> Iterator[Pool]:
-    """A pool whose workers are no processes; `told` of it lists those that were asked to stop."""
+    """A pool without real processes. `stopped_workers` lists the workers that were asked to stop."""
     pool = Pool(["llm"], connection=bytes_client(), num_workers=1)
-    monkeypatch.setattr(pool, "get_worker_process", lambda *_args, **_options: ForkedNow())
-    monkeypatch.setattr(pool, "told", told := [], raising=False)
-    monkeypatch.setattr(pool, "stop_worker", lambda worker: told.append(worker.pid))
+    monkeypatch.setattr(pool, "get_worker_process", lambda *_args, **_options: ForkedProcess())
+    monkeypatch.setattr(pool, "stopped_workers", stopped_workers := [], raising=False)
+    monkeypatch.setattr(pool, "stop_worker", lambda worker: stopped_workers.append(worker.pid))
     handlers = {number: signal.getsignal(number) for number in STOP_SIGNALS}
     pool._install_signal_handlers()
     yield pool
@@ -285,14 +285,14 @@ def pool(monkeypatch: pytest.MonkeyPatch) -> Iterator[Pool]:
 @pytest.mark.usefixtures("redis_url")
 def test_a_stop_during_a_start_reaches_the_new_worker(pool: Pool) -> None:
     pool.start_worker()
-    # Another thread of the test runner may have taken the signal; its handler runs in this one a moment later.
-    wait_until(lambda: set(pool.told) == {ForkedNow.pid}, "the new worker to be told")  # type: ignore[attr-defined]
+    # Another test thread may receive the signal; the handler runs in this thread a moment later.
+    wait_until(lambda: set(pool.stopped_workers) == {ForkedProcess.pid}, "the new worker to be stopped")  # type: ignore[attr-defined]
     assert not signal.pthread_sigmask(signal.SIG_BLOCK, []) & set(STOP_SIGNALS)
 
 
 @pytest.mark.usefixtures("redis_url")
 def test_a_worker_started_after_the_stop_is_stopped(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ForkedNow, "start", lambda _process: None)
+    monkeypatch.setattr(ForkedProcess, "start", lambda _process: None)
     pool.request_stop()
     pool.start_worker()
-    assert pool.told == [ForkedNow.pid]  # type: ignore[attr-defined]
+    assert pool.stopped_workers == [ForkedProcess.pid]  # type: ignore[attr-defined]

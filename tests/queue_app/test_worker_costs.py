@@ -1,4 +1,4 @@
-"""What a worker's way through a request costs: statements, commits, and round trips to Redis, exactly."""
+"""The exact number of statements, commits, and Redis round trips that a worker needs per request."""
 
 from collections.abc import Callable
 
@@ -19,17 +19,17 @@ from tests.support.costs import counted_costs
 from tests.tenants.made_keys import make
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("queue", "provider")]
-Ask = Callable[..., AIRequest]
+Submit = Callable[..., AIRequest]
 RETRY_STATEMENTS = {"sqlite": 16, "postgresql": 17}
 
 
 @pytest.fixture
-def ask(organization: Organization) -> Ask:
-    """Accepts a new question each time, and the same one for the same text."""
-    asked = iter(range(100))
+def ask(organization: Organization) -> Submit:
+    """Accepts a new question each time, or the given text."""
+    numbers = iter(range(100))
 
     def make(text: str = "", **fields: object) -> AIRequest:
-        messages = [{"role": "user", "content": text or f"How do I plant {next(asked)} trees?"}]
+        messages = [{"role": "user", "content": text or f"How do I plant {next(numbers)} trees?"}]
         with organization_scope(organization.pk):
             return submit(Submission(organization.pk, "deepseek", "deepseek-chat", messages, **fields))  # type: ignore[arg-type]
 
@@ -37,26 +37,26 @@ def ask(organization: Organization) -> Ask:
 
 
 def costs_of_one() -> tuple[int, int, int]:
-    """Of the next request, in a worker that has processed one before: scripts, prices and policies are known."""
+    """The costs of the next request in a warm worker: scripts, prices, and policies are cached."""
     assert tasks._work_once("worker")
     with counted_costs() as costs:
         assert tasks._work_once("worker")
     return costs.counts
 
 
-def test_an_answer_costs_ten_statements_two_commits_and_three_round_trips(ask: Ask) -> None:
+def test_answer_costs_ten_statements_two_commits_and_three_round_trips(ask: Submit) -> None:
     for _ in range(2):
         ask(cache_mode="bypass")
     assert costs_of_one() == (10, 2, 3)
 
 
-def test_an_answer_for_the_cache_costs_its_entry_and_the_release_of_its_question(ask: Ask) -> None:
+def test_cacheable_answer_also_writes_its_cache_entry_and_releases_its_followers(ask: Submit) -> None:
     for _ in range(2):
         ask()
     assert costs_of_one() == (13, 3, 4)
 
 
-def test_a_webhook_costs_three_statements_and_no_commit(ask: Ask, organization: Organization) -> None:
+def test_webhook_costs_three_statements_and_no_commit(ask: Submit, organization: Organization) -> None:
     fields = {"kind": "requests", "name": "programs", "target": "", "min_severity": "low", "actor": "user:admin"}
     add_channel(organization_id=organization.pk, **fields)
     for _ in range(2):
@@ -64,7 +64,7 @@ def test_a_webhook_costs_three_statements_and_no_commit(ask: Ask, organization: 
     assert costs_of_one() == (13, 2, 3)
 
 
-def test_a_webhook_that_its_key_signs_costs_another_look(ask: Ask, organization: Organization) -> None:
+def test_webhook_signed_by_its_key_costs_one_more_statement(ask: Submit, organization: Organization) -> None:
     key, _ = make(organization)
     with organization_scope(organization.pk):
         rotate_webhook_secret(key=key, actor="user:admin")
@@ -74,14 +74,14 @@ def test_a_webhook_that_its_key_signs_costs_another_look(ask: Ask, organization:
 
 
 @pytest.mark.usefixtures("no_fallback")
-def test_a_retry_costs_a_new_attempt(ask: Ask, provider: ScriptedProvider) -> None:
+def test_retry_costs_a_new_attempt(ask: Submit, provider: ScriptedProvider) -> None:
     provider.script = [refusal("RATE_LIMITED")]
     for _ in range(2):
         ask(cache_mode="bypass")
     assert costs_of_one() == (RETRY_STATEMENTS[connection.vendor], 2, 7)
 
 
-def test_the_breaker_is_asked_only_while_a_circuit_is_not_closed(ask: Ask) -> None:
+def test_breaker_is_checked_only_while_a_circuit_is_not_closed(ask: Submit) -> None:
     for _ in range(2):
         ask(cache_mode="bypass")
     for _ in range(9):
@@ -89,7 +89,7 @@ def test_the_breaker_is_asked_only_while_a_circuit_is_not_closed(ask: Ask) -> No
     assert costs_of_one() == (10, 2, 4)
 
 
-def test_an_empty_queue_costs_one_round_trip(ask: Ask) -> None:
+def test_empty_queue_costs_one_round_trip(ask: Submit) -> None:
     ask(cache_mode="bypass")
     assert tasks._work_once("worker")
     with counted_costs() as costs:
@@ -97,8 +97,8 @@ def test_an_empty_queue_costs_one_round_trip(ask: Ask) -> None:
     assert costs.counts == (0, 0, 1)
 
 
-def test_the_claim_and_the_mark_that_the_call_is_sent_are_one_commit(ask: Ask, provider: ScriptedProvider) -> None:
-    """So a lost worker has changed nothing, or its call may have been sent."""
+def test_claim_and_dispatch_share_one_commit(ask: Submit, provider: ScriptedProvider) -> None:
+    """A lost worker has either changed nothing, or its call may have been sent."""
     seen: list[int] = []
     answer = provider.script[0]
     ask(cache_mode="bypass")
@@ -108,7 +108,7 @@ def test_the_claim_and_the_mark_that_the_call_is_sent_are_one_commit(ask: Ask, p
     assert (seen, costs.commits) == ([1], 2)
 
 
-def test_a_cancelled_request_is_not_sent_and_its_entry_is_released(ask: Ask, provider: ScriptedProvider) -> None:
+def test_cancelled_request_is_not_sent_and_leaves_the_index(ask: Submit, provider: ScriptedProvider) -> None:
     request = ask(cache_mode="bypass")
     with organization_scope(request.organization_id):
         AIRequest.objects.filter(id=request.id).update(status=Status.CANCELLED, completed_at=request.created_at)

@@ -1,4 +1,4 @@
-"""Turns keep a worker's threads out of each other's way, and never hold one up for long."""
+"""Slots limit how many threads of a worker write at once, but never block one for long."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -9,7 +9,7 @@ from queue_app.processing import write_gate
 from queue_app.processing.write_gate import AT_ONCE, slot
 
 
-def test_few_threads_book_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_limited_number_of_threads_write_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(write_gate, "PATIENCE_S", 60)
     inside, most, lock = 0, 0, threading.Lock()
 

@@ -25,7 +25,7 @@ PROCESS_TESTS = (
     "tests/faults/",
     "tests/gateway/test_events_served.py",
     "tests/mutants/test_mutants.py::test_a_mutant_is_run_in_a_copy",
-    "tests/queue_app/test_worker.py::test_a_worker_starts_without_redis_and_works_once_it_is_back",
+    "tests/queue_app/test_worker.py::test_worker_starts_without_redis_and_works_when_it_is_back",
     "tests/security/test_attacks.py",
     "tests/security/test_web_server.py",
     "tests/sqlite/test_crashes.py",

@@ -1,4 +1,4 @@
-"""An October whose requests have ended and whose prompts are gone, closed, and looked at from January."""
+"""An organization whose October requests have ended and have no prompts; the month is closed, and it is January."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -31,7 +31,7 @@ Clock = Callable[[datetime], None]
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    """Sets the clock of the product, and the time of what is booked."""
+    """Sets the product's clock, which also dates new ledger entries."""
     book = attempts.book_entry
     monkeypatch.setattr(attempts, "book_entry", lambda **columns: book(**{"at": timezone.now(), **columns}))
     return lambda moment: monkeypatch.setattr(timezone, "now", lambda: moment)
@@ -39,7 +39,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 @pytest.fixture
 def ask(submit: Callable[..., AIRequest], clock: Clock) -> Ask:
-    """A request of an instant that has ended: its calls are booked, and its prompt is deleted."""
+    """Creates an ended request: its attempts are booked, and its prompt is deleted."""
 
     def make(at: datetime = SENT, outcome: str = "settled", **fields: object) -> AIRequest:
         clock(at)
@@ -84,7 +84,7 @@ def close(clock: Clock) -> Callable[[Organization], None]:
 
 @pytest.fixture
 def october(ask: Ask, close: Callable[[Organization], None], organization: Organization) -> list[AIRequest]:
-    """Seven requests, of which one failed and one was never sent."""
+    """Seven requests: five were answered, one failed, one was never sent."""
     outcomes = ["settled", "failed", "unsent", *["settled"] * 4]
     requests = [ask(SENT + timedelta(hours=n), each, tags=["ü"]) for n, each in enumerate(outcomes)]
     close(organization)
@@ -92,7 +92,7 @@ def october(ask: Ask, close: Callable[[Organization], None], organization: Organ
 
 
 def archive(organization: Organization, root: Path) -> list[moving.Moved]:
-    """Move every month that can be moved. Raises AssertionError if one cannot."""
+    """Archive every month that is due. Raises AssertionError if a month cannot be archived."""
     moved = []
     with organization_scope(organization.pk):
         for month, obstacle in moving.movable(organization.pk, moving.USAGE_COMES_UNTIL):

@@ -22,7 +22,7 @@ def run(root: Path, *options: str) -> str:
     return output.getvalue()
 
 
-def test_it_prints_each_month_and_what_keeps_it(
+def test_command_prints_each_archived_month(
     other_organization: Organization, october: list[AIRequest], tmp_path: Path
 ) -> None:
     assert run(tmp_path, "--dry-run") == "north, October 2026: would be archived\n"
@@ -31,12 +31,12 @@ def test_it_prints_each_month_and_what_keeps_it(
     assert run(tmp_path) == ""
 
 
-def test_months_that_ended_lately_are_not_mentioned(october: list[AIRequest], tmp_path: Path) -> None:
+def test_months_newer_than_the_given_age_are_skipped(october: list[AIRequest], tmp_path: Path) -> None:
     assert run(tmp_path, "--older-than", "100") == ""
     assert AIRequest.objects.exists()
 
 
-def test_one_organization_can_be_named(
+def test_archiving_can_be_limited_to_one_organization(
     other_organization: Organization, october: list[AIRequest], tmp_path: Path
 ) -> None:
     assert run(tmp_path, "--organization", "south") == ""
@@ -44,7 +44,7 @@ def test_one_organization_can_be_named(
         run(tmp_path, "--organization", "west")
 
 
-def test_a_second_run_at_the_same_time_is_refused(october: list[AIRequest], tmp_path: Path) -> None:
+def test_concurrent_run_is_refused(october: list[AIRequest], tmp_path: Path) -> None:
     with (tmp_path / ".lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         with pytest.raises(CommandError, match="another run is using"):
@@ -52,7 +52,7 @@ def test_a_second_run_at_the_same_time_is_refused(october: list[AIRequest], tmp_
     assert AIRequest.objects.exists()
 
 
-def test_a_disk_that_takes_no_files_deletes_nothing(october: list[AIRequest], tmp_path: Path) -> None:
+def test_nothing_is_deleted_when_files_cannot_be_written(october: list[AIRequest], tmp_path: Path) -> None:
     (tmp_path / "north").write_text("a file where the directory should be")
     with pytest.raises(CommandError):
         run(tmp_path)
@@ -68,26 +68,26 @@ def missing(directory: Path) -> None:
     (directory / files.REQUESTS).unlink()
 
 
-def without_a_line(directory: Path) -> None:
+def with_missing_line(directory: Path) -> None:
     rewrite(directory, lambda lines: lines[1:])
 
 
-def with_a_line_twice(directory: Path) -> None:
+def with_duplicate_line(directory: Path) -> None:
     rewrite(directory, lambda lines: [lines[0], *lines])
 
 
-def with_other_costs(directory: Path) -> None:
+def with_changed_costs(directory: Path) -> None:
     rewrite(directory, lambda lines: [line.replace('"cost_nano":', '"cost_nano":1') for line in lines])
 
 
-def rewritten_with_its_manifest(directory: Path) -> None:
-    without_a_line(directory)
+def with_missing_line_and_new_manifest(directory: Path) -> None:
+    with_missing_line(directory)
     counted = files._counted(directory / files.REQUESTS)
     manifest = json.loads((directory / files.MANIFEST).read_text())
     (directory / files.MANIFEST).write_text(json.dumps({**manifest, **counted.__dict__}))
 
 
-def no_manifest(directory: Path) -> None:
+def with_empty_manifest(directory: Path) -> None:
     (directory / files.MANIFEST).write_text("{}")
 
 
@@ -100,11 +100,11 @@ def rewrite(directory: Path, change: Callable[[list[str]], list[str]]) -> None:
 @pytest.mark.parametrize(
     "damage",
     [
-        truncated, missing, without_a_line, with_a_line_twice, with_other_costs, rewritten_with_its_manifest,
-        no_manifest,
+        truncated, missing, with_missing_line, with_duplicate_line, with_changed_costs,
+        with_missing_line_and_new_manifest, with_empty_manifest,
     ],
 )  # fmt: skip
-def test_damage_is_found_and_nothing_more_is_deleted(
+def test_verify_reports_damage_and_stops_further_deletion(
     organization: Organization, october: list[AIRequest], tmp_path: Path, damage: Callable[[Path], None]
 ) -> None:
     directory = tmp_path / "north" / OCTOBER
@@ -119,13 +119,13 @@ def test_damage_is_found_and_nothing_more_is_deleted(
     assert AIRequest.objects.count() == 1
 
 
-def test_an_archive_that_is_not_there_is_a_failure(october: list[AIRequest], tmp_path: Path) -> None:
+def test_verify_fails_when_an_archive_is_missing(october: list[AIRequest], tmp_path: Path) -> None:
     run(tmp_path / "archive")
     with pytest.raises(CommandError, match="1 archives are missing or damaged"):
         run(tmp_path / "elsewhere", "--verify")
 
 
-def test_the_files_are_for_this_user_alone(october: list[AIRequest], tmp_path: Path) -> None:
+def test_archive_files_are_readable_only_by_their_owner(october: list[AIRequest], tmp_path: Path) -> None:
     run(tmp_path / "archive")
     paths = [tmp_path / "archive", *(tmp_path / "archive").rglob("*")]
     assert ArchivedMonth.objects.get().directory == str(tmp_path / "archive" / "north" / OCTOBER)

@@ -1,4 +1,4 @@
-"""A run that is killed at any step loses no request and no dollar, and the next run finishes its work."""
+"""Killing a run at any step loses no request and no money, and the next run finishes the work."""
 
 import os
 import shutil
@@ -23,11 +23,11 @@ cost = create_cost_optimizer()
 
 
 class KilledError(BaseException):
-    """Passes every handler, as a kill does."""
+    """Passes through every `except Exception`, as a kill does."""
 
 
 class Steps:
-    """Counts what a run does to the disk and to the database, and kills it before the step number `last`."""
+    """Counts a run's disk and database operations, and kills it before operation number `last`."""
 
     def __init__(self, last: int) -> None:
         self.done, self._last = 0, last
@@ -43,7 +43,7 @@ class Steps:
 
 
 def run_until(step: int, organization: Organization, root: Path, patch: pytest.MonkeyPatch) -> bool:
-    """Whether the run ended before that step."""
+    """Whether the run finished before that step."""
     steps = Steps(step)
     patch.setattr(os, "fsync", steps.before(os.fsync))
     patch.setattr(Path, "rename", steps.before(Path.rename))
@@ -53,7 +53,7 @@ def run_until(step: int, organization: Organization, root: Path, patch: pytest.M
     patch.setattr(moving.audit, "record", steps.before(moving.audit.record))
     patch.setattr(AIRequest.objects, "filter", steps.before(AIRequest.objects.filter))
     patch.setattr(type(cost), "forget_unsent", staticmethod(steps.before(cost.forget_unsent)))
-    patch.setattr(shutil, "rmtree", lambda *_, **__: None)  # a killed process cleans nothing up
+    patch.setattr(shutil, "rmtree", lambda *_, **__: None)  # a killed process cleans up nothing
     try:
         with alone_in(root):
             archive(organization, root)
@@ -63,7 +63,7 @@ def run_until(step: int, organization: Organization, root: Path, patch: pytest.M
 
 
 def archived_ids(root: Path) -> set[str]:
-    """The requests in a directory that has its name."""
+    """The requests in the archive under its final name."""
     directory = root / "north" / OCTOBER
     if not directory.exists():
         return set()
@@ -77,7 +77,7 @@ def money() -> tuple[object, ...]:
     return list(booked), list(sent), list(cost.disagreements())
 
 
-def test_a_kill_at_any_step_loses_nothing(
+def test_kill_at_any_step_loses_nothing(
     organization: Organization, october: list[AIRequest], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(moving, "BATCH", 2)
@@ -89,7 +89,9 @@ def test_a_kill_at_any_step_loses_nothing(
             has_ended = run_until(step, organization, root, patch)
         left = {str(each) for each in AIRequest.objects.values_list("id", flat=True)}
         assert left | archived_ids(root) == everything, f"killed before step {step}"
-        assert left == everything or ArchivedMonth.objects.exists(), f"pages are silent after step {step}"
+        assert left == everything or ArchivedMonth.objects.exists(), (
+            f"pages do not mention the archive after step {step}"
+        )
         assert money() == before
         with alone_in(root):
             archive(organization, root)
@@ -100,5 +102,5 @@ def test_a_kill_at_any_step_loses_nothing(
         assert not list(root.glob(f"*/*{UNFINISHED}"))
         transaction.savepoint_rollback(point)
         if has_ended:
-            assert step > 20, "every step is one that a kill was tried at"
+            assert step > 20, "too few steps were killed"
             return

@@ -35,7 +35,7 @@ def lines(root: Path) -> list[dict[str, Any]]:
 
 
 def reports(organization: Organization) -> list[object]:
-    """What finance reads of October."""
+    """What finance reports for October."""
     month = find_month(organization.pk, OCTOBER)
     assert month
     [state] = close_states(organization.pk).values()
@@ -47,11 +47,11 @@ def reports(organization: Organization) -> list[object]:
     ]
 
 
-def test_a_closed_month_moves_and_its_money_stays(
+def test_closed_month_is_archived_and_its_costs_stay(
     organization: Organization, october: list[AIRequest], tmp_path: Path
 ) -> None:
     before = reports(organization)
-    assert len(before[0]) == 6, "there is something to lose"  # type: ignore[arg-type]
+    assert len(before[0]) == 6, "nothing to archive"  # type: ignore[arg-type]
     cost_nano = sum(LedgerEntry.objects.values_list("nano", flat=True))
     [moved] = archive(organization, tmp_path)
     assert cost_nano > 0
@@ -61,17 +61,17 @@ def test_a_closed_month_moves_and_its_money_stays(
     assert (moved.month.name, moved.month.requests, moved.month.nano, moved.kept) == ("October 2026", 7, cost_nano, 0)
     assert [line["id"] for line in lines(tmp_path)] == [str(each.id) for each in october]
     assert sum(len(line["attempts"]) for line in lines(tmp_path)) == 7
-    assert Attempt.objects.count() == 6, "the one that was never sent is in the file alone"
+    assert Attempt.objects.count() == 6, "the unsent attempt should be only in the file"
     assert AuditEvent.objects.get(verb="month.archived").target == "October 2026"
 
 
-def test_a_second_run_finds_nothing_to_do(organization: Organization, october: list[AIRequest], tmp_path: Path) -> None:
+def test_archiving_twice_changes_nothing(organization: Organization, october: list[AIRequest], tmp_path: Path) -> None:
     archive(organization, tmp_path)
     assert archive(organization, tmp_path) == []
     assert ArchivedMonth.objects.count() == 1
 
 
-def test_a_line_has_no_text_that_an_erasure_would_remove(
+def test_archived_lines_contain_no_erasable_text(
     organization: Organization, ask: Ask, close: Callable[[Organization], None], tmp_path: Path
 ) -> None:
     request = ask(outcome="failed", metadata={"note": "secret words"}, conversation_id="secret words")
@@ -111,7 +111,7 @@ OBSTACLES = {
 
 
 @pytest.mark.parametrize(("why", "arrange"), [(why, each) for why, cases in OBSTACLES.items() for each in cases])
-def test_a_month_waits_until_all_of_it_can_move(
+def test_month_with_an_obstacle_is_not_archived(
     organization: Organization, october: list[AIRequest], why: str, arrange: Callable[[], None]
 ) -> None:
     arrange()
@@ -119,14 +119,14 @@ def test_a_month_waits_until_all_of_it_can_move(
     assert (str(month), obstacle) == ("October 2026", why)
 
 
-def test_a_month_that_is_not_closed_stays(organization: Organization, ask: Ask, clock: Clock) -> None:
+def test_open_month_is_not_archived(organization: Organization, ask: Ask, clock: Clock) -> None:
     ask()
     fold()
     clock(JANUARY)
     assert [why for _, why in moving.movable(organization.pk, timedelta())] == ["it is not closed"]
 
 
-def test_a_close_that_was_changed_moves_nothing(
+def test_month_whose_close_was_changed_is_not_archived(
     organization: Organization, october: list[AIRequest], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert MonthClose.objects.exists()
@@ -135,7 +135,7 @@ def test_a_close_that_was_changed_moves_nothing(
     assert obstacle == "its close was changed: the signature does not match"
 
 
-def test_a_month_that_usage_can_still_reach_stays(
+def test_month_that_can_still_get_usage_is_not_archived(
     organization: Organization, october: list[AIRequest], clock: Clock
 ) -> None:
     [state] = close_states(organization.pk).values()
@@ -146,7 +146,7 @@ def test_a_month_that_usage_can_still_reach_stays(
     ]
 
 
-def test_an_open_attempt_moves_nothing(organization: Organization, october: list[AIRequest], tmp_path: Path) -> None:
+def test_open_attempt_stops_the_archive(organization: Organization, october: list[AIRequest], tmp_path: Path) -> None:
     Attempt.objects.filter(request_id=october[0].id).update(state="dispatched")
     with pytest.raises(ArchiveError, match="is not settled"):
         archive(organization, tmp_path)
@@ -154,7 +154,7 @@ def test_an_open_attempt_moves_nothing(organization: Organization, october: list
     assert not directory(tmp_path).exists()
 
 
-def test_requests_of_others_and_of_other_months_stay(
+def test_other_organizations_and_months_are_not_archived(
     organization: Organization,
     other_organization: Organization,
     ask: Ask,
@@ -171,7 +171,7 @@ def test_requests_of_others_and_of_other_months_stay(
         assert AIRequest.objects.filter(id=foreign.id).exists()
 
 
-def test_what_has_changed_since_the_file_was_written_stays(
+def test_requests_changed_after_the_file_was_written_are_kept(
     organization: Organization, october: list[AIRequest], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
@@ -186,7 +186,7 @@ def test_what_has_changed_since_the_file_was_written_stays(
     assert set(AIRequest.objects.values_list("id", flat=True)) == {changed.id, repriced.id, with_content.id}
 
 
-def test_a_restored_database_is_archived_with_the_files_that_are_there(
+def test_archiving_a_restored_database_reuses_existing_files(
     organization: Organization, october: list[AIRequest], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:

@@ -17,13 +17,13 @@ NOTE = "Archived, and not in this list or its CSV"
 
 @pytest.fixture
 def archived(october: list[AIRequest], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AIRequest:
-    """A request whose month is archived. The clock is right again: sessions go by it."""
+    """A request whose month is archived. The clock is real again, because sessions depend on it."""
     call_command("archive", str(tmp_path))
     monkeypatch.undo()
     return october[0]
 
 
-def test_the_list_says_where_older_requests_are(archived: AIRequest, viewer: User, client_of: Browser) -> None:
+def test_list_names_archived_months(archived: AIRequest, viewer: User, client_of: Browser) -> None:
     client = client_of(viewer)
     page = client.get("/queue/requests/").text
     assert NOTE in page
@@ -32,11 +32,13 @@ def test_the_list_says_where_older_requests_are(archived: AIRequest, viewer: Use
     assert NOTE not in client.get("/queue/requests/", {"since": "2026-11-09T00:00"}).text
 
 
-def test_the_list_of_another_organization_says_nothing(archived: AIRequest, stranger: User, client_of: Browser) -> None:
+def test_list_hides_other_organizations_archives(archived: AIRequest, stranger: User, client_of: Browser) -> None:
     assert NOTE not in client_of(stranger).get("/queue/requests/").text
 
 
-def test_an_archived_request_says_so(archived: AIRequest, viewer: User, client_of: Browser) -> None:
+def test_page_of_archived_request_returns_404_with_the_archive_date(
+    archived: AIRequest, viewer: User, client_of: Browser
+) -> None:
     answer = client_of(viewer).get(f"/queue/requests/{archived.id}/")
     assert answer.status_code == 404
     assert "The requests of October 2026 were archived on" in answer.text
@@ -44,14 +46,14 @@ def test_an_archived_request_says_so(archived: AIRequest, viewer: User, client_o
     assert (missing.status_code, "archived" in missing.text) == (404, False)
 
 
-def test_a_stranger_learns_nothing_of_an_archived_request(
+def test_archived_request_is_hidden_from_other_organizations(
     archived: AIRequest, stranger: User, client_of: Browser
 ) -> None:
     answer = client_of(stranger).get(f"/queue/requests/{archived.id}/")
     assert (answer.status_code, "archived" in answer.text) == (404, False)
 
 
-def test_the_api_says_so(
+def test_api_returns_404_with_the_archive_date(
     archived: AIRequest, organization: Organization, other_organization: Organization, client: Client
 ) -> None:
     query = {"action": "status", "requestId": str(archived.id)}
