@@ -1,4 +1,4 @@
-"""A sandbox process behind the product, and a worker in a thread of this process."""
+"""A sandbox process as the provider, and a worker in a thread of the test's process."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -23,7 +23,7 @@ PAUSE_S = 0.02
 
 @pytest.fixture
 def room(monkeypatch: pytest.MonkeyPatch) -> WaitingRoom:
-    """The waiting room of the process, new and with two places."""
+    """A new waiting room with two places."""
     fresh = WaitingRoom(2)
     monkeypatch.setattr(chat, "waiting_room", fresh)
     return fresh
@@ -31,13 +31,13 @@ def room(monkeypatch: pytest.MonkeyPatch) -> WaitingRoom:
 
 @pytest.fixture
 def queued(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No call may start directly: each waits for a worker."""
+    """Keeps calls from starting directly: each waits for a worker."""
     monkeypatch.setattr(direct, "try_start", lambda _request: (None, False))
 
 
 @pytest.fixture
 def worker(redis_url: str) -> Iterator[Callable[[], None]]:
-    """Starts a worker that runs one ticket after the other until the test is over."""
+    """Starts a worker that runs tickets until the end of the test."""
     stop = threading.Event()
 
     def work() -> None:
@@ -57,6 +57,6 @@ def worker(redis_url: str) -> Iterator[Callable[[], None]]:
         thread.join()
 
 
-def has_free_places(room: WaitingRoom, number: int) -> bool:
-    """Whether that many could still come in, and no more."""
+def has_exactly_free_places(room: WaitingRoom, number: int) -> bool:
+    """Whether exactly this many places are free and no one is waiting."""
     return room._places._total - room._places.taken() == number and feed.count() == 0

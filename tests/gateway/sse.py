@@ -1,4 +1,4 @@
-"""Reading server-sent events in tests."""
+"""Parses server-sent events in tests."""
 
 import json
 from collections.abc import Iterable
@@ -8,7 +8,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Event:
-    """One event of a stream; `id` is empty where it has none."""
+    """One event of a stream; `id` is empty if it has none."""
 
     id: str
     name: str
@@ -16,14 +16,14 @@ class Event:
 
 
 class Events:
-    """The events of a body, which may have no end: each `next` reads until one is complete."""
+    """The events of a body, which may be endless: `next` reads until an event is complete."""
 
     def __init__(self, body: Iterable[bytes]) -> None:
         self._chunks = iter(body)
         self._text = ""
         self.comments: list[str] = []
         self.last_id = ""
-        """What a browser would resume from."""
+        """The ID that a browser would resume from."""
 
     def next(self) -> Event:
         """The next event. Raises StopIteration at the end of the stream."""
@@ -37,11 +37,11 @@ class Events:
                 return event
 
     def take(self, number: int) -> list[Event]:
-        """The next so many."""
+        """The next `number` events."""
         return [self.next() for _ in range(number)]
 
     def rest(self) -> list[Event]:
-        """All until the end of the stream."""
+        """All events until the end of the stream."""
         events = []
         while True:
             try:

@@ -1,4 +1,4 @@
-"""A provider that streams one event at a time, whenever the test says so."""
+"""A provider that streams one event at a time, when the test says so."""
 
 import json
 import queue
@@ -21,7 +21,7 @@ USAGE = {"prompt_tokens": 10, "completion_tokens": 2, "total_tokens": 12}
 
 @dataclass
 class Stepwise:
-    """Sends what is put into `steps`, and closes the connection at None."""
+    """Sends the items of `steps`, and closes the connection at None."""
 
     steps: "queue.Queue[bytes | None]" = field(default_factory=queue.Queue)
     heads: list[bytes] = field(default_factory=list)
@@ -38,30 +38,32 @@ class Stepwise:
             for step in iter(self.steps.get, None):
                 connection.sendall(step)
         except OSError:
-            """The product has closed the call."""
+            """The product has closed the connection."""
 
     def send(self, **data: Any) -> None:
-        """The next event."""
+        """Send an event."""
         self.steps.put(b"data: " + json.dumps(data).encode() + b"\n\n")
 
     def say(self, text: str) -> None:
-        """The next piece of the answer."""
+        """Send a piece of the answer."""
         self.send(id="p1", model="their-name", choices=[{"index": 0, "delta": {"content": text}}], usage=None, extra=7)
 
     def finish(self, reason: str = "stop") -> None:
-        """The end of the answer, with its usage."""
+        """End the answer with its usage."""
         self.send(id="p1", choices=[{"index": 0, "delta": {}, "finish_reason": reason}])
         self.send(id="p1", choices=[], usage=USAGE)
         self.break_off()
 
     def break_off(self) -> None:
-        """The end of the connection."""
+        """Close the connection."""
         self.steps.put(None)
 
 
 @pytest.fixture
 def stepwise(settings: Settings, transactional_db: None) -> Iterator[Stepwise]:
-    """The provider `local`, whose model `stepwise` costs $1 per million tokens of input and $10 of output."""
+    """The provider `local`, whose model `stepwise` costs $1 per million input tokens and $10 per million output
+    tokens.
+    """
     provider = Stepwise()
     prices = dict.fromkeys(("input", "cache_read", "cache_write"), 10**9)
     ModelPrice.objects.create(provider="local", model="stepwise", output=10**10, source="test", **prices)

@@ -1,4 +1,4 @@
-"""Asking for a stream, and reading it event by event."""
+"""Requests a stream and reads it event by event."""
 
 import json
 from collections.abc import Iterator
@@ -9,17 +9,17 @@ from django.http import StreamingHttpResponse
 from tests.api.support import COMPLETIONS, Caller
 from tests.gateway.stepwise import MODEL
 
-ASKED = [{"role": "user", "content": "How do I plan a garden?"}]
+QUESTION = [{"role": "user", "content": "How do I plan a garden?"}]
 DONE = "data: [DONE]"
 KEEP_ALIVE = ": keep-alive"
 
 
 def ask(program: Caller, model: str = MODEL, headers: dict[str, str] | None = None, **body: Any) -> Any:
-    return program.post(COMPLETIONS, {"model": model, "messages": ASKED, "stream": True, **body}, **(headers or {}))
+    return program.post(COMPLETIONS, {"model": model, "messages": QUESTION, "stream": True, **body}, **(headers or {}))
 
 
 def events_of(response: Any) -> Iterator[str]:
-    """The events of a stream, one by one."""
+    """The events of a stream, one at a time."""
     assert isinstance(response, StreamingHttpResponse), response.content
     assert (response.status_code, response["Content-Type"]) == (200, "text/event-stream")
     assert (response["X-Accel-Buffering"], "no-transform" in response["Cache-Control"]) == ("no", False)

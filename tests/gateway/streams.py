@@ -1,4 +1,4 @@
-"""Streams of events, opened in this process."""
+"""Opens event streams in the test's process."""
 
 from collections.abc import Callable, Iterator
 
@@ -15,12 +15,14 @@ from tests.gateway.sse import Event, Events
 
 
 class Note(BaseModel):
-    """Some data."""
+    """The data of a test event."""
 
     text: str = ""
 
 
-def tell(organization: Organization, text: str = "", kind: EventType = EventType.ALERT, subject: str = "1") -> None:
+def publish_note(
+    organization: Organization, text: str = "", kind: EventType = EventType.ALERT, subject: str = "1"
+) -> None:
     publish(organization.pk, [Draft(kind, subject, Note(text=text))])
 
 
@@ -35,7 +37,7 @@ def places(monkeypatch: pytest.MonkeyPatch) -> Places:
 
 @pytest.fixture
 def listen(places: Places, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Events]]:
-    """Opens streams, which are closed after the test; rights are checked before each event.
+    """Opens streams, which are closed after the test. Permissions are checked before each event.
 
     The test's transaction keeps its connection.
     """
@@ -61,7 +63,7 @@ def listen(places: Places, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable
 
 
 def ready(stream: Events) -> Event:
-    """The first event."""
+    """Read the first event, which must be `ready`."""
     event = stream.next()
     assert event.name == "ready"
     return event

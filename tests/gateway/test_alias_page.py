@@ -1,4 +1,4 @@
-"""`/settings/aliases/` and the page of one alias."""
+"""`/settings/aliases/` and the page of an alias."""
 
 from collections.abc import Callable
 
@@ -34,7 +34,7 @@ def targets(organization: Organization) -> dict[str, str]:
         return dict(ModelAlias.objects.values_list("name", "target"))
 
 
-def test_an_alias_is_created_changed_and_removed(organization: Organization, admin: User, client_of: Browser) -> None:
+def test_alias_is_created_changed_and_removed(organization: Organization, admin: User, client_of: Browser) -> None:
     client = client_of(admin)
     created = client.post(CREATE, {"name": "writer", "model": "gpt-4"}, follow=True)
     assert "Alias writer created." in created.text
@@ -52,7 +52,7 @@ def test_an_alias_is_created_changed_and_removed(organization: Organization, adm
     assert {who for _, who in verbs[-3:]} == {actor}
 
 
-def test_the_list_has_the_built_in_aliases_until_they_are_replaced(
+def test_list_has_the_built_in_aliases_until_they_are_replaced(
     organization: Organization, admin: User, client_of: Browser
 ) -> None:
     assert client_of(admin).get(LIST).text.count(">built in<") == 3
@@ -63,7 +63,7 @@ def test_the_list_has_the_built_in_aliases_until_they_are_replaced(
 
 
 @pytest.mark.parametrize("target", ["no-such-model", "nobody/gpt-4"])
-def test_an_alias_of_a_model_that_is_gone_is_marked(
+def test_alias_of_an_unavailable_model_is_marked(
     organization: Organization, admin: User, client_of: Browser, target: str
 ) -> None:
     make(organization, target="gpt-4")
@@ -73,7 +73,7 @@ def test_an_alias_of_a_model_that_is_gone_is_marked(
 
 
 @pytest.mark.parametrize(
-    ("name", "model", "said"),
+    ("name", "model", "message"),
     [
         ("two words", "gpt-4", "Use letters, digits"),
         ("x" * 65, "gpt-4", "at most 64"),
@@ -82,17 +82,17 @@ def test_an_alias_of_a_model_that_is_gone_is_marked(
         ("taken", "gpt-4", "This alias already exists"),
     ],
 )
-def test_a_refused_alias_changes_nothing_and_says_why(
-    organization: Organization, admin: User, client_of: Browser, name: str, model: str, said: str
+def test_invalid_alias_is_refused_with_the_reason(
+    organization: Organization, admin: User, client_of: Browser, name: str, model: str, message: str
 ) -> None:
     make(organization, "taken", "deepseek-chat")
     response = client_of(admin).post(CREATE, {"name": name, "model": model})
-    assert (response.status_code, said in response.text) == (422, True)
+    assert (response.status_code, message in response.text) == (422, True)
     assert "data-open" in response.text
     assert targets(organization) == {"taken": "deepseek-chat"}
 
 
-def test_an_organization_has_at_most_so_many_aliases(
+def test_number_of_aliases_per_organization_is_limited(
     organization: Organization, admin: User, client_of: Browser
 ) -> None:
     with organization_scope(organization.pk):
@@ -104,9 +104,7 @@ def test_an_organization_has_at_most_so_many_aliases(
     assert "writer" not in targets(organization)
 
 
-def test_what_somebody_else_changed_is_not_overwritten(
-    organization: Organization, admin: User, client_of: Browser
-) -> None:
+def test_concurrent_change_is_not_overwritten(organization: Organization, admin: User, client_of: Browser) -> None:
     client, page = client_of(admin), reverse("alias_change", args=[make(organization).pk])
     version = client.get(page).context["form"].version
     make(organization, target="deepseek-chat")
@@ -115,7 +113,9 @@ def test_what_somebody_else_changed_is_not_overwritten(
     assert targets(organization) == {"writer": "deepseek-chat"}
 
 
-def test_operators_see_aliases_and_change_none(organization: Organization, operator: User, client_of: Browser) -> None:
+def test_operators_can_see_but_not_change_aliases(
+    organization: Organization, operator: User, client_of: Browser
+) -> None:
     alias = make(organization)
     client = client_of(operator)
     page = client.get(LIST).text
@@ -126,7 +126,7 @@ def test_operators_see_aliases_and_change_none(organization: Organization, opera
     assert targets(organization) == {"writer": "gpt-4"}
 
 
-def test_an_alias_of_another_organization_does_not_exist(
+def test_another_organizations_alias_returns_404(
     organization: Organization, stranger: User, client_of: Browser
 ) -> None:
     alias = make(organization)
@@ -150,9 +150,7 @@ def test_more_aliases_cost_no_more_queries(organization: Organization, admin: Us
     assert counts[0] == counts[-1]
 
 
-def test_the_choices_of_a_key_are_aliases_and_models(
-    organization: Organization, admin: User, client_of: Browser
-) -> None:
+def test_model_choices_are_aliases_and_models(organization: Organization, admin: User, client_of: Browser) -> None:
     make(organization)
     choices = client_of(admin).get(reverse("model_choices")).text
     for name in ("writer", "auto", "gpt-4", "deepseek-chat"):

@@ -1,4 +1,4 @@
-"""The cache in front of the queue: by a real worker, a real provider process, a real Redis and the real embedder."""
+"""The cache in front of the queue, with a real worker, provider process, Redis, and embedder."""
 
 import json
 from collections.abc import Callable
@@ -29,17 +29,17 @@ from tests.support.processes import wait_until
 pytestmark = pytest.mark.django_db(transaction=True)
 
 Begin = Callable[[], None]
-ASKED = "How can we lower the carbon emissions of our delivery vans?"
-IN_OTHER_WORDS = "How can we reduce the carbon emissions of our delivery vans?"
-TRAP = "How can we raise the carbon emissions of our delivery vans?"
+QUESTION = "How can we lower the carbon emissions of our delivery vans?"
+PARAPHRASE = "How can we reduce the carbon emissions of our delivery vans?"
+OPPOSITE = "How can we raise the carbon emissions of our delivery vans?"
 
 
 @pytest.fixture(autouse=True)
 def _ready(sandbox: SandboxClient, room: WaitingRoom, redis_url: str) -> None:
-    """All that the flow needs."""
+    """The services that the tests need."""
 
 
-def ask(program: Caller, text: str = ASKED, **body: Any) -> dict[str, Any]:
+def ask(program: Caller, text: str = QUESTION, **body: Any) -> dict[str, Any]:
     response = program.post(CHAT, {"messages": [{"role": "user", "content": text}], "wait": True, **body})
     assert response.status_code == 200, response.content
     answer: dict[str, Any] = json.loads(response.content)
@@ -51,11 +51,11 @@ def in_ledger(kind: LedgerKind) -> int:
         return LedgerEntry.objects.filter(kind=kind).count()
 
 
-def test_a_question_in_other_words_is_answered_by_the_cache(program: Caller, worker: Begin) -> None:
+def test_paraphrased_question_is_answered_by_the_cache(program: Caller, worker: Begin) -> None:
     worker()
     first = ask(program)
     assert (first["cached"], first["similarity"]) == (False, None)
-    again = ask(program, IN_OTHER_WORDS)
+    again = ask(program, PARAPHRASE)
     assert again["cached"] is True
     assert again["response"] == first["response"]
     assert 0.85 <= again["similarity"] < 1
@@ -65,17 +65,17 @@ def test_a_question_in_other_words_is_answered_by_the_cache(program: Caller, wor
     assert (in_ledger(LedgerKind.USAGE), in_ledger(LedgerKind.CACHE_HIT)) == (1, 2)
 
 
-def test_a_client_can_report_the_answer_that_it_got(program: Caller, worker: Begin) -> None:
+def test_client_can_report_a_wrong_answer(program: Caller, worker: Begin) -> None:
     worker()
     first = ask(program)
-    hit = ask(program, IN_OTHER_WORDS)
+    hit = ask(program, PARAPHRASE)
     assert (first["entryId"], hit["cached"]) == (None, True)
     body = {"action": "report", "entryId": hit["entryId"], "requestId": hit["requestId"], "correct": False}
     assert program.post("/api/ai/cache", body).status_code == 200
-    assert ask(program, IN_OTHER_WORDS)["cached"] is False
+    assert ask(program, PARAPHRASE)["cached"] is False
 
 
-def test_a_hit_saves_the_cost_of_the_call(program: Caller, worker: Begin) -> None:
+def test_cache_hit_saves_the_cost_of_the_call(program: Caller, worker: Begin) -> None:
     worker()
     ask(program)
     ask(program)
@@ -85,13 +85,13 @@ def test_a_hit_saves_the_cost_of_the_call(program: Caller, worker: Begin) -> Non
         assert CacheHit.objects.get().saved_nano == usage.nano
 
 
-def test_the_opposite_question_is_sent_to_the_provider(program: Caller, worker: Begin) -> None:
+def test_opposite_question_is_sent_to_the_provider(program: Caller, worker: Begin) -> None:
     worker()
     ask(program)
-    assert ask(program, TRAP)["cached"] is False
+    assert ask(program, OPPOSITE)["cached"] is False
 
 
-def test_a_hit_is_a_request_like_all_others(program: Caller, worker: Begin) -> None:
+def test_cache_hit_is_stored_as_a_request(program: Caller, worker: Begin) -> None:
     worker()
     ask(program)
     hit = ask(program)
@@ -100,31 +100,31 @@ def test_a_hit_is_a_request_like_all_others(program: Caller, worker: Begin) -> N
     assert status["response"] == hit["response"]
 
 
-def test_an_idempotent_repeat_of_a_hit_is_the_same_hit(program: Caller, worker: Begin) -> None:
+def test_idempotent_repeat_of_a_cache_hit_is_booked_once(program: Caller, worker: Begin) -> None:
     worker()
     ask(program)
-    body = {"messages": [{"role": "user", "content": ASKED}], "wait": True}
+    body = {"messages": [{"role": "user", "content": QUESTION}], "wait": True}
     one, two = (json.loads(program.post(CHAT, body, **{"Idempotency-Key": "k1"}).content) for _ in range(2))
     assert one == two
     assert in_ledger(LedgerKind.CACHE_HIT) == 1
 
 
 @pytest.mark.parametrize("mode", ["bypass", "refresh"])
-def test_refresh_gets_a_new_answer(program: Caller, worker: Begin, mode: str) -> None:
+def test_bypass_and_refresh_get_a_new_answer(program: Caller, worker: Begin, mode: str) -> None:
     worker()
     ask(program)
     assert ask(program, cache=mode)["cached"] is False
     assert in_ledger(LedgerKind.USAGE) == 2
 
 
-def test_a_bypass_answer_is_not_cached(program: Caller, worker: Begin) -> None:
+def test_bypass_answer_is_not_cached(program: Caller, worker: Begin) -> None:
     worker()
     ask(program, cache="bypass")
     assert ask(program)["cached"] is False
 
 
-def test_only_the_cache(program: Caller, worker: Begin) -> None:
-    missed = program.post(CHAT, {"messages": [{"role": "user", "content": ASKED}], "cache": "only"})
+def test_cache_only_call_returns_404_on_a_miss(program: Caller, worker: Begin) -> None:
+    missed = program.post(CHAT, {"messages": [{"role": "user", "content": QUESTION}], "cache": "only"})
     assert missed.status_code == 404
     assert json.loads(missed.content)["error"]["type"] == "cache_miss"
     worker()
@@ -141,38 +141,40 @@ def test_only_the_cache(program: Caller, worker: Begin) -> None:
         {"contextKey": "documents of June"},
     ],
 )
-def test_another_scope_is_another_question(program: Caller, worker: Begin, changed: dict[str, Any]) -> None:
+def test_question_with_different_parameters_is_a_cache_miss(
+    program: Caller, worker: Begin, changed: dict[str, Any]
+) -> None:
     worker()
     ask(program)
     assert ask(program, **changed)["cached"] is False
 
 
-def test_another_conversation_is_another_question(program: Caller, worker: Begin) -> None:
+def test_question_in_a_different_conversation_is_a_cache_miss(program: Caller, worker: Begin) -> None:
     worker()
     earlier = [{"role": "system", "content": "You are brief."}]
-    turn = {"role": "user", "content": ASKED}
+    turn = {"role": "user", "content": QUESTION}
     ask(program)
     answer = program.post(CHAT, {"messages": [*earlier, turn], "wait": True})
     assert json.loads(answer.content)["cached"] is False
 
 
-def test_another_organization_gets_nothing(program: Caller, worker: Begin, other_organization: Organization) -> None:
+def test_another_organizations_answer_is_not_served(
+    program: Caller, worker: Begin, other_organization: Organization
+) -> None:
     worker()
     ask(program)
     stranger = Caller(key=new_key(other_organization, Role.OPERATOR))
     assert ask(stranger)["cached"] is False
 
 
-def test_a_truncated_answer_is_not_cached(program: Caller, worker: Begin) -> None:
+def test_truncated_answer_is_not_cached(program: Caller, worker: Begin) -> None:
     worker()
     first = ask(program, maxTokens=1)
     assert first["response"]["finishReason"] == "length"
     assert ask(program, maxTokens=1)["cached"] is False
 
 
-def test_in_shadow_mode_the_provider_is_asked_each_time(
-    program: Caller, worker: Begin, organization: Organization
-) -> None:
+def test_shadow_mode_calls_the_provider_every_time(program: Caller, worker: Begin, organization: Organization) -> None:
     with organization_scope(organization.pk):
         change_policy(organization_id=organization.pk, changes={"mode": CacheMode.SHADOW}, actor="command:test")
     worker()
@@ -182,7 +184,7 @@ def test_in_shadow_mode_the_provider_is_asked_each_time(
         assert CacheHit.objects.get().shadow
 
 
-def test_a_disabled_cache_stores_nothing(program: Caller, worker: Begin, organization: Organization) -> None:
+def test_disabled_cache_stores_nothing(program: Caller, worker: Begin, organization: Organization) -> None:
     with organization_scope(organization.pk):
         change_policy(organization_id=organization.pk, changes={"mode": CacheMode.OFF}, actor="command:test")
     worker()
@@ -191,13 +193,13 @@ def test_a_disabled_cache_stores_nothing(program: Caller, worker: Begin, organiz
     assert not redis_client().keys(f"sc:{{{organization.pk}}}:e:*")
 
 
-def test_one_of_many_concurrent_equal_requests_calls_the_provider(
+def test_only_one_of_many_concurrent_identical_requests_calls_the_provider(
     program: Caller, worker: Begin, sandbox: SandboxClient
 ) -> None:
     billed = len(sandbox.get("/sandbox/book"))
 
     def send(_: int) -> HttpResponse:
-        response = program.post(CHAT, {"messages": [{"role": "user", "content": ASKED}]})
+        response = program.post(CHAT, {"messages": [{"role": "user", "content": QUESTION}]})
         connection.close()
         return response
 
@@ -217,8 +219,8 @@ def test_one_of_many_concurrent_equal_requests_calls_the_provider(
     assert not list(create_cost_optimizer().disagreements())
 
 
-def test_if_the_leader_is_cancelled_a_follower_calls_the_provider(program: Caller, worker: Begin) -> None:
-    body = {"messages": [{"role": "user", "content": ASKED}]}
+def test_follower_calls_the_provider_when_the_leader_is_cancelled(program: Caller, worker: Begin) -> None:
+    body = {"messages": [{"role": "user", "content": QUESTION}]}
     leader, *others = (json.loads(program.post(CHAT, body).content)["requestId"] for _ in range(3))
     assert program.post(QUEUE, {"action": "cancel", "requestId": leader}).status_code == 200
     worker()
@@ -228,21 +230,21 @@ def test_if_the_leader_is_cancelled_a_follower_calls_the_provider(program: Calle
     assert not list(create_cost_optimizer().disagreements())
 
 
-def test_followers_of_a_leader_whose_worker_died_are_found(program: Caller, worker: Begin) -> None:
-    body = {"messages": [{"role": "user", "content": ASKED}]}
+def test_followers_are_answered_when_the_leaders_worker_died(program: Caller, worker: Begin) -> None:
+    body = {"messages": [{"role": "user", "content": QUESTION}]}
     leader, follower = (json.loads(program.post(CHAT, body).content)["requestId"] for _ in range(2))
     with system_scope():
-        AIRequest.objects.filter(id=follower).update(leader_id=None)  # out of the sight of its leader's worker
+        AIRequest.objects.filter(id=follower).update(leader_id=None)  # hide it from the leader's worker
     worker()
     with system_scope():
         wait_until(lambda: AIRequest.objects.get(id=leader).status == Status.COMPLETED, "the leader")
         AIRequest.objects.filter(id=follower).update(leader_id=leader)
         settle_orphaned_followers()
-        # The leader's worker may have seen it in this moment and be about to answer it.
+        # The leader's worker may also have found it by now and be about to answer it.
         wait_until(lambda: AIRequest.objects.get(id=follower).status == Status.COMPLETED, "the follower")
 
 
-def test_a_request_right_after_the_leaders_end_gets_its_answer(
+def test_request_right_after_the_leaders_end_gets_its_answer(
     program: Caller, worker: Begin, organization: Organization
 ) -> None:
     worker()

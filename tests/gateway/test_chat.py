@@ -1,4 +1,4 @@
-"""`POST /api/ai/chat` for a client who does not wait."""
+"""`POST /api/ai/chat` for clients that do not wait."""
 
 import json
 from collections.abc import Callable
@@ -22,14 +22,14 @@ def ask(caller: Caller, **body: Any) -> dict[str, Any]:
     return answer
 
 
-def asked(organization: Organization) -> AIRequest:
+def stored_request(organization: Organization) -> AIRequest:
     with organization_scope(organization.pk):
         return AIRequest.objects.get()
 
 
-def test_it_is_queued(program: Caller, organization: Organization) -> None:
+def test_request_is_queued(program: Caller, organization: Organization) -> None:
     answer = ask(program)
-    request = asked(organization)
+    request = stored_request(organization)
     assert answer == {
         "cached": False,
         "requestId": str(request.id),
@@ -39,9 +39,9 @@ def test_it_is_queued(program: Caller, organization: Organization) -> None:
     assert status["status"] == "pending"
 
 
-def test_it_is_queued_for_a_session(browser: Caller, organization: Organization) -> None:
+def test_request_of_a_session_is_queued(browser: Caller, organization: Organization) -> None:
     ask(browser, wait=False)
-    assert asked(organization).user_ref == "operator"
+    assert stored_request(organization).user_ref == "operator"
 
 
 @pytest.mark.parametrize(
@@ -53,17 +53,17 @@ def test_it_is_queued_for_a_session(browser: Caller, organization: Organization)
         ({"model": "gpt-4"}, ("openai", "gpt-4")),
     ],
 )
-def test_the_model_is_optional(
+def test_model_is_optional(
     program: Caller, organization: Organization, choice: dict[str, str], chosen: tuple[str, str]
 ) -> None:
     ask(program, **choice)
-    request = asked(organization)
+    request = stored_request(organization)
     assert (request.provider, request.model) == chosen
 
 
-def test_a_provider_without_a_model_uses_one_of_its_models(program: Caller, organization: Organization) -> None:
+def test_default_model_of_the_requested_provider_is_used(program: Caller, organization: Organization) -> None:
     ask(program, provider="openai")
-    assert asked(organization).provider == "openai"
+    assert stored_request(organization).provider == "openai"
 
 
 @pytest.mark.usefixtures("nothing_stored")
@@ -76,44 +76,42 @@ def test_a_provider_without_a_model_uses_one_of_its_models(program: Caller, orga
         ({"provider": "openai", "model": "deepseek-chat"}, 422, "model"),
     ],
 )
-def test_an_unknown_provider_or_model_is_named(
+def test_unknown_provider_or_model_is_refused_by_name(
     program: Caller, choice: dict[str, str], status: int, param: str
 ) -> None:
     refused(program.post(CHAT, {"messages": MESSAGES, **choice}), status, param)
 
 
-def test_a_provider_without_a_key_is_not_chosen(
-    program: Caller, organization: Organization, settings: Settings
-) -> None:
+def test_provider_without_a_key_is_not_chosen(program: Caller, organization: Organization, settings: Settings) -> None:
     settings.PROVIDER_API_KEYS = {"openai": "sk-test", "deepseek": "", "anthropic": ""}
     ask(program)
-    assert asked(organization).provider == "openai"
+    assert stored_request(organization).provider == "openai"
 
 
 @pytest.mark.usefixtures("nothing_stored")
-def test_only_the_cache_has_no_answer(program: Caller) -> None:
+def test_cache_only_call_returns_404_on_a_miss(program: Caller) -> None:
     assert refused(program.post(CHAT, {"messages": MESSAGES, "cache": "only"}), 404)["type"] == "cache_miss"
 
 
 @pytest.mark.parametrize("role", [Role.VIEWER, Role.FINANCE])
-def test_readers_are_refused(key_of: Callable[..., Caller], role: Role) -> None:
+def test_roles_without_write_permission_are_refused(key_of: Callable[..., Caller], role: Role) -> None:
     program = key_of(role)
     before = rows()
     refused(program.post(CHAT, {"messages": MESSAGES}), 403)
     assert rows() == before
 
 
-def test_a_key_without_the_scope_is_refused(key_of: Callable[..., Caller]) -> None:
+def test_key_without_the_scope_is_refused(key_of: Callable[..., Caller]) -> None:
     refused(key_of(Role.OWNER, ["queue:write"]).post(CHAT, {"messages": MESSAGES}), 403)
 
 
 @pytest.mark.usefixtures("nothing_stored")
-def test_another_organization_is_not_found(program: Caller, other_organization: Organization) -> None:
+def test_another_organization_returns_404(program: Caller, other_organization: Organization) -> None:
     for slug in ("south", "no-such"):
         refused(program.post(CHAT, {"messages": MESSAGES, "organizationId": slug}), 404)
 
 
-def test_a_full_queue_says_when_to_come_back(program: Caller, organization: Organization) -> None:
+def test_full_queue_returns_429_with_retry_after(program: Caller, organization: Organization) -> None:
     with organization_scope(organization.pk):
         policy = QueuePolicy.objects.create(organization=organization, depth_limit=1)
     index.set_policy(policy)
@@ -125,7 +123,7 @@ def test_a_full_queue_says_when_to_come_back(program: Caller, organization: Orga
     assert rows() == before
 
 
-def test_the_tenth_costs_as_many_queries_as_the_second(program: Caller) -> None:
+def test_query_count_does_not_grow_with_requests(program: Caller) -> None:
     ask(program)
     second = queries_of(lambda: ask(program))
     for _ in range(7):

@@ -1,4 +1,4 @@
-"""`POST /api/ai/chat` with `wait` without any worker: the process that took the call makes it."""
+"""`POST /api/ai/chat` with `wait` and without a worker: the process that accepts the call makes it."""
 
 import json
 from collections.abc import Callable
@@ -20,8 +20,8 @@ from queue_app.models import AIRequest, QueuePolicy, Status
 from queue_app.ordering import index
 from queue_app.processing import in_flight, provider_call
 from tests.api.support import CHAT, MESSAGES, QUEUE, Caller, enqueue_body, refused
-from tests.gateway.conftest import has_free_places
-from tests.gateway.test_chat_waits import ask, in_a_thread, the_request
+from tests.gateway.conftest import has_exactly_free_places
+from tests.gateway.test_chat_waits import ask, start_in_thread, the_request
 from tests.providers.conftest import SandboxClient
 from tests.support.processes import wait_until
 
@@ -29,7 +29,7 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("
 
 
 def held_attempt(sandbox: SandboxClient) -> Attempt:
-    """The attempt whose call the sandbox holds."""
+    """The attempt whose call is held by the sandbox."""
 
     def is_running() -> bool:
         with system_scope():
@@ -41,7 +41,7 @@ def held_attempt(sandbox: SandboxClient) -> Attempt:
         return Attempt.objects.get()
 
 
-def test_the_answer_comes_without_a_worker_and_leaves_nothing_behind(
+def test_direct_call_is_answered_without_a_worker_and_leaves_nothing_behind(
     program: Caller, sandbox: SandboxClient, room: WaitingRoom
 ) -> None:
     index.mark_complete()
@@ -55,10 +55,10 @@ def test_the_answer_comes_without_a_worker_and_leaves_nothing_behind(
     assert len(sandbox.bills(entry.attempt_id)) == 1
     assert redis_client().zcard("{aiq}:claims") == 0
     assert in_flight.running_count() == 0
-    assert has_free_places(room, 2)
+    assert has_exactly_free_places(room, 2)
 
 
-def test_a_call_that_starts_at_once_needs_no_place_in_a_full_queue(
+def test_direct_call_needs_no_room_in_a_full_queue(
     program: Caller, organization: Organization, sandbox: SandboxClient, room: WaitingRoom
 ) -> None:
     index.mark_complete()
@@ -71,7 +71,7 @@ def test_a_call_that_starts_at_once_needs_no_place_in_a_full_queue(
     refused(ask(program, messages=[{"role": "user", "content": "And what waits?"}], priority="low"), 429)
 
 
-def test_an_equal_question_is_answered_from_the_cache(
+def test_identical_question_is_answered_from_the_cache(
     program: Caller, sandbox: SandboxClient, room: WaitingRoom
 ) -> None:
     first, second = ask(program), ask(program)
@@ -80,7 +80,7 @@ def test_an_equal_question_is_answered_from_the_cache(
         assert Attempt.objects.count() == 1
 
 
-def test_a_failure_that_a_worker_retries_is_answered_on_the_same_connection(
+def test_failure_retried_by_a_worker_is_answered_on_the_same_connection(
     program: Caller, sandbox: SandboxClient, room: WaitingRoom, worker: Callable[[], None], settings: Settings
 ) -> None:
     settings.RETRY_BASE_S = 0.01
@@ -91,19 +91,19 @@ def test_a_failure_that_a_worker_retries_is_answered_on_the_same_connection(
     assert the_request().attempt_number == 2
 
 
-def test_a_failure_without_a_retry_is_502(program: Caller, sandbox: SandboxClient, room: WaitingRoom) -> None:
+def test_permanent_failure_returns_502(program: Caller, sandbox: SandboxClient, room: WaitingRoom) -> None:
     sandbox.behave(faults=[{"kind": "status", "status": 400}]).raise_for_status()
     assert "INVALID_REQUEST" in refused(ask(program), 502)["message"]
-    assert has_free_places(room, 2)
+    assert has_exactly_free_places(room, 2)
 
 
-def test_a_call_that_may_not_start_waits_for_its_turn(
+def test_call_of_a_paused_priority_waits_for_its_turn(
     program: Caller, sandbox: SandboxClient, room: WaitingRoom, worker: Callable[[], None], organization: Organization
 ) -> None:
     index.mark_complete()
     with system_scope():
         pause(organization.pk, None, actor="test")
-    answer = in_a_thread(lambda: ask(program, cache="bypass"))
+    answer = start_in_thread(lambda: ask(program, cache="bypass"))
     wait_until(_is_pending, "the request")
     worker()
     with system_scope():
@@ -116,7 +116,7 @@ def _is_pending() -> bool:
         return AIRequest.objects.filter(status=Status.PENDING).exists()
 
 
-def test_the_lease_is_renewed_and_no_connection_is_held_during_the_call(
+def test_lease_is_renewed_and_no_connection_is_held_during_the_call(
     program: Caller,
     sandbox: SandboxClient,
     room: WaitingRoom,
@@ -133,7 +133,7 @@ def test_the_lease_is_renewed_and_no_connection_is_held_during_the_call(
 
     monkeypatch.setattr(provider_call, "_ask", ask_and_look)
     sandbox.behave(faults=[{"kind": "hold"}])
-    answer = in_a_thread(lambda: ask(program))
+    answer = start_in_thread(lambda: ask(program))
     attempt = held_attempt(sandbox)
     first = the_request().lease_until
     assert first is not None
@@ -143,7 +143,7 @@ def test_the_lease_is_renewed_and_no_connection_is_held_during_the_call(
     assert open_connections == [False]
 
 
-def test_the_thread_that_renews_leases_ends_with_the_last_call_and_survives_errors(
+def test_lease_renewal_thread_ends_with_the_last_call_and_survives_errors(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings.QUEUE_LEASE_S = 0.03
@@ -156,13 +156,15 @@ def test_the_thread_that_renews_leases_ends_with_the_last_call_and_survives_erro
     monkeypatch.setattr(leases_module, "renew_leases", fail)
     mine = Leases()
     with mine.kept():
-        wait_until(lambda: len(calls) > 1, "two rounds")
+        wait_until(lambda: len(calls) > 1, "two renewals")
         with mine.kept():
             assert mine._renewer is not None
     wait_until(lambda: mine._renewer is None, "the thread to end")
 
 
-def test_a_repeated_key_returns_the_first_answer(program: Caller, sandbox: SandboxClient, room: WaitingRoom) -> None:
+def test_repeated_idempotency_key_returns_the_first_answer(
+    program: Caller, sandbox: SandboxClient, room: WaitingRoom
+) -> None:
     key, body = str(uuid4()), {"messages": MESSAGES, "wait": True, "cache": "bypass"}
     first, second = (program.post(CHAT, body, **{"Idempotency-Key": key}) for _ in range(2))
     assert (first.status_code, second.status_code) == (200, 200)
@@ -171,13 +173,13 @@ def test_a_repeated_key_returns_the_first_answer(program: Caller, sandbox: Sandb
         assert Attempt.objects.count() == 1
 
 
-def test_a_cancelled_call_books_its_cost(program: Caller, sandbox: SandboxClient, room: WaitingRoom) -> None:
+def test_cancelled_call_books_its_cost(program: Caller, sandbox: SandboxClient, room: WaitingRoom) -> None:
     sandbox.behave(faults=[{"kind": "hold"}])
-    answer = in_a_thread(lambda: ask(program))
+    answer = start_in_thread(lambda: ask(program))
     attempt = held_attempt(sandbox)
     program.post("/api/ai/queue", {"action": "cancel", "requestId": str(attempt.request_id)})
     sandbox.post(f"/sandbox/calls/{attempt.id}/release", {})
     assert refused(answer(), 409)["type"] == "cancelled"
     with system_scope():
         assert Attempt.objects.get().state == "settled"
-    assert has_free_places(room, 2)
+    assert has_exactly_free_places(room, 2)

@@ -1,4 +1,4 @@
-"""`POST /api/ai/chat` with `wait`, queued: answered on the same connection, by a real worker and provider process."""
+"""`POST /api/ai/chat` with `wait`, queued: answered on the same connection by a real worker and provider process."""
 
 import json
 import threading
@@ -28,7 +28,7 @@ from queue_app import control, events
 from queue_app.models import AIRequest, RequestContent, Status
 from queue_app.processing import in_flight
 from tests.api.support import CHAT, MESSAGES, Caller, refused
-from tests.gateway.conftest import has_free_places
+from tests.gateway.conftest import has_exactly_free_places
 from tests.providers.conftest import SandboxClient
 from tests.support.processes import wait_until
 
@@ -41,8 +41,8 @@ def ask(program: Caller, **body: Any) -> HttpResponse:
     return program.post(CHAT, {"messages": MESSAGES, "wait": True, **body})
 
 
-def in_a_thread(call: Callable[[], HttpResponse]) -> Callable[[], HttpResponse]:
-    """Begins the call; what comes back waits for its answer."""
+def start_in_thread(call: Callable[[], HttpResponse]) -> Callable[[], HttpResponse]:
+    """Starts the call. The returned function waits for its answer."""
     answers: list[HttpResponse] = []
 
     def run() -> None:
@@ -65,7 +65,7 @@ def the_request() -> AIRequest:
 
 
 @pytest.mark.parametrize("who", ["program", "browser"])
-def test_the_answer_comes_on_the_same_connection(
+def test_answer_arrives_on_the_same_connection(
     request: pytest.FixtureRequest, who: str, sandbox: SandboxClient, room: WaitingRoom, worker: Begin
 ) -> None:
     caller = request.getfixturevalue(who)
@@ -82,7 +82,7 @@ def test_the_answer_comes_on_the_same_connection(
         entry = LedgerEntry.objects.get()
     assert (str(entry.request_id), f"{entry.nano / 1e9:.9f}".rstrip("0")) == (answer["requestId"], answer["cost"])
     assert len(sandbox.bills(entry.attempt_id)) == 1
-    assert has_free_places(room, 2)
+    assert has_exactly_free_places(room, 2)
 
 
 def test_more_clients_than_slots_are_served_in_turn(
@@ -90,30 +90,30 @@ def test_more_clients_than_slots_are_served_in_turn(
 ) -> None:
     worker()
     assert [ask(program).status_code for _ in range(5)] == [200] * 5
-    assert has_free_places(room, 2)
+    assert has_exactly_free_places(room, 2)
 
 
-def test_a_failed_request_is_502(program: Caller, sandbox: SandboxClient, room: WaitingRoom, worker: Begin) -> None:
+def test_failed_request_returns_502(program: Caller, sandbox: SandboxClient, room: WaitingRoom, worker: Begin) -> None:
     sandbox.behave(faults=[{"kind": "status", "status": 400}]).raise_for_status()
     worker()
     error = refused(ask(program, maxRetries=0), 502)
     assert error["type"] == "provider_error"
     assert "INVALID_REQUEST" in error["message"]
-    assert has_free_places(room, 2)
+    assert has_exactly_free_places(room, 2)
 
 
-def test_a_wait_that_times_out_gets_202(program: Caller, room: WaitingRoom, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_timed_out_wait_returns_202(program: Caller, room: WaitingRoom, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(chat, "WAIT_MARGIN_S", -0.9)
     response = ask(program, timeout=1_000)
     assert response.status_code == 202
     assert json.loads(response.content)["requestId"] == str(the_request().id)
-    assert has_free_places(room, 2)
+    assert has_exactly_free_places(room, 2)
 
 
-def test_a_client_without_a_slot_is_rejected_before_storing(
+def test_client_without_a_slot_is_refused_before_its_request_is_stored(
     program: Caller, sandbox: SandboxClient, room: WaitingRoom, worker: Begin
 ) -> None:
-    waiters = [in_a_thread(lambda: ask(program)) for _ in range(2)]
+    waiters = [start_in_thread(lambda: ask(program)) for _ in range(2)]
     wait_until(lambda: feed.count() == 2, "two clients to wait")
     response = ask(program)
     assert refused(response, 429)["type"] == "too_many_waiting"
@@ -124,10 +124,10 @@ def test_a_client_without_a_slot_is_rejected_before_storing(
     worker()
     assert [answer().status_code for answer in waiters] == [200, 200]
     assert ask(program).status_code == 200
-    assert has_free_places(room, 2)
+    assert has_exactly_free_places(room, 2)
 
 
-def test_a_full_room_turns_nobody_away_whom_the_cache_answers(
+def test_cache_hits_are_served_while_the_waiting_room_is_full(
     program: Caller, organization: Organization, sandbox: SandboxClient, room: WaitingRoom, worker: Begin
 ) -> None:
     worker()
@@ -140,23 +140,23 @@ def test_a_full_room_turns_nobody_away_whom_the_cache_answers(
     assert refused(ask(program, cache="bypass"), 429)["type"] == "too_many_waiting"
 
 
-def test_without_slots_the_request_is_queued(program: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_request_is_queued_when_there_are_no_slots(program: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(chat, "waiting_room", WaitingRoom(0))
     assert ask(program).status_code == 202
 
 
-def test_a_request_cancelled_during_the_wait_is_409(
+def test_request_cancelled_during_the_wait_returns_409(
     program: Caller, room: WaitingRoom, organization: Organization
 ) -> None:
-    answer = in_a_thread(lambda: ask(program))
+    answer = start_in_thread(lambda: ask(program))
     wait_until(feed.count, "the client to wait")
     with organization_scope(organization.pk):
         control.cancel(the_request(), actor="test")
     assert refused(answer(), 409)["type"] == "cancelled"
-    assert has_free_places(room, 2)
+    assert has_exactly_free_places(room, 2)
 
 
-def test_a_lost_event_does_not_lose_the_answer(
+def test_lost_event_does_not_lose_the_answer(
     program: Caller, sandbox: SandboxClient, room: WaitingRoom, worker: Begin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(events, "publish_changes", lambda *_: None)
@@ -165,27 +165,27 @@ def test_a_lost_event_does_not_lose_the_answer(
     assert ask(program).status_code == 200
 
 
-def test_the_thread_that_looks_at_the_rows_survives_errors(room: WaitingRoom, monkeypatch: pytest.MonkeyPatch) -> None:
-    looks: list[int] = []
+def test_polling_thread_survives_errors(room: WaitingRoom, monkeypatch: pytest.MonkeyPatch) -> None:
+    polls: list[int] = []
 
     def fail(_: EndedRows) -> None:
-        looks.append(1)
+        polls.append(1)
         raise ValueError("a bug")
 
     monkeypatch.setattr(ended_rows, "LOOK_EVERY_S", 0.01)
     monkeypatch.setattr(EndedRows, "_look", fail)
     mine = EndedRows()
     with mine.watched(uuid4(), Listener(1, lambda _: True)):
-        wait_until(lambda: len(looks) > 1, "two looks")
+        wait_until(lambda: len(polls) > 1, "two polls")
     wait_until(lambda: mine._poller is None, "the thread to end")
 
 
-def test_an_event_is_enough(
+def test_event_alone_wakes_the_client(
     program: Caller, sandbox: SandboxClient, room: WaitingRoom, worker: Begin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """No one looks at the rows, so only the event can tell."""
+    """Polling is disabled, so only the event can wake the client."""
     monkeypatch.setattr(EndedRows, "_look", lambda _: None)
-    answer = in_a_thread(lambda: ask(program))
+    answer = start_in_thread(lambda: ask(program))
     wait_until(feed.count, "the client to wait")
     wait_until(lambda: _subscribers() == 1, "the subscription")
     worker()
@@ -200,15 +200,15 @@ def test_waiting_clients_are_answered_without_redis(
     program: Caller, room: WaitingRoom, organization: Organization, settings: Settings
 ) -> None:
     settings.REDIS_URL = "redis://127.0.0.1:1/0"
-    answer = in_a_thread(lambda: ask(program))
+    answer = start_in_thread(lambda: ask(program))
     wait_until(feed.count, "the client to wait")
     with organization_scope(organization.pk):
         AIRequest.objects.update(status=Status.FAILED, completed_at=timezone.now(), error_code="TIMEOUT")
     refused(answer(), 502)
-    assert has_free_places(room, 2)
+    assert has_exactly_free_places(room, 2)
 
 
-def test_many_at_once_are_all_answered(
+def test_many_concurrent_clients_are_all_answered(
     program: Caller, sandbox: SandboxClient, worker: Begin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     room = WaitingRoom(8)
@@ -224,10 +224,10 @@ def test_many_at_once_are_all_answered(
 
     with ThreadPoolExecutor(6) as pool:
         assert list(pool.map(one, range(12))) == [(200, True)] * 12
-    assert has_free_places(room, 8)
+    assert has_exactly_free_places(room, 8)
 
 
-def test_a_repeat_of_an_answered_request_is_answered_at_once(
+def test_repeat_of_an_answered_request_is_answered_immediately(
     program: Caller, sandbox: SandboxClient, room: WaitingRoom, worker: Begin
 ) -> None:
     worker()
@@ -242,10 +242,10 @@ def test_a_repeat_of_an_answered_request_is_answered_at_once(
     assert refused(program.post(CHAT, body, **key), 409)["type"] == "content_gone"
 
 
-# The room by itself
+# The waiting room alone
 
 
-def test_a_slot_is_always_released(room: WaitingRoom, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_slot_is_always_released(room: WaitingRoom, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> bool:
         raise RuntimeError("broken")
 
@@ -253,15 +253,15 @@ def test_a_slot_is_always_released(room: WaitingRoom, monkeypatch: pytest.Monkey
     for _ in range(5):
         with pytest.raises(RuntimeError), room.visit(1, ClientSocket({})) as visit:
             visit.wait(uuid4(), 1)
-    assert has_free_places(room, 2)
+    assert has_exactly_free_places(room, 2)
 
 
-def test_a_full_room_lets_nobody_in() -> None:
+def test_full_waiting_room_raises() -> None:
     with pytest.raises(TooManyWaitingError), WaitingRoom(0).visit(1, ClientSocket({})) as visit:
         visit.wait(uuid4(), 1)
 
 
-def test_one_organization_leaves_a_quarter_of_the_places_to_the_others() -> None:
+def test_one_organization_gets_at_most_three_quarters_of_the_slots() -> None:
     room = WaitingRoom(4)
     with ExitStack() as visits:
         for _ in range(3):
@@ -269,10 +269,10 @@ def test_one_organization_leaves_a_quarter_of_the_places_to_the_others() -> None
         with pytest.raises(TooManyWaitingError):
             visits.enter_context(room.visit(1, ClientSocket({}))).take_place()
         visits.enter_context(room.visit(2, ClientSocket({}))).take_place()
-    assert has_free_places(room, 4)
+    assert has_exactly_free_places(room, 4)
 
 
-def test_a_client_that_left_gives_its_place_back(
+def test_disconnected_client_releases_its_slot(
     room: WaitingRoom, organization: Organization, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(waiting, "LOOK_EVERY_S", 0.01)
@@ -280,11 +280,11 @@ def test_a_client_that_left_gives_its_place_back(
     monkeypatch.setattr(client, "is_gone", lambda: True)
     with organization_scope(organization.pk), room.visit(organization.pk, client) as visit:
         assert visit.wait(uuid4(), 3_600) is False
-    assert has_free_places(room, 2)
+    assert has_exactly_free_places(room, 2)
 
 
-def test_there_is_one_subscription_however_many_wait(program: Caller, room: WaitingRoom) -> None:
-    waiters = [in_a_thread(lambda: ask(program)) for _ in range(2)]
+def test_waiting_clients_share_one_subscription(program: Caller, room: WaitingRoom) -> None:
+    waiters = [start_in_thread(lambda: ask(program)) for _ in range(2)]
     wait_until(lambda: feed.count() == 2, "two clients to wait")
     wait_until(lambda: _subscribers() == 1, "the subscription")
     with system_scope():
@@ -295,7 +295,7 @@ def test_there_is_one_subscription_however_many_wait(program: Caller, room: Wait
     wait_until(lambda: _subscribers() == 0, "the end of the subscription")
 
 
-def test_the_reader_starts_again_for_the_next_client(
+def test_reader_restarts_for_the_next_client(
     program: Caller, sandbox: SandboxClient, room: WaitingRoom, worker: Begin
 ) -> None:
     worker()

@@ -1,4 +1,4 @@
-"""What a response learns of its client. The web server's side is tested in tests/stack/web."""
+"""What a response knows about its client's connection. The web server's side is tested in tests/stack/web."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from aiinfra.gateway.client_socket import CONNECTION, ClientSocket
 
 
 class Connection:
-    """A connection as the web server offers it."""
+    """The interface of the web server's connections."""
 
     def __init__(self, *, is_gone: bool, is_sent: bool) -> None:
         self._is_gone = is_gone
@@ -20,11 +20,11 @@ class Connection:
 
 
 @pytest.mark.parametrize("value", [True, False])
-def test_the_server_says_whether_the_client_is_there_and_reads(value: bool) -> None:
+def test_server_reports_whether_the_client_is_connected_and_reading(value: bool) -> None:
     seen = ClientSocket({CONNECTION: Connection(is_gone=value, is_sent=value)})
     assert (seen.is_gone(), seen.is_ready(0)) == (value, value)
 
 
-def test_another_server_says_nothing() -> None:
+def test_client_is_assumed_connected_but_not_ready_on_other_servers() -> None:
     seen = ClientSocket({})
     assert (seen.is_gone(), seen.is_ready(0)) == (False, True)

@@ -1,4 +1,4 @@
-"""What a direct call costs in a process that has seen its organization, exactly."""
+"""The exact cost of a direct call in a process that has cached its organization's data."""
 
 from itertools import count
 
@@ -14,7 +14,7 @@ from tests.support.costs import counted_costs
 pytestmark = pytest.mark.django_db(transaction=True)
 
 LOCKS = 1 if connection.vendor == "postgresql" else 0
-"""Statements that only wait for the lock of a new budget."""
+"""Statements that only take the lock of a new budget."""
 
 numbers = count()
 
@@ -28,14 +28,14 @@ def ask(program: Caller) -> None:
 
 @pytest.fixture
 def known(program: Caller, sandbox: SandboxClient, room: WaitingRoom) -> None:
-    """The process knows the organization, the prices, and that no circuit is open."""
+    """Warms the process: it has cached the organization, the prices, and that no circuit is open."""
     index.mark_complete()
     for _ in range(3):
         ask(program)
 
 
 @pytest.mark.usefixtures("known")
-def test_a_direct_call(program: Caller) -> None:
+def test_direct_call_costs(program: Caller) -> None:
     with counted_costs() as costs:
         ask(program)
     assert costs.counts == (18 + LOCKS, 3, 10)

@@ -56,7 +56,7 @@ def make_due() -> None:
         Delivery.objects.update(next_try_at=timezone.now() - timedelta(seconds=1))
 
 
-def test_the_end_is_reported_with_its_cost_and_without_text(
+def test_end_is_reported_with_its_cost_and_without_content(
     program: Caller, signed: Channel, receiver: Receiver, sandbox: SandboxClient
 ) -> None:
     response = program.post(EMBEDDINGS, BODY, **{"x-aiinfra-webhook": receiver.url})
@@ -76,7 +76,7 @@ def test_the_end_is_reported_with_its_cost_and_without_text(
     assert waiting() == []
 
 
-def test_it_has_the_members_of_a_request_of_the_queue(
+def test_message_has_the_same_fields_as_for_a_queued_request(
     program: Caller, signed: Channel, receiver: Receiver, sandbox: SandboxClient
 ) -> None:
     from queue_app.webhooks import _data
@@ -94,7 +94,7 @@ def test_it_has_the_members_of_a_request_of_the_queue(
         assert message["data"].keys() == _data(request).keys()
 
 
-def test_a_failed_call_is_reported_by_its_code(
+def test_failed_call_is_reported_by_its_code(
     program: Caller, signed: Channel, receiver: Receiver, sandbox: SandboxClient
 ) -> None:
     body = {**BODY, "dimensions": 999_999}
@@ -106,14 +106,14 @@ def test_a_failed_call_is_reported_by_its_code(
     assert data["cost"] == "0.00"
 
 
-def test_a_call_whose_process_was_killed_is_reported_as_lost_after_its_deadline(
+def test_killed_call_is_reported_as_lost_after_its_deadline(
     program: Caller, signed: Channel, receiver: Receiver, sandbox: SandboxClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with monkeypatch.context() as killing, pytest.raises(KeyboardInterrupt):
-        killing.setattr(type(create_cost_optimizer()), "settle", staticmethod(kill))
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(type(create_cost_optimizer()), "settle", staticmethod(kill))
         program.post(EMBEDDINGS, BODY, **{"x-aiinfra-webhook": receiver.url})
     deliver_request_webhooks()
-    assert receiver.received == [], "its process may still be alive"
+    assert receiver.received == [], "the process may still be running"
     [delivery] = waiting()
     assert delivery.next_try_at > timezone.now() + timedelta(seconds=120)
     make_due()
@@ -126,11 +126,11 @@ def test_a_call_whose_process_was_killed_is_reported_as_lost_after_its_deadline(
 
 
 def kill(*_: object) -> None:
-    """As if the process ended here."""
+    """As if the process were killed here."""
     raise KeyboardInterrupt
 
 
-def test_a_call_that_ends_after_it_was_reported_as_lost_is_reported_again(
+def test_call_reported_as_lost_is_reported_again_when_it_ends(
     program: Caller, signed: Channel, receiver: Receiver, sandbox: SandboxClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cost = type(create_cost_optimizer())
@@ -149,7 +149,7 @@ def test_a_call_that_ends_after_it_was_reported_as_lost_is_reported_again(
         assert Delivery.objects.count() == 2
 
 
-def test_a_refused_call_and_a_dry_run_report_nothing(
+def test_refused_calls_and_dry_runs_send_no_webhook(
     program: Caller, signed: Channel, receiver: Receiver, sandbox: SandboxClient
 ) -> None:
     hook = {"x-aiinfra-webhook": receiver.url}
@@ -158,7 +158,7 @@ def test_a_refused_call_and_a_dry_run_report_nothing(
     assert waiting() == []
 
 
-def test_a_repeated_call_is_reported_once(
+def test_repeated_call_is_reported_once(
     program: Caller, signed: Channel, receiver: Receiver, sandbox: SandboxClient
 ) -> None:
     named = {"x-aiinfra-webhook": receiver.url, "Idempotency-Key": "k"}
@@ -168,7 +168,7 @@ def test_a_repeated_call_is_reported_once(
     assert len(receiver.received) == 1
 
 
-def test_a_key_s_webhook_is_that_of_its_embeddings_and_not_of_lines(
+def test_keys_webhook_applies_to_its_embeddings_but_not_to_batch_lines(
     organization: Organization, signed: Channel, receiver: Receiver, sandbox: SandboxClient
 ) -> None:
     limits = KeyLimits(access=KeyAccess(webhook=receiver.url))
@@ -181,7 +181,7 @@ def test_a_key_s_webhook_is_that_of_its_embeddings_and_not_of_lines(
     assert sorted(each["type"] for each in receiver.messages()) == ["batch.completed", "request.completed"]
 
 
-def test_webhooks_that_are_switched_off_during_a_call_get_nothing(
+def test_webhooks_disabled_during_a_call_are_not_sent(
     program: Caller, signed: Channel, receiver: Receiver, sandbox: SandboxClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cost = type(create_cost_optimizer())
@@ -200,17 +200,13 @@ def test_webhooks_that_are_switched_off_during_a_call_get_nothing(
 
 
 @pytest.mark.usefixtures("nothing_stored")
-def test_without_a_secret_and_for_a_url_that_cannot_be_sent_to_it_is_refused(
-    program: Caller, sandbox: SandboxClient
-) -> None:
+def test_unsignable_or_insecure_webhook_is_refused(program: Caller, sandbox: SandboxClient) -> None:
     for url in ("https://example.com/", "http://example.com/"):
         refused_as = refused(program.post(EMBEDDINGS, BODY, **{"x-aiinfra-webhook": url}), 400, "x-aiinfra-webhook")
         assert refused_as["message"]
 
 
-def test_a_call_without_a_webhook_costs_nothing_for_it(
-    program: Caller, signed: Channel, sandbox: SandboxClient
-) -> None:
+def test_call_without_a_webhook_has_no_extra_cost(program: Caller, signed: Channel, sandbox: SandboxClient) -> None:
     program.post(EMBEDDINGS, BODY)
     with counted_costs() as plain:
         program.post(EMBEDDINGS, BODY)

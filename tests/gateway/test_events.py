@@ -1,4 +1,4 @@
-"""`GET /api/ai/events`: what is sent, in which order, and what it costs."""
+"""`GET /api/ai/events`: which events are sent, their order, and their cost."""
 
 from collections.abc import Callable
 from typing import Any
@@ -18,13 +18,13 @@ from queue_app.ordering.claims import claim_next
 from queue_app.processing.provider_call import process
 from tests.api.support import EVENTS, QUEUE, Caller, enqueue_body, refused
 from tests.gateway.sse import Events
-from tests.gateway.streams import ready, tell
+from tests.gateway.streams import publish_note, ready
 from tests.queue_app.conftest import ScriptedProvider, refusal
 
-# What is sent
+# Events
 
 
-def test_the_answer_is_an_event_stream_that_nothing_buffers(listen: Callable[..., Events], program: Caller) -> None:
+def test_response_is_an_unbuffered_event_stream(listen: Callable[..., Events], program: Caller) -> None:
     response = program.get(EVENTS)
     assert response["Content-Type"] == "text/event-stream"
     assert response["Cache-Control"] == "no-cache"
@@ -34,13 +34,13 @@ def test_the_answer_is_an_event_stream_that_nothing_buffers(listen: Callable[...
     response.close()
 
 
-def test_it_begins_with_ready_which_says_what_will_come(listen: Callable[..., Events], program: Caller) -> None:
+def test_stream_starts_with_ready_and_its_event_types(listen: Callable[..., Events], program: Caller) -> None:
     first = ready(listen(program))
     assert first.data == {"types": ["alert", "budget", "queue", "request"]}
     assert first.id
 
 
-def test_a_request_is_announced_from_acceptance_to_end(
+def test_request_sends_events_from_acceptance_to_its_end(
     listen: Callable[..., Events], program: Caller, provider: ScriptedProvider
 ) -> None:
     stream = listen(program)
@@ -50,19 +50,19 @@ def test_a_request_is_announced_from_acceptance_to_end(
     claim = claim_next("worker")
     assert claim is not None
     process(claim)
-    told = stream.take(3)
-    assert [event.data["status"] for event in told] == ["pending", "processing", "completed"]
+    received = stream.take(3)
+    assert [event.data["status"] for event in received] == ["pending", "processing", "completed"]
     cost = program.get(QUEUE, action="status", requestId=request_id).json()["cost"]
-    assert [event.data["cost"] for event in told] == [None, None, cost] != [None, None, "0.00"]
-    assert len({event.id for event in told}) == 3
-    for event in told:
+    assert [event.data["cost"] for event in received] == [None, None, cost] != [None, None, "0.00"]
+    assert len({event.id for event in received}) == 3
+    for event in received:
         assert event.name == "request"
         same = {"requestId": request_id, "provider": "deepseek", "model": "deepseek-chat", "priority": "high"}
         assert same.items() <= event.data.items()
         assert "secret" not in str(event.data) and "Hello" not in str(event.data)
 
 
-def test_a_repeat_and_a_failure_are_announced(
+def test_retry_and_cancellation_send_events(
     listen: Callable[..., Events], program: Caller, provider: ScriptedProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("queue_app.processing.retry_policy.backoff_s", lambda *_, **__: 0.0, raising=False)
@@ -81,7 +81,7 @@ def test_a_repeat_and_a_failure_are_announced(
     assert (ended.data["status"], ended.data["attempt"], ended.data["cost"]) == ("cancelled", 2, "0.00")
 
 
-def test_a_request_that_fails_says_why_in_a_code(
+def test_failed_request_sends_its_error_code(
     listen: Callable[..., Events], program: Caller, provider: ScriptedProvider
 ) -> None:
     provider.script = [refusal("INVALID_REQUEST")]
@@ -105,8 +105,8 @@ def test_streams_never_contain_other_organizations_events(
     mine, theirs = listen(program), listen(other_program)
     ready(mine), ready(theirs)
     for number in range(20):
-        tell(organization, f"mine {number}")
-        tell(other_organization, f"theirs {number}")
+        publish_note(organization, f"mine {number}")
+        publish_note(other_organization, f"theirs {number}")
     assert [event.data["text"] for event in mine.take(20)] == [f"mine {number}" for number in range(20)]
     assert [event.data["text"] for event in theirs.take(20)] == [f"theirs {number}" for number in range(20)]
 
@@ -117,7 +117,7 @@ def test_only_requested_types_are_sent(
     stream = listen(program, types="alert,budget")
     assert ready(stream).data == {"types": ["alert", "budget"]}
     for kind in EventType:
-        tell(organization, kind=kind)
+        publish_note(organization, kind=kind)
     assert [event.name for event in stream.take(2)] == ["budget", "alert"]
 
 
@@ -171,10 +171,10 @@ def test_other_methods_are_refused(program: Caller) -> None:
     assert refused(program.method("POST", EVENTS), 405)
 
 
-# What it costs
+# Costs
 
 
-def test_a_request_costs_one_redis_command_for_each_of_its_statuses(
+def test_request_costs_one_redis_command_per_status(
     program: Caller, provider: ScriptedProvider, organization: Organization, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def calls(command: str) -> int:
@@ -187,7 +187,7 @@ def test_a_request_costs_one_redis_command_for_each_of_its_statuses(
         sent.append(ScriptCall(*arguments))
         return sent[-1]
 
-    tell(organization)  # the script is loaded
+    publish_note(organization)  # loads the script
     before = {command: calls(command) for command in ("xadd", "publish")}
     monkeypatch.setattr(live_events, "ScriptCall", counted)
     program.post(QUEUE, enqueue_body())

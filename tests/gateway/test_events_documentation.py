@@ -1,4 +1,4 @@
-"""docs/api.md on live events: its examples have the shape of the code, and its tables list what there is."""
+"""The live events in docs/api.md: the examples match the models, and the tables are complete."""
 
 import re
 
@@ -14,7 +14,7 @@ SECTION = (ROOT / "docs" / "api.md").read_text().split("\n## `/api/ai/events`")[
 MODELS = {"request": RequestEvent, "queue": QueueEvent, "budget": BudgetEvent, "alert": AlertEvent}
 
 
-def test_the_example_events_have_the_fields_of_the_code() -> None:
+def test_example_events_match_the_models() -> None:
     example = re.findall(r"```text\n(.*?)```", SECTION, re.DOTALL)[0]
     events = Events([f"{example}\n".encode()]).rest()
     assert [event.name for event in events] == list(MODELS)
@@ -24,10 +24,10 @@ def test_the_example_events_have_the_fields_of_the_code() -> None:
         assert set(event.data) == {field.alias or name for name, field in model.model_fields.items()}
 
 
-def test_the_table_of_types_has_their_permissions() -> None:
+def test_table_of_types_has_their_permissions() -> None:
     documented = dict(re.findall(r"^\| `(\w+)` \| `(\w+:\w+)` \|", SECTION, re.MULTILINE))
     assert documented == {kind.value: permission for kind, permission in PERMISSIONS.items()}
 
 
-def test_the_size_of_the_history_is_documented() -> None:
+def test_size_of_the_history_is_documented() -> None:
     assert f"The last {HISTORY_MAX:,} events" in SECTION

@@ -1,4 +1,4 @@
-"""`GET /api/ai/events`: what happens when something breaks."""
+"""`GET /api/ai/events` during failures."""
 
 from collections.abc import Callable
 
@@ -13,7 +13,7 @@ from aiinfra.gateway.places import Places
 from aiinfra.tenants.models import Organization
 from tests.api.support import QUEUE, Caller, enqueue_body
 from tests.gateway.sse import Event, Events
-from tests.gateway.streams import ready, tell
+from tests.gateway.streams import publish_note, ready
 from tests.support.processes import free_port
 
 
@@ -27,7 +27,7 @@ def test_a_stream_reports_an_unavailable_redis_and_continues(
     settings.REDIS_URL = url
     back = stream.next()
     assert (back.name, back.data, bool(back.id)) == ("reset", {"reason": "interrupted"}, True)
-    tell(organization, "again")
+    publish_note(organization, "again")
     assert stream.next().data == {"text": "again"}
 
 
@@ -41,7 +41,7 @@ def test_a_stream_can_start_without_redis(
     assert [event.name for event in stream.take(2)] == ["ready", "reset"]
 
 
-def test_a_redis_without_its_data_causes_a_reset(
+def test_emptied_redis_causes_a_reset(
     listen: Callable[..., Events], program: Caller, organization: Organization, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(event_stream, "HEARTBEAT_S", 0)
@@ -49,17 +49,17 @@ def test_a_redis_without_its_data_causes_a_reset(
     ready(stream)
     live_events.redis_client().flushall()
     assert stream.next().data == {"reason": "too_old"}
-    tell(organization, "again")
+    publish_note(organization, "again")
     assert stream.next().data == {"text": "again"}
 
 
 def test_a_failed_publish_raises_no_error(program: Caller, organization: Organization, settings: Settings) -> None:
     settings.REDIS_URL = f"redis://127.0.0.1:{free_port()}/0"
-    tell(organization)
+    publish_note(organization)
     assert program.post(QUEUE, enqueue_body()).status_code == 202
 
 
-def test_a_server_that_stops_ends_its_streams(
+def test_stopping_server_ends_its_streams(
     listen: Callable[..., Events], program: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stream = listen(program)
@@ -71,18 +71,18 @@ def test_a_server_that_stops_ends_its_streams(
 def test_streams_end_without_the_database(
     listen: Callable[..., Events], program: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A caller whose permissions cannot be checked may have lost them."""
+    """The caller may have lost the permissions, which cannot be checked without the database."""
 
-    def away(_: object) -> None:
+    def fail(_: object) -> None:
         raise OperationalError
 
     stream = listen(program)
     ready(stream)
-    monkeypatch.setattr(event_stream, "current_permissions", away)
+    monkeypatch.setattr(event_stream, "current_permissions", fail)
     assert stream.rest() == [Event("", "end", {"reason": "unavailable"})]
 
 
-def test_a_client_that_does_not_read_loses_its_slot(
+def test_client_that_does_not_read_loses_its_slot(
     listen: Callable[..., Events], program: Caller, places: Places, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(event_stream, "STALLED_S", 0)
@@ -90,7 +90,7 @@ def test_a_client_that_does_not_read_loses_its_slot(
     ready(stream)
     monkeypatch.setattr(ClientSocket, "is_ready", lambda *_: False)
     monkeypatch.setattr(event_stream, "HEARTBEAT_S", 0)
-    tell(Organization.objects.get())
+    publish_note(Organization.objects.get())
     assert stream.rest() == []
     assert places.taken() == 0
 
@@ -101,5 +101,5 @@ def test_an_invalid_message_is_ignored(
     stream = listen(program)
     ready(stream)
     live_events.redis_client().publish(live_events.CHANNEL, "nonsense")
-    tell(organization, "sense")
+    publish_note(organization, "sense")
     assert stream.next().data == {"text": "sense"}

@@ -1,4 +1,4 @@
-"""`GET /api/ai/events`: how many streams there can be."""
+"""`GET /api/ai/events`: limits on the number of streams."""
 
 import gc
 from collections.abc import Callable
@@ -41,7 +41,7 @@ def test_an_organization_cannot_take_all_slots(
     assert full["Retry-After"] == "5"
 
 
-@pytest.mark.django_db(transaction=True)  # closing a response closes the connection, as a server does
+@pytest.mark.django_db(transaction=True)  # closing a response closes the database connection, as on a server
 def test_closing_a_stream_frees_its_slot(listen: Callable[..., Events], program: Caller, places: Places) -> None:
     for _ in range(6):
         response = program.get(EVENTS)

@@ -1,4 +1,4 @@
-"""`GET /api/ai/events`: who is sent what."""
+"""`GET /api/ai/events`: who receives which events."""
 
 from collections.abc import Callable
 from uuid import uuid4
@@ -14,7 +14,7 @@ from aiinfra.tenants.scope import organization_scope
 from tests.api.authorization_operations import operations
 from tests.api.support import EVENTS, QUEUE, Caller, refused
 from tests.gateway.sse import Event, Events
-from tests.gateway.streams import ready, tell
+from tests.gateway.streams import publish_note, ready
 
 COUNTERPARTS = {
     EventType.REQUEST: (QUEUE, "list"),
@@ -25,21 +25,21 @@ COUNTERPARTS = {
 
 
 def test_an_event_type_needs_the_permission_of_its_json_counterpart() -> None:
-    of_operation = {(address, action): operation.permission for address, _, action, operation in operations()}
-    assert {kind: of_operation[COUNTERPARTS[kind]] for kind in EventType} == PERMISSIONS
+    permissions = {(address, action): operation.permission for address, _, action, operation in operations()}
+    assert {kind: permissions[COUNTERPARTS[kind]] for kind in EventType} == PERMISSIONS
 
 
-def test_a_key_is_sent_the_types_of_its_scopes(
+def test_key_receives_the_types_of_its_scopes(
     listen: Callable[..., Events], key_of: Callable[..., Caller], organization: Organization
 ) -> None:
     stream = listen(key_of(Role.OPERATOR, ["cost:read"]))
     assert ready(stream).data == {"types": ["alert", "budget"]}
     for kind in EventType:
-        tell(organization, kind=kind)
+        publish_note(organization, kind=kind)
     assert [event.name for event in stream.take(2)] == ["budget", "alert"]
 
 
-def test_a_type_that_the_scopes_do_not_allow_is_403(key_of: Callable[..., Caller]) -> None:
+def test_type_outside_the_scopes_returns_403(key_of: Callable[..., Caller]) -> None:
     accountant = key_of(Role.OPERATOR, ["cost:read"])
     assert "queue:read" in refused(accountant.get(EVENTS, types="queue"), 403)["message"]
     refused(accountant.get(EVENTS, requestId=str(uuid4())), 403)
@@ -47,7 +47,7 @@ def test_a_type_that_the_scopes_do_not_allow_is_403(key_of: Callable[..., Caller
     refused(Caller().get(EVENTS), 401)
 
 
-def test_a_key_that_is_revoked_ends_its_stream(
+def test_revoking_a_key_ends_its_stream(
     listen: Callable[..., Events], program: Caller, organization: Organization
 ) -> None:
     stream = listen(program)
@@ -85,10 +85,10 @@ def test_a_removed_scope_ends_its_types(
     with organization_scope(organization.pk):
         ApiKey.objects.update(scopes=["cost:read"])
     timed_cache.clear_all()
-    tell(organization, "first")
+    publish_note(organization, "first")
     assert stream.next().data == {"text": "first"}
-    tell(organization, kind=EventType.QUEUE)
-    tell(organization, "second")
+    publish_note(organization, kind=EventType.QUEUE)
+    publish_note(organization, "second")
     assert stream.next().data == {"text": "second"}
     with organization_scope(organization.pk):
         ApiKey.objects.update(scopes=["chat:write"])

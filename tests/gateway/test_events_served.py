@@ -1,4 +1,4 @@
-"""Live events through the real web server: gunicorn's processes, real connections, a real Redis."""
+"""Live events through gunicorn, with real connections and a real Redis."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -19,7 +19,7 @@ from tests.support.web import Web
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(300)]
 
 READ, UNREAD, AWAY, AFTER = 50, 25, 25, 25
-"""Requests of each organization, each with two events: 250 events, and 500 of both."""
+"""Requests per organization and phase. Each sends two events: 250 per organization, 500 in total."""
 
 
 @contextmanager
@@ -34,7 +34,7 @@ def listen(web: Web, key: str, last_event_id: str = "") -> Iterator[Events]:
 
 
 class Traffic:
-    """One organization's requests: each is accepted and cancelled, so that its events have an order."""
+    """An organization's requests. Each is accepted and cancelled, so that the order of its events is known."""
 
     def __init__(self, organization: Organization) -> None:
         self.organization = organization
@@ -43,15 +43,15 @@ class Traffic:
         self.expected: list[tuple[str, str]] = []
 
     def make(self, number: int) -> None:
-        """So many requests."""
+        """Send and cancel `number` requests."""
         for _ in range(number):
             request_id = self._caller.post(QUEUE, enqueue_body()).json()["requestId"]
             self._caller.post(QUEUE, {"action": "cancel", "requestId": request_id})
             self.expected += [(request_id, "pending"), (request_id, "cancelled")]
 
 
-def make_at_once(traffic: list[Traffic], number: int) -> None:
-    """Requests of all organizations side by side."""
+def make_concurrently(traffic: list[Traffic], number: int) -> None:
+    """Send requests of all organizations concurrently."""
 
     def make(each: Traffic) -> None:
         each.make(number)
@@ -64,11 +64,11 @@ def make_at_once(traffic: list[Traffic], number: int) -> None:
         thread.join()
 
 
-def told(events: list[Event]) -> list[tuple[str, str]]:
+def statuses_of(events: list[Event]) -> list[tuple[str, str]]:
     return [(event.data["requestId"], event.data["status"]) for event in events]
 
 
-def test_two_organizations_each_see_all_of_their_own_events_in_order_across_a_reconnect(
+def test_organizations_receive_all_their_events_in_order_across_a_reconnect(
     serve: Callable[..., Web], organization: Organization, other_organization: Organization
 ) -> None:
     web = serve()
@@ -78,31 +78,31 @@ def test_two_organizations_each_see_all_of_their_own_events_in_order_across_a_re
     with ExitStack() as connections:
         streams = [connections.enter_context(listen(web, each.key)) for each in traffic]
         assert [stream.next().name for stream in streams] == ["ready", "ready"]
-        make_at_once(traffic, READ + UNREAD)
+        make_concurrently(traffic, READ + UNREAD)
         for number, stream in enumerate(streams):
             seen[number] += stream.take(2 * READ)
             last_ids[number] = stream.last_id
-    make_at_once(traffic, AWAY)
+    make_concurrently(traffic, AWAY)
     with ExitStack() as connections:
         streams = [
             connections.enter_context(listen(web, each.key, last_id))
             for each, last_id in zip(traffic, last_ids, strict=True)
         ]
         assert [stream.next().name for stream in streams] == ["ready", "ready"]
-        make_at_once(traffic, AFTER)
+        make_concurrently(traffic, AFTER)
         for number, stream in enumerate(streams):
             seen[number] += stream.take(2 * (UNREAD + AWAY + AFTER))
     for each, events in zip(traffic, seen, strict=True):
-        assert told(events) == each.expected
+        assert statuses_of(events) == each.expected
         ids = [live_events.position_of(event.id) for event in events]
         assert ids == sorted(set(ids))
     assert sum(map(len, seen)) == 500
 
 
-def test_sigterm_ends_the_streams_and_does_not_wait_for_their_clients(
+def test_sigterm_ends_streams_without_waiting_for_clients(
     serve: Callable[..., Web], organization: Organization
 ) -> None:
-    """Streams that do not end by themselves are cut off after the graceful time-out, without a word."""
+    """Otherwise, open streams would be cut off without an `end` event after the graceful timeout."""
     web = serve()
     with listen(web, Traffic(organization).key) as stream:
         assert stream.next().name == "ready"
@@ -110,7 +110,7 @@ def test_sigterm_ends_the_streams_and_does_not_wait_for_their_clients(
         assert stream.rest() == [Event("", "end", {"reason": "shutdown"})]
 
 
-def test_pages_are_answered_while_all_places_are_taken_and_a_client_that_leaves_gives_its_place_back(
+def test_pages_are_served_while_all_slots_are_taken_and_a_disconnect_frees_a_slot(
     serve: Callable[..., Web], organization: Organization
 ) -> None:
     web = serve(WEB_PROCESSES="1", WEB_THREADS="3", EVENT_CLIENTS_MAX="1")
@@ -126,10 +126,10 @@ def test_pages_are_answered_while_all_places_are_taken_and_a_client_that_leaves_
             with http.stream("GET", web.url + EVENTS) as it:
                 return bool(it.status_code == 200)
 
-        wait_until(has_place, "the place")
+        wait_until(has_place, "a free slot")
 
 
-def test_head_is_answered_at_once(serve: Callable[..., Web], organization: Organization) -> None:
+def test_head_returns_immediately(serve: Callable[..., Web], organization: Organization) -> None:
     web = serve(WEB_PROCESSES="1", EVENT_CLIENTS_MAX="0")
     headers = {"Authorization": f"Bearer {Traffic(organization).key}"}
     answer = httpx2.head(web.url + EVENTS, headers=headers, trust_env=False, timeout=60)

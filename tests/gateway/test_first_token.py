@@ -1,4 +1,4 @@
-"""The time to the first token of a streamed answer, as metrics record it."""
+"""The time to first token of streamed answers, as recorded in metrics."""
 
 from collections.abc import Callable
 
@@ -18,13 +18,13 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("
 
 @pytest.fixture
 def first_tokens(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, str, str]]:
-    """The calls whose time was recorded."""
+    """The calls whose time to first token was recorded."""
     calls: list[tuple[int, str, str]] = []
     monkeypatch.setattr(recorded, "first_token", lambda call, seconds: calls.append(call) if seconds >= 0 else None)
     return calls
 
 
-def test_it_is_recorded_once_for_a_streamed_answer(
+def test_time_to_first_token_is_recorded_once_per_streamed_answer(
     program: Caller, stepwise: Stepwise, room: WaitingRoom, first_tokens: list[object], organization: Organization
 ) -> None:
     stepwise.say("Plan ")
@@ -34,24 +34,24 @@ def test_it_is_recorded_once_for_a_streamed_answer(
     assert first_tokens == [(organization.pk, "local", "stepwise")]
 
 
-def test_an_event_without_text_is_not_the_first_token(
+def test_event_without_text_is_not_the_first_token(
     program: Caller, stepwise: Stepwise, room: WaitingRoom, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[float | None] = []
     replace = streaming.replace
 
-    def look(answer: object, first_token_at: float | None) -> object:
+    def recording_replace(answer: object, first_token_at: float | None) -> object:
         seen.append(first_token_at)
         return replace(answer, first_token_at=first_token_at)  # type: ignore[type-var]
 
-    monkeypatch.setattr(streaming, "replace", look)
+    monkeypatch.setattr(streaming, "replace", recording_replace)
     stepwise.send(id="p1", choices=[{"index": 0, "delta": {"role": "assistant", "content": ""}}])
     stepwise.finish("length")
     assert list(events_of(ask(program)))
     assert seen == [None]
 
 
-def test_a_plain_call_has_none(
+def test_non_streamed_call_records_none(
     program: Caller, sandbox: SandboxClient, room: WaitingRoom, first_tokens: list[object], worker: Callable[[], None]
 ) -> None:
     worker()

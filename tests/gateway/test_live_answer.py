@@ -13,7 +13,7 @@ def event(text: str) -> StreamEvent:
     return StreamEvent("", text, {})
 
 
-def test_events_are_taken_in_order_and_then_the_end() -> None:
+def test_events_are_taken_in_order_until_the_end() -> None:
     answer = LiveAnswer()
     assert answer.take(0) == []
     assert answer.receive(event("a"))
@@ -24,7 +24,7 @@ def test_events_are_taken_in_order_and_then_the_end() -> None:
 
 
 @pytest.mark.parametrize(("drain_s", "reads_on"), [(60.0, True), (0.0, False)])
-def test_an_answer_without_a_client_is_read_for_a_while(settings: Settings, drain_s: float, reads_on: bool) -> None:
+def test_answer_without_a_client_is_read_for_the_drain_time(settings: Settings, drain_s: float, reads_on: bool) -> None:
     settings.STREAM_DRAIN_S = drain_s
     answer = LiveAnswer()
     answer.receive(event("a"))
@@ -33,7 +33,7 @@ def test_an_answer_without_a_client_is_read_for_a_while(settings: Settings, drai
     assert answer.take(0) == []
 
 
-def test_a_client_that_reads_too_slowly_loses_its_stream_and_not_its_call(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_slow_client_loses_its_stream_but_not_its_call(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(live_answer, "UNREAD_CHARACTERS_MAX", 3)
     answer = LiveAnswer()
     assert [answer.receive(event("ab")), answer.receive(event("cd")), answer.receive(event("e"))] == [True] * 3

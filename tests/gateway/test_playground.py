@@ -1,4 +1,4 @@
-"""`/playground/`: who opens it, what it offers, and the steps of a request in words."""
+"""`/playground/`: access, choices, and the steps of a request."""
 
 from collections.abc import Callable
 
@@ -29,15 +29,15 @@ Submit = Callable[..., AIRequest]
 pytestmark = pytest.mark.usefixtures("queue")
 
 
-def titled(request: AIRequest) -> dict[str, Step]:
+def steps_by_title(request: AIRequest) -> dict[str, Step]:
     request.refresh_from_db()
     return {step.title: step for step in steps_of(request)}
 
 
 @pytest.mark.usefixtures("scoped")
-def test_a_waiting_request_has_a_place_and_a_reservation(submit: Submit) -> None:
+def test_waiting_request_shows_its_position_and_reservation(submit: Submit) -> None:
     submit(priority=Priority.HIGH)
-    steps = titled(submit(priority=Priority.HIGH, cache_mode="bypass"))
+    steps = steps_by_title(submit(priority=Priority.HIGH, cache_mode="bypass"))
     assert list(steps) == ["Cache", "Route", "Reservation", "Queue", "Attempt 1", "Cost"]
     assert steps["Cache"].text == "Not asked: the cache is off."
     assert steps["Route"].text == "deepseek/deepseek-chat"
@@ -49,21 +49,21 @@ def test_a_waiting_request_has_a_place_and_a_reservation(submit: Submit) -> None
 
 
 @pytest.mark.usefixtures("scoped")
-def test_a_reservation_names_what_is_left_in_a_budget_that_blocks(organization: Organization, submit: Submit) -> None:
+def test_reservation_shows_the_remaining_budget(organization: Organization, submit: Submit) -> None:
     terms = BudgetTerms(period="monthly", limit_nano=5_000_000_000, enforcement="block")
     set_budget(organization_id=organization.pk, terms=terms, actor="command:test")
     request = submit()
     bound = Attempt.objects.get().bound_nano
-    assert titled(request)["Reservation"].text.endswith(f"{money(5_000_000_000 - bound)} left in the tightest budget.")
+    assert steps_by_title(request)["Reservation"].text.endswith(
+        f"{money(5_000_000_000 - bound)} left in the tightest budget."
+    )
 
 
 @pytest.mark.usefixtures("scoped")
-def test_an_answered_request_has_its_tokens_and_its_cost(
-    claimed: Callable[..., Claim], provider: ScriptedProvider
-) -> None:
+def test_answered_request_shows_tokens_and_cost(claimed: Callable[..., Claim], provider: ScriptedProvider) -> None:
     claim = claimed()
     process(claim)
-    steps = titled(claim.request)
+    steps = steps_by_title(claim.request)
     assert steps["Reservation"].text.endswith("was reserved until the call was booked.")
     assert steps["Queue"].text.startswith("Started")
     assert "charged" in steps["Attempt 1"].text
@@ -73,39 +73,39 @@ def test_an_answered_request_has_its_tokens_and_its_cost(
 
 
 @pytest.mark.usefixtures("scoped", "no_fallback")
-def test_a_failed_request_says_which_attempt_failed_and_why(
+def test_failed_request_shows_which_attempt_failed_and_why(
     claimed: Callable[..., Claim], provider: ScriptedProvider
 ) -> None:
     provider.script = [refusal("INVALID_REQUEST")]
     claim = claimed(max_retries=0)
     process(claim)
-    steps = titled(claim.request)
+    steps = steps_by_title(claim.request)
     assert steps["Attempt 1"].tone == steps["Cost"].tone == "bad"
     assert "INVALID_REQUEST: it said INVALID_REQUEST" in steps["Attempt 1"].text
     assert steps["Cost"].text == "$0.00. The request failed: it said INVALID_REQUEST"
 
 
 @pytest.mark.usefixtures("scoped")
-def test_a_fallback_is_named(claimed: Callable[..., Claim], provider: ScriptedProvider) -> None:
+def test_fallback_is_shown(claimed: Callable[..., Claim], provider: ScriptedProvider) -> None:
     provider.script = [refusal("MODEL_NOT_FOUND")]
     claim = claimed()
     process(claim)
-    steps = titled(claim.request)
+    steps = steps_by_title(claim.request)
     assert steps["Route"].text == "deepseek/deepseek-chat"
     assert " instead, not sent yet" in steps["Attempt 2"].text
 
 
 @pytest.mark.usefixtures("scoped")
 @pytest.mark.parametrize(
-    ("layer", "said"),
+    ("layer", "text"),
     [
         ("exact", "Answered: exact match."),
         ("semantic", "Answered: semantic match, similarity 0.970."),
         ("", "Answered with an identical request."),
     ],
 )
-def test_an_answer_of_the_cache_says_how_it_was_found(
-    organization: Organization, submit: Submit, layer: str, said: str
+def test_cached_answer_shows_how_it_was_found(
+    organization: Organization, submit: Submit, layer: str, text: str
 ) -> None:
     request = submit()
     ended = {"status": Status.COMPLETED, "completed_at": request.created_at, "cached": True}
@@ -113,13 +113,13 @@ def test_an_answer_of_the_cache_says_how_it_was_found(
     if layer:
         marks = {"id": request.pk, "layer": layer, "similarity": 0.97, "saved_nano": 42_000, "shadow": False}
         make_row(CacheHit, organization, marks)
-    steps = titled(request)
-    assert steps["Cache"].text == said
+    steps = steps_by_title(request)
+    assert steps["Cache"].text == text
     assert ("Saved" in steps) == bool(layer)
     assert not layer or steps["Saved"].text == "$0.000042"
 
 
-def test_the_steps_refresh_until_the_request_has_ended(
+def test_steps_refresh_until_the_request_ends(
     organization: Organization, submit: Submit, viewer: User, client_of: Browser
 ) -> None:
     request = submit()
@@ -132,11 +132,11 @@ def test_the_steps_refresh_until_the_request_has_ended(
     assert "The request was cancelled." in page
 
 
-def test_the_steps_of_another_organization_do_not_exist(submit: Submit, stranger: User, client_of: Browser) -> None:
+def test_another_organizations_steps_return_404(submit: Submit, stranger: User, client_of: Browser) -> None:
     assert client_of(stranger).get(reverse("request_steps", args=[submit().pk])).status_code == 404
 
 
-def test_the_page_offers_aliases_and_models(organization: Organization, operator: User, client_of: Browser) -> None:
+def test_page_offers_aliases_and_models(organization: Organization, operator: User, client_of: Browser) -> None:
     with organization_scope(organization.pk):
         set_alias(organization_id=organization.pk, name="writer", target="gpt-4", actor="command:test")
     page = client_of(operator).get("/playground/").text
@@ -144,7 +144,7 @@ def test_the_page_offers_aliases_and_models(organization: Organization, operator
         assert f'<option value="{name}"' in page
 
 
-def test_those_who_may_not_send_calls_have_no_playground(viewer: User, client_of: Browser) -> None:
+def test_members_without_permission_have_no_playground(viewer: User, client_of: Browser) -> None:
     client = client_of(viewer)
     assert client.get("/playground/").status_code == 403
     assert "/playground/" not in client.get("/queue/").text

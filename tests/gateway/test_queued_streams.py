@@ -1,4 +1,4 @@
-"""Streams of calls that had to queue, or are retried: their events arrive while the provider sends them."""
+"""Streams of queued or retried calls: events arrive while the provider sends them."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -17,9 +17,9 @@ from cost_app.models import Attempt, LedgerEntry
 from cost_app.prices.lookup import add_shipped_prices
 from queue_app.models import Status
 from tests.api.support import COMPLETIONS, MESSAGES_DOOR, RESPONSES, Caller
-from tests.gateway.conftest import has_free_places
-from tests.gateway.streamed import ASKED, events_of
-from tests.gateway.test_chat_waits import in_a_thread, the_request
+from tests.gateway.conftest import has_exactly_free_places
+from tests.gateway.streamed import QUESTION, events_of
+from tests.gateway.test_chat_waits import start_in_thread, the_request
 from tests.providers.conftest import SandboxClient
 from tests.support.processes import wait_until
 
@@ -27,12 +27,12 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("
 Begin = Callable[[], None]
 HOLD = {"kind": "stream_hold"}
 FAILS_ONCE = {"kind": "status", "status": 503, "times": 1}
-WAYS = {"queued": (True, [HOLD]), "retried": (False, [FAILS_ONCE, HOLD]), "both": (True, [FAILS_ONCE, HOLD])}
+CASES = {"queued": (True, [HOLD]), "retried": (False, [FAILS_ONCE, HOLD]), "both": (True, [FAILS_ONCE, HOLD])}
 
 
 @dataclass(frozen=True)
 class Door:
-    """Where and how to ask, what a piece of text looks like, and the last event."""
+    """An endpoint: its path and body, how to read its text, and its last event."""
 
     path: str
     body: dict[str, Any]
@@ -43,13 +43,13 @@ class Door:
 DOORS = {
     "chat": Door(
         COMPLETIONS,
-        {"model": "deepseek-chat", "messages": ASKED},
+        {"model": "deepseek-chat", "messages": QUESTION},
         lambda data: data["choices"][0]["delta"].get("content") if data.get("choices") else None,
         "[DONE]",
     ),
     "messages": Door(
         MESSAGES_DOOR,
-        {"model": "claude-haiku-4-5", "messages": ASKED, "max_tokens": 200},
+        {"model": "claude-haiku-4-5", "messages": QUESTION, "max_tokens": 200},
         lambda data: data["delta"].get("text") if data["type"] == "content_block_delta" else None,
         "message_stop",
     ),
@@ -68,7 +68,7 @@ def ask(program: Caller, door: Door = DOORS["chat"]) -> StreamingHttpResponse:
 
 
 def first_text(events: Iterator[str], door: Door = DOORS["chat"]) -> str:
-    """Reads up to the first piece of text."""
+    """Read up to the first piece of text."""
     for event in events:
         _, has_data, data = event.rpartition("data: ")
         if has_data and (text := door.text_of(json.loads(data))):
@@ -82,13 +82,13 @@ def current_attempt() -> Attempt:
 
 
 def release(sandbox: SandboxClient) -> None:
-    """Let the provider send the rest, once it has sent the first half."""
+    """Release the held answer after the provider has sent its first half."""
     path = f"/sandbox/calls/{current_attempt().id}/release"
     wait_until(lambda: sandbox.post(path, {}).status_code == 200, "the held answer")
 
 
 def assert_booked_as_billed(sandbox: SandboxClient) -> None:
-    """The ledger has the one call that the provider has billed, with its tokens."""
+    """The ledger has the one call that the provider billed, with the same tokens."""
     attempt = current_attempt()
     [row] = sandbox.get("/sandbox/book")[-1:]
     assert (row["attemptId"], len(sandbox.bills(attempt.id))) == (str(attempt.id), 1)
@@ -108,8 +108,8 @@ def _prices(sandbox: SandboxClient, settings: Settings) -> None:
 
 
 @pytest.mark.parametrize("door", DOORS.values(), ids=DOORS)
-@pytest.mark.parametrize(("is_queued", "faults"), WAYS.values(), ids=WAYS)
-def test_the_first_token_arrives_while_the_provider_holds_the_rest(
+@pytest.mark.parametrize(("is_queued", "faults"), CASES.values(), ids=CASES)
+def test_first_token_arrives_while_the_provider_holds_the_rest(
     program: Caller,
     sandbox: SandboxClient,
     worker: Begin,
@@ -133,28 +133,28 @@ def test_the_first_token_arrives_while_the_provider_holds_the_rest(
     assert the_request().status == Status.COMPLETED
     assert_booked_as_billed(sandbox)
     assert nothing_left_in_redis()
-    assert has_free_places(room, 2)
+    assert has_exactly_free_places(room, 2)
 
 
 @pytest.mark.usefixtures("queued")
-def test_a_client_that_leaves_a_queued_stream_is_billed_what_was_used(
+def test_disconnected_queued_stream_is_billed_for_its_usage(
     program: Caller, sandbox: SandboxClient, worker: Begin, room: WaitingRoom
 ) -> None:
     sandbox.behave(faults=[HOLD]).raise_for_status()
     worker()
     response = ask(program)
     first_text(events_of(response))
-    closed = in_a_thread(response.close)  # type: ignore[arg-type]
+    closed = start_in_thread(response.close)  # type: ignore[arg-type]
     release(sandbox)
     closed()
     assert the_request().status == Status.COMPLETED
     assert_booked_as_billed(sandbox)
     assert nothing_left_in_redis()
-    assert has_free_places(room, 2)
+    assert has_exactly_free_places(room, 2)
 
 
 @pytest.mark.usefixtures("queued")
-def test_a_queued_stream_that_breaks_is_one_error_event_and_is_not_called_again(
+def test_broken_queued_stream_sends_one_error_event_and_is_not_retried(
     program: Caller, sandbox: SandboxClient, worker: Begin
 ) -> None:
     sandbox.behave(faults=[{"kind": "stream_error", "times": 1}]).raise_for_status()
@@ -170,7 +170,7 @@ def test_a_queued_stream_that_breaks_is_one_error_event_and_is_not_called_again(
 
 @pytest.mark.usefixtures("queued")
 @pytest.mark.parametrize("is_cancelled", [False, True])
-def test_a_stream_that_follows_another_gets_its_answer_or_is_live_itself(
+def test_following_stream_gets_the_leaders_answer_or_streams_itself(
     program: Caller,
     sandbox: SandboxClient,
     worker: Begin,
@@ -195,11 +195,11 @@ def test_a_stream_that_follows_another_gets_its_answer_or_is_live_itself(
         assert "[DONE]" in last
     assert_booked_as_billed(sandbox)
     assert nothing_left_in_redis()
-    assert has_free_places(room, 2)
+    assert has_exactly_free_places(room, 2)
 
 
 @pytest.mark.usefixtures("queued")
-def test_a_client_that_leaves_the_queue_leaves_its_request_to_the_workers(
+def test_request_is_left_to_workers_when_its_client_leaves_the_queue(
     program: Caller, sandbox: SandboxClient, worker: Begin, room: WaitingRoom, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(streaming, "KEEP_ALIVE_S", 0.0)
@@ -207,7 +207,7 @@ def test_a_client_that_leaves_the_queue_leaves_its_request_to_the_workers(
     assert list(redis_client().scan_iter("{aiq}:turn:*"))
     response.close()
     assert nothing_left_in_redis()
-    assert has_free_places(room, 2)
+    assert has_exactly_free_places(room, 2)
     monkeypatch.undo()
     worker()
     *_, last = events_of(ask(program))

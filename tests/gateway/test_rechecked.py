@@ -1,4 +1,4 @@
-"""Hits are checked against the provider: by a real worker, a real provider process and the real embedder."""
+"""Rechecks of cache hits, with a real worker, provider process, and embedder."""
 
 import pytest
 
@@ -12,7 +12,7 @@ from cost_app.models import Attempt
 from queue_app.caching.rechecks import compare_answers, queue_rechecks
 from queue_app.models import AIRequest, Priority, RequestContent, Status
 from tests.api.support import Caller
-from tests.gateway.test_cached import IN_OTHER_WORDS, Begin, ask
+from tests.gateway.test_cached import PARAPHRASE, Begin, ask
 from tests.providers.conftest import SandboxClient
 from tests.support.processes import wait_until
 
@@ -23,7 +23,7 @@ CENT = 10_000_000
 
 @pytest.fixture(autouse=True)
 def _ready(sandbox: SandboxClient, room: WaitingRoom, redis_url: str) -> None:
-    """All that the flow needs."""
+    """The services that the tests need."""
 
 
 def set_rules(organization: Organization, **changes: object) -> None:
@@ -32,8 +32,8 @@ def set_rules(organization: Organization, **changes: object) -> None:
 
 
 @pytest.fixture
-def asking(organization: Organization) -> Organization:
-    """The organization asks each hit again, as far as a cent a day goes."""
+def rechecking(organization: Organization) -> Organization:
+    """An organization that rechecks every hit, up to a cent per day."""
     set_rules(organization, reask_share=1.0, reask_day_nano=CENT)
     return organization
 
@@ -52,7 +52,7 @@ def ended() -> bool:
     return all(request.completed_at for request in rechecks())
 
 
-@pytest.mark.usefixtures("asking")
+@pytest.mark.usefixtures("rechecking")
 def test_a_hit_is_rechecked_and_compared(program: Caller, worker: Begin) -> None:
     worker()
     ask(program)
@@ -67,7 +67,7 @@ def test_a_hit_is_rechecked_and_compared(program: Caller, worker: Begin) -> None
     assert not list(create_cost_optimizer().disagreements())
 
 
-@pytest.mark.usefixtures("asking")
+@pytest.mark.usefixtures("rechecking")
 def test_no_hit_is_rechecked_twice(program: Caller, worker: Begin) -> None:
     worker()
     ask(program)
@@ -90,7 +90,7 @@ def test_nothing_is_rechecked_by_default(program: Caller, worker: Begin) -> None
     assert hit().judgement == ""
 
 
-@pytest.mark.usefixtures("asking")
+@pytest.mark.usefixtures("rechecking")
 def test_a_recheck_without_its_question_is_given_up(program: Caller, worker: Begin) -> None:
     worker()
     ask(program)
@@ -107,7 +107,7 @@ def test_a_recheck_without_its_question_is_given_up(program: Caller, worker: Beg
     assert (rechecks(), hit().judgement) == ([], "")
 
 
-@pytest.mark.usefixtures("asking")
+@pytest.mark.usefixtures("rechecking")
 def test_a_recheck_answered_by_another_model_is_given_up(program: Caller, worker: Begin) -> None:
     worker()
     ask(program)
@@ -122,7 +122,7 @@ def test_a_recheck_answered_by_another_model_is_given_up(program: Caller, worker
     assert hit().compared_at is not None
 
 
-@pytest.mark.usefixtures("asking")
+@pytest.mark.usefixtures("rechecking")
 def test_a_failed_recheck_is_given_up(program: Caller, worker: Begin) -> None:
     worker()
     ask(program)
@@ -140,7 +140,7 @@ def test_in_shadow_mode_both_answers_are_compared(program: Caller, worker: Begin
     worker()
     ask(program)
     set_rules(organization, mode=CacheMode.SHADOW)
-    wait_until(lambda: ask(program, IN_OTHER_WORDS)["cached"] is False, "shadow mode")
+    wait_until(lambda: ask(program, PARAPHRASE)["cached"] is False, "shadow mode")
     compare_answers()
     with system_scope():
         shadow = CacheHit.objects.filter(shadow=True).first()

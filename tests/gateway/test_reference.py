@@ -1,4 +1,4 @@
-"""`/reference/`: every operation with its fields, links that lead somewhere, and examples that are accepted."""
+"""`/reference/`: every operation with its fields, working links, and valid examples."""
 
 import json
 import re
@@ -22,7 +22,7 @@ Browser = Callable[[User], Client]
 
 
 def operations() -> dict[tuple[str, str, str | None], Operation]:
-    """By address, method, and action."""
+    """The operations by address, method, and action."""
     found = {shown(address): each for address, each in find_endpoints(get_resolver().url_patterns)}
     return {(address, *key): each for address, endpoint in found.items() for key, each in endpoint.operations.items()}
 
@@ -32,7 +32,7 @@ def page(viewer: User, client_of: Browser) -> str:
     return client_of(viewer).get("/reference/").text
 
 
-def test_every_documented_path_and_every_front_door_is_on_the_page(page: str) -> None:
+def test_page_has_every_documented_path_and_every_v1_endpoint(page: str) -> None:
     listed = {endpoint.address for endpoint in whole_reference().endpoints}
     assert listed >= set(document()["paths"])
     assert listed >= {"/v1/chat/completions", "/v1/messages", "/v1/responses", "/v1/embeddings", "/v1/models/{model}"}
@@ -53,7 +53,7 @@ def test_every_operation_has_its_permission_and_all_its_fields() -> None:
     )
 
 
-def test_a_call_that_can_be_quoted_says_so(page: str) -> None:
+def test_operations_with_dry_run_document_the_header(page: str) -> None:
     quoted = {
         endpoint.address
         for endpoint in whole_reference().endpoints
@@ -63,14 +63,14 @@ def test_a_call_that_can_be_quoted_says_so(page: str) -> None:
     assert page.count(f"<code>{DRY_RUN}</code>") == len(quoted)
 
 
-def test_every_link_within_the_page_leads_somewhere(page: str) -> None:
+def test_every_internal_link_has_a_target(page: str) -> None:
     ids = re.findall(r'id="([^"]+)"', page)
     targets = set(re.findall(r'href="#([^"]+)"', page))
     assert targets - set(ids) == set()
     assert len(ids) == len(set(ids))
 
 
-def test_every_example_is_accepted() -> None:
+def test_every_example_is_valid() -> None:
     known, refused = operations(), []
     for endpoint in whole_reference().endpoints:
         for entry in (each for each in endpoint.operations if not each.example_form):
@@ -87,14 +87,14 @@ def test_every_example_is_accepted() -> None:
     assert refused == []
 
 
-def test_the_page_loads_nothing_from_elsewhere(page: str) -> None:
+def test_page_loads_no_external_resources(page: str) -> None:
     loaded = re.findall(r'<(?:script|link|img)[^>]*(?:src|href)="([^"]+)"', page)
     assert loaded
     assert all(each.startswith("/") and not each.startswith("//") for each in loaded)
 
 
 @pytest.mark.parametrize(
-    ("schema", "said"),
+    ("schema", "text"),
     [
         ({"type": "string", "maxLength": 5}, "string, at most 5 characters"),
         ({"type": "array", "items": {"type": "integer"}, "maxItems": 3}, "list of integer, at most 3"),
@@ -105,11 +105,11 @@ def test_the_page_loads_nothing_from_elsewhere(page: str) -> None:
         ({}, "any value"),
     ],
 )
-def test_types_are_words(schema: dict[str, object], said: str) -> None:
-    assert type_of(schema) == said
+def test_schema_types_are_described_in_words(schema: dict[str, object], text: str) -> None:
+    assert type_of(schema) == text
 
 
-def test_a_schema_that_contains_itself_has_an_example_that_ends() -> None:
+def test_example_of_a_recursive_schema_is_finite() -> None:
     node = {"type": "object", "properties": {"child": {"$ref": "#/x/Node"}}, "required": ["child"]}
     assert "child" in example_of(node, {"Node": node})
     assert [each.models for each in fields_of(node)] == [("Node",)]

@@ -1,4 +1,4 @@
-"""Streamed answers in each door's dialect, compared with the same answer in one piece."""
+"""Streamed answers in each endpoint's dialect, compared with the same answer in one piece."""
 
 import json
 from datetime import UTC, datetime
@@ -61,7 +61,7 @@ def anthropic_events() -> list[StreamEvent]:
 
 
 def openai_events() -> list[StreamEvent]:
-    """Reasoning, a text, and two tool calls that have the same index, as some servers send them."""
+    """Reasoning, text, and two tool calls with the same index, as some servers send them."""
     deltas: list[dict[str, Any]] = [
         {"role": "assistant", "content": None, "reasoning_content": "Let me "},
         {"reasoning_content": "see."},
@@ -109,7 +109,7 @@ def status_with(answer: ChatAnswer, provider: str) -> RequestStatus:
 
 
 def streamed(dialect: StreamDialect, provider: str) -> tuple[list[StreamEvent], RequestStatus]:
-    """The events of a live answer at a door, parsed, and the same answer as it is stored."""
+    """The parsed events of a live answer, and the status with the same stored answer."""
     events, answer = PROVIDERS[provider]
     status = status_with(answer(), provider)
     live = dialect.live(status.request, provider, "m")
@@ -126,7 +126,7 @@ def parsed(sent: bytes) -> list[StreamEvent]:
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)
-def test_the_chunks_of_a_chat_are_those_of_its_whole_message(provider: str) -> None:
+def test_chat_chunks_merge_to_the_whole_message(provider: str) -> None:
     events, status = streamed(ChatStream(with_usage=True), provider)
     whole = completion_of(status)
     merged = _merged(MergedChunks(), events)
@@ -142,7 +142,7 @@ def test_the_chunks_of_a_chat_are_those_of_its_whole_message(provider: str) -> N
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)
-def test_the_events_of_a_message_are_those_of_the_whole_message(provider: str) -> None:
+def test_message_events_merge_to_the_whole_message(provider: str) -> None:
     events, status = streamed(MessageStream(None), provider)
     merged = _clean(_merged(MergedMessage(), events))
     whole = message_from(status)
@@ -155,13 +155,13 @@ def test_the_events_of_a_message_are_those_of_the_whole_message(provider: str) -
     assert merged["usage"].items() >= USAGE.items()
 
 
-def test_anthropic_s_own_events_pass_as_they_came() -> None:
+def test_anthropics_own_events_are_passed_on_unchanged() -> None:
     events, _ = streamed(MessageStream(None), "anthropic")
     assert [event.data for event in events[1:]] == [event.data for event in anthropic_events()[1:]]
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)
-def test_the_items_of_a_response_are_those_of_the_whole_response(provider: str) -> None:
+def test_response_items_match_the_whole_response(provider: str) -> None:
     events, status = streamed(ResponseStream({}, Tools(())), provider)
     whole = response_of(status, {}, Tools(()))
     last = _clean(events[-1].data["response"])
@@ -186,7 +186,7 @@ def _text_of(item: dict[str, Any]) -> str:
 
 @pytest.mark.parametrize("provider", PROVIDERS)
 @pytest.mark.parametrize("dialect", [ChatStream(with_usage=False), MessageStream(None)])
-def test_a_whole_answer_is_sent_with_the_same_events(dialect: StreamDialect, provider: str) -> None:
+def test_whole_answer_is_streamed_with_the_same_content(dialect: StreamDialect, provider: str) -> None:
     live, status = streamed(dialect, provider)
     whole = parsed(dialect.whole(status))
     merge = MergedMessage if isinstance(dialect, MessageStream) else MergedChunks
@@ -195,14 +195,14 @@ def test_a_whole_answer_is_sent_with_the_same_events(dialect: StreamDialect, pro
     assert choices[0] == choices[1]
 
 
-def test_a_whole_response_has_the_whole_sequence_of_events() -> None:
+def test_whole_response_has_the_full_sequence_of_events() -> None:
     live, status = streamed(ResponseStream({}, Tools(())), "openai")
     whole = parsed(ResponseStream({}, Tools(())).whole(status))
     without_repeats = [event.name for number, event in enumerate(live) if event.name != live[number - 1].name]
     assert [event.name for event in whole] == without_repeats
 
 
-def test_an_empty_answer_is_an_empty_message() -> None:
+def test_empty_answer_is_an_empty_message() -> None:
     status = status_with(ChatAnswer("", "length", None), "openai")
     live = ResponseStream({}, Tools(())).live(status.request, "openai", "m")
     events = parsed(live.pass_on(StreamEvent("", "", {"choices": []})) + live.end(status))
@@ -218,7 +218,7 @@ def test_an_empty_answer_is_an_empty_message() -> None:
         (ResponseStream({}, Tools(())), "response.failed", ("response", "error", "code")),
     ],
 )
-def test_an_error_is_one_event_in_the_dialect(dialect: StreamDialect, name: str, path: tuple[str, ...]) -> None:
+def test_error_is_one_event_in_the_dialect(dialect: StreamDialect, name: str, path: tuple[str, ...]) -> None:
     request = status_with(ChatAnswer("", "length", None), "openai").request
     [event] = parsed(dialect.error(ApiError(502, "provider_error", "It broke."), request))
     value: Any = event.data
@@ -230,5 +230,5 @@ def test_an_error_is_one_event_in_the_dialect(dialect: StreamDialect, name: str,
 
 
 def _clean(value: Any) -> Any:
-    """As answers are stored: half of a surrogate pair cannot be."""
+    """Like stored answers, which cannot contain half a surrogate pair."""
     return json.loads(json.dumps(value).replace("\\ud83c", "\ufffd"))

@@ -1,4 +1,4 @@
-"""`POST /v1/chat/completions` with `stream`: events are passed on while the provider sends them."""
+"""`POST /v1/chat/completions` with `stream`: events are forwarded as the provider sends them."""
 
 import json
 from collections.abc import Callable
@@ -22,10 +22,10 @@ from queue_app.ordering import index
 from queue_app.processing import in_flight
 from tests.api.support import Caller, refused
 from tests.api.test_request_costs import LOCKS
-from tests.gateway.conftest import has_free_places
+from tests.gateway.conftest import has_exactly_free_places
 from tests.gateway.stepwise import USAGE, Stepwise
 from tests.gateway.streamed import DONE, KEEP_ALIVE, ask, data_of, events_of, text_of
-from tests.gateway.test_chat_waits import in_a_thread, the_request
+from tests.gateway.test_chat_waits import start_in_thread, the_request
 from tests.providers.conftest import SandboxClient
 from tests.support.costs import counted_costs
 from tests.support.processes import wait_until
@@ -41,8 +41,8 @@ def ended_attempt() -> Attempt:
 
 
 @pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A keep-alive is due at once."""
+def immediate_keep_alives(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A keep-alive is due immediately."""
     monkeypatch.setattr(streaming, "KEEP_ALIVE_S", 0.0)
     monkeypatch.setattr(streaming, "TICK_S", 0.01)
 
@@ -74,11 +74,11 @@ def test_each_event_arrives_before_the_provider_sends_the_next(
     with system_scope():
         assert LedgerEntry.objects.get().nano == NANO
     assert (request.status, in_flight.running_count()) == (Status.COMPLETED, 0)
-    assert has_free_places(room, 2)
+    assert has_exactly_free_places(room, 2)
 
 
-def test_a_silent_provider_costs_keep_alives_and_not_the_connection(
-    program: Caller, stepwise: Stepwise, room: WaitingRoom, impatient: None
+def test_keep_alives_are_sent_while_the_provider_is_silent(
+    program: Caller, stepwise: Stepwise, room: WaitingRoom, immediate_keep_alives: None
 ) -> None:
     events = events_of(ask(program))
     assert [next(events), next(events)] == [KEEP_ALIVE, KEEP_ALIVE]
@@ -89,7 +89,7 @@ def test_a_silent_provider_costs_keep_alives_and_not_the_connection(
 
 
 @pytest.mark.parametrize(("status", "answered"), [(400, 400), (429, 429), (500, 502)])
-def test_a_failure_before_the_first_event_is_an_http_status(
+def test_failure_before_the_first_event_is_an_http_status(
     program: Caller,
     sandbox: SandboxClient,
     room: WaitingRoom,
@@ -100,11 +100,11 @@ def test_a_failure_before_the_first_event_is_an_http_status(
     sandbox.behave(faults=[{"kind": "status", "status": status}]).raise_for_status()
     monkeypatch.setattr("queue_app.processing.outcomes.next_attempt", lambda *_, **__: None)
     refused(ask(program, "deepseek-chat"), answered)
-    assert has_free_places(room, 2)
+    assert has_exactly_free_places(room, 2)
 
 
-def test_a_failure_after_a_keep_alive_is_one_error_event(
-    program: Caller, stepwise: Stepwise, room: WaitingRoom, impatient: None, monkeypatch: pytest.MonkeyPatch
+def test_failure_after_a_keep_alive_is_one_error_event(
+    program: Caller, stepwise: Stepwise, room: WaitingRoom, immediate_keep_alives: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("queue_app.processing.outcomes.next_attempt", lambda *_, **__: None)
     events = events_of(ask(program))
@@ -115,7 +115,7 @@ def test_a_failure_after_a_keep_alive_is_one_error_event(
 
 
 @pytest.mark.parametrize("kind", ["stream_error", "stream_reset"])
-def test_a_stream_that_breaks_ends_with_one_error_event_and_is_never_retried(
+def test_broken_stream_ends_with_one_error_event_and_is_not_retried(
     program: Caller, sandbox: SandboxClient, room: WaitingRoom, kind: str
 ) -> None:
     add_shipped_prices()
@@ -128,10 +128,10 @@ def test_a_stream_that_breaks_ends_with_one_error_event_and_is_never_retried(
     assert (attempt.state, attempt.cost_nano) == ("estimated", attempt.bound_nano)
     assert attempt.bound_nano > 0
     assert len(sandbox.bills(attempt.id)) == 1
-    assert has_free_places(room, 2)
+    assert has_exactly_free_places(room, 2)
 
 
-def test_a_failure_before_the_first_event_is_retried_and_answered_on_the_same_connection(
+def test_failure_before_the_first_event_is_retried_on_the_same_connection(
     program: Caller, sandbox: SandboxClient, room: WaitingRoom, worker: Callable[[], None], settings: Settings
 ) -> None:
     settings.RETRY_BASE_S = 0.01
@@ -142,13 +142,13 @@ def test_a_failure_before_the_first_event_is_retried_and_answered_on_the_same_co
     assert (done, the_request().attempt_number) == (DONE, 2)
 
 
-def test_a_client_that_leaves_is_billed_what_was_used_and_the_answer_is_cached(
+def test_disconnected_client_is_billed_for_its_usage_and_the_answer_is_cached(
     program: Caller, stepwise: Stepwise, room: WaitingRoom
 ) -> None:
     stepwise.say("Plan ")
     response = ask(program)
     assert next(events_of(response))
-    closed = in_a_thread(response.close)
+    closed = start_in_thread(response.close)
     stepwise.say("it.")
     stepwise.finish()
     closed()
@@ -157,18 +157,18 @@ def test_a_client_that_leaves_is_billed_what_was_used_and_the_answer_is_cached(
     again = ask(program)
     assert again["x-aiinfra-cache"] == "hit"
     assert text_of(list(events_of(again))) == "Plan it."
-    assert has_free_places(room, 2)
+    assert has_exactly_free_places(room, 2)
 
 
-def test_a_call_whose_client_left_ends_after_the_time_to_drain(
+def test_call_of_a_disconnected_client_ends_after_the_drain_time(
     program: Caller, stepwise: Stepwise, room: WaitingRoom, settings: Settings
 ) -> None:
     settings.STREAM_DRAIN_S = 0
     stepwise.say("Plan ")
     response = ask(program)
     assert next(events_of(response))
-    closed = in_a_thread(response.close)
-    wait_until(lambda: _ended_with_more(stepwise), "the call to end")
+    closed = start_in_thread(response.close)
+    wait_until(lambda: _ends_after_more_text(stepwise), "the call to end")
     closed()
     request, attempt = the_request(), ended_attempt()
     assert (request.status, request.error_code) == (Status.FAILED, "CALLER_LOST")
@@ -176,18 +176,18 @@ def test_a_call_whose_client_left_ends_after_the_time_to_drain(
     assert not any(state.failures for state in breaker.states())
 
 
-def _ended_with_more(stepwise: Stepwise) -> bool:
+def _ends_after_more_text(stepwise: Stepwise) -> bool:
     stepwise.say("more")
     return the_request().status in {Status.FAILED, Status.COMPLETED}
 
 
-def test_a_call_that_may_not_start_gets_keep_alives_until_its_turn(
+def test_call_waiting_for_its_turn_gets_keep_alives(
     program: Caller,
     sandbox: SandboxClient,
     room: WaitingRoom,
     worker: Callable[[], None],
     organization: Organization,
-    impatient: None,
+    immediate_keep_alives: None,
 ) -> None:
     index.mark_complete()
     with system_scope():
@@ -202,16 +202,16 @@ def test_a_call_that_may_not_start_gets_keep_alives_until_its_turn(
     assert done == DONE
 
 
-def test_a_call_that_does_not_end_in_time_says_so_in_the_stream(
-    program: Caller, room: WaitingRoom, queued: None, impatient: None, monkeypatch: pytest.MonkeyPatch
+def test_timed_out_call_sends_an_error_event(
+    program: Caller, room: WaitingRoom, queued: None, immediate_keep_alives: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(chat, "WAIT_MARGIN_S", -0.9)
     events = list(events_of(ask(program, "deepseek-chat", {"x-aiinfra-timeout": "1"})))
     assert data_of(events[-1])["error"]["code"] == "timeout"
-    assert has_free_places(room, 2)
+    assert has_exactly_free_places(room, 2)
 
 
-def test_a_repeated_key_replays_the_stream(program: Caller, stepwise: Stepwise, room: WaitingRoom) -> None:
+def test_repeated_idempotency_key_replays_the_stream(program: Caller, stepwise: Stepwise, room: WaitingRoom) -> None:
     stepwise.say("Plan it.")
     stepwise.finish()
     first, second = (list(events_of(ask(program, headers={"Idempotency-Key": "k1"}))) for _ in range(2))
@@ -221,7 +221,7 @@ def test_a_repeated_key_replays_the_stream(program: Caller, stepwise: Stepwise, 
     assert len(stepwise.bodies) == 1
 
 
-def test_a_cancelled_stream_ends_with_an_error_and_is_billed(
+def test_cancelled_stream_ends_with_an_error_and_is_billed(
     program: Caller, stepwise: Stepwise, room: WaitingRoom, organization: Organization
 ) -> None:
     stepwise.say("Plan ")
@@ -234,7 +234,7 @@ def test_a_cancelled_stream_ends_with_an_error_and_is_billed(
     assert (ended_attempt().state, ended_attempt().cost_nano) == ("settled", NANO)
 
 
-def test_a_server_that_answers_whole_is_sent_as_a_stream(
+def test_unstreamed_provider_answer_is_sent_as_a_stream(
     program: Caller, stepwise: Stepwise, room: WaitingRoom, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tests.gateway.stepwise.HEAD", b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n")
@@ -247,7 +247,7 @@ def test_a_server_that_answers_whole_is_sent_as_a_stream(
     assert redis_client().zcard("{aiq}:claims") == 0
 
 
-def test_a_client_that_finds_no_slot_is_refused_before_anything_is_stored(
+def test_client_without_a_slot_is_refused_before_anything_is_stored(
     program: Caller, stepwise: Stepwise, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     full = WaitingRoom(1)
@@ -259,30 +259,30 @@ def test_a_client_that_finds_no_slot_is_refused_before_anything_is_stored(
         assert AIRequest.objects.count() == 1
     stepwise.finish()
     assert list(events_of(response))[-1] == DONE
-    assert has_free_places(full, 1)
+    assert has_exactly_free_places(full, 1)
 
 
-class AtOnce:
-    """A thread that runs in the one that starts it, so that its statements are counted."""
+class InlineThread:
+    """Runs its target in the starting thread, so that its statements are counted."""
 
-    def __init__(self, target: Callable[[], None], name: str) -> None:  # noqa: ARG002 - as of a thread
+    def __init__(self, target: Callable[[], None], name: str) -> None:  # noqa: ARG002 - the signature of a thread
         self.start = target
 
     def join(self) -> None:
-        """It has ended."""
+        """The target has already run."""
 
 
-def test_a_streamed_call_costs_no_more_statements_than_a_waited_one(
+def test_streamed_call_costs_no_more_statements_than_a_waiting_one(
     program: Caller, sandbox: SandboxClient, room: WaitingRoom, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     index.mark_complete()
     add_shipped_prices()
-    monkeypatch.setattr("aiinfra.gateway.lane.streamed_call.threading", SimpleNamespace(Thread=AtOnce))
+    monkeypatch.setattr("aiinfra.gateway.lane.streamed_call.threading", SimpleNamespace(Thread=InlineThread))
     costs = {}
-    for is_streamed in (False, True, False, True):  # the first two let the process remember rows
+    for is_streamed in (False, True, False, True):  # the first two warm the process's caches
         with counted_costs() as counted:
             response = ask(program, "deepseek/deepseek-chat", {"x-aiinfra-cache": "bypass"}, stream=is_streamed)
             assert list(events_of(response))[-1] == DONE if is_streamed else response.json()["choices"]
         costs[is_streamed] = counted.counts
-    # Only a waited one reads what is left of the budget, for its header.
+    # Only the waiting call reads the remaining budget, for its header.
     assert costs == {False: (14 + LOCKS, 2, 4), True: (13 + LOCKS, 2, 4)}

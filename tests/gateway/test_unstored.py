@@ -1,4 +1,4 @@
-"""Clients that wait while the database stores nothing get an error soon, and their answer later: it is called once."""
+"""While the database rejects writes, waiting clients get a prompt error and their answer later, from a single call."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -18,7 +18,7 @@ from cost_app.models import Attempt, LedgerEntry
 from queue_app.models import AIRequest, Status
 from queue_app.processing import in_flight, outcomes, provider_call
 from tests.api.support import CHAT, COMPLETIONS, MESSAGES, Caller, refused
-from tests.gateway.conftest import has_free_places
+from tests.gateway.conftest import has_exactly_free_places
 from tests.gateway.test_chat_waits import the_request
 from tests.providers.conftest import SandboxClient
 from tests.support.processes import wait_until
@@ -35,7 +35,7 @@ doors = pytest.mark.parametrize("door", DOORS)
 
 @pytest.fixture
 def no_lease(settings: Settings) -> None:
-    """Clients lose patience at once."""
+    """Waiting clients are answered without delay."""
     settings.QUEUE_LEASE_S = 0.0
 
 
@@ -72,7 +72,7 @@ def has_completed() -> bool:
 
 
 @doors
-def test_the_answer_to_a_direct_call_is_fetched_with_its_key(
+def test_answer_of_a_direct_call_is_fetched_with_its_idempotency_key(
     program: Caller, sandbox: SandboxClient, room: WaitingRoom, disk: threading.Event, door: str
 ) -> None:
     key = str(uuid4())
@@ -81,7 +81,7 @@ def test_the_answer_to_a_direct_call_is_fetched_with_its_key(
     if door != "stream":
         assert (refusal.status_code, refusal["Retry-After"]) == (503, "5")
         assert refusal["x-aiinfra-request-id"] == str(the_request().id)
-    assert has_free_places(room, 2)
+    assert has_exactly_free_places(room, 2)
     disk.set()
     wait_until(has_completed, "the answer to be stored")
     answer = ask(program, door, **{"Idempotency-Key": key})
@@ -94,27 +94,27 @@ def test_the_answer_to_a_direct_call_is_fetched_with_its_key(
 
 
 @pytest.mark.usefixtures("room", "disk", "sandbox")
-def test_sdks_do_not_repeat_a_direct_call_without_a_key(program: Caller) -> None:
+def test_sdks_do_not_retry_a_direct_call_without_an_idempotency_key(program: Caller) -> None:
     refusal = ask(program, "whole")
     assert f"request {the_request().id}" in refused(refusal, 503)["message"]
     assert (refusal["x-should-retry"], "Retry-After" in refusal) == ("false", False)
 
 
 @doors
-@pytest.mark.parametrize("cause", ["full", "away"])
+@pytest.mark.parametrize("cause", ["full", "down"])
 @pytest.mark.usefixtures("queued")
-def test_a_client_does_not_wait_for_a_worker_that_can_store_nothing(
+def test_client_does_not_wait_for_a_worker_that_cannot_store_answers(
     program: Caller, room: WaitingRoom, monkeypatch: pytest.MonkeyPatch, door: str, cause: str
 ) -> None:
     monkeypatch.setattr(ended_rows, "LOOK_EVERY_S", 0.01)
     refuse: dict[str, tuple[object, str, Callable[..., Any]]] = {
         "full": (full_disk, "refused_s_ago", lambda: 0.0),
-        "away": (ended_rows, "ended_among", _fail),
+        "down": (ended_rows, "ended_among", _fail),
     }
     monkeypatch.setattr(*refuse[cause])
     refusal = ask(program, door, **{"Idempotency-Key": str(uuid4())})
     assert "Repeat the call with the same Idempotency-Key to fetch the answer." in text_of(refusal)
-    assert has_free_places(room, 2)
+    assert has_exactly_free_places(room, 2)
     with system_scope():
         assert AIRequest.objects.get().status == Status.PENDING
 
@@ -123,7 +123,7 @@ def _fail(_requests: object) -> None:
     raise OperationalError("the connection is closed")
 
 
-def test_only_refusals_without_a_break_count(settings: Settings) -> None:
+def test_only_uninterrupted_refusals_count(settings: Settings) -> None:
     settings.QUEUE_LEASE_S = 15.0
     rows = ended_rows.EndedRows()
     for refused_s_ago, expected in ((20.0, False), (None, False), (8.0, False), (1.0, False)):

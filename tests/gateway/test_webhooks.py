@@ -1,4 +1,4 @@
-"""Webhooks as clients name them: in a body, in a header, or by their API key, for requests and for batches."""
+"""Webhook URLs in bodies, in headers, and from API keys, for requests and batches."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -66,14 +66,14 @@ def receiver(settings: Settings) -> Iterator[Receiver]:
 
 
 def webhooks() -> list[str | None]:
-    """Those of the requests that were stored, oldest first."""
+    """The webhooks of the stored requests, oldest first."""
     with system_scope():
         return list(AIRequest.objects.order_by("created_at").values_list("webhook", flat=True))
 
 
 @pytest.fixture
-def hooked(organization: Organization) -> Callable[[str], Caller]:
-    """A program whose key has a webhook."""
+def caller_with_webhook(organization: Organization) -> Callable[[str], Caller]:
+    """Creates a program whose key has a webhook."""
 
     def make(url: str) -> Caller:
         limits = KeyLimits(access=KeyAccess(webhook=url))
@@ -88,7 +88,7 @@ def hooked(organization: Organization) -> Callable[[str], Caller]:
 
 
 @pytest.mark.usefixtures("signed")
-def test_bodies_and_headers_name_a_webhook(program: Caller, room: object, provider: ScriptedProvider) -> None:
+def test_webhook_can_be_set_in_body_or_header(program: Caller, room: object, provider: ScriptedProvider) -> None:
     assert program.post(QUEUE, enqueue_body(webhook=HOOK)).status_code == 202
     assert program.post(CHAT, enqueue_body(webhook=HOOK, cache="bypass")).status_code == 202
     assert work() == 2
@@ -102,15 +102,15 @@ def test_bodies_and_headers_name_a_webhook(program: Caller, room: object, provid
 
 
 @pytest.mark.usefixtures("signed")
-def test_a_key_s_webhook_is_that_of_calls_that_name_none(hooked: Callable[[str], Caller]) -> None:
-    caller = hooked(HOOK)
+def test_keys_webhook_applies_to_calls_without_their_own(caller_with_webhook: Callable[[str], Caller]) -> None:
+    caller = caller_with_webhook(HOOK)
     assert caller.post(QUEUE, enqueue_body()).status_code == 202
     assert caller.post(QUEUE, enqueue_body(webhook="https://other.example.com/")).status_code == 202
     assert webhooks() == [HOOK, "https://other.example.com/"]
 
 
-def test_a_key_s_webhook_stops_no_call_of_an_organization_without_a_secret(hooked: Callable[[str], Caller]) -> None:
-    assert hooked(HOOK).post(QUEUE, enqueue_body()).status_code == 202
+def test_keys_webhook_is_ignored_without_a_signing_secret(caller_with_webhook: Callable[[str], Caller]) -> None:
+    assert caller_with_webhook(HOOK).post(QUEUE, enqueue_body()).status_code == 202
 
 
 @pytest.mark.usefixtures("signed", "nothing_stored")
@@ -118,14 +118,14 @@ def test_a_key_s_webhook_stops_no_call_of_an_organization_without_a_secret(hooke
     "url",
     ["http://example.com/", "https://u:p@example.com/", "x", "https://x y/", "", "h" * 501, "https://2852039166/"],
 )
-def test_a_url_that_nothing_can_be_sent_to_is_refused_by_its_field(program: Caller, url: str) -> None:
+def test_invalid_url_is_refused_by_its_field(program: Caller, url: str) -> None:
     refused(program.post(QUEUE, enqueue_body(webhook=url)), 400, "webhook")
     response = program.post(COMPLETIONS, V1_BODIES[COMPLETIONS], **{"x-aiinfra-webhook": url})
     assert (response.status_code, error_of(response)["param"]) == (400, "x-aiinfra-webhook")
 
 
 @pytest.mark.usefixtures("nothing_stored")
-def test_without_a_secret_a_webhook_is_refused(program: Caller, other_organization: Organization) -> None:
+def test_webhook_without_a_signing_secret_is_refused(program: Caller, other_organization: Organization) -> None:
     sign(other_organization)
     with system_scope():
         Channel.objects.all().update(enabled=True)
@@ -136,10 +136,10 @@ def test_without_a_secret_a_webhook_is_refused(program: Caller, other_organizati
 
 
 @pytest.mark.usefixtures("signed")
-def test_the_end_of_a_batch_is_reported_and_not_that_of_its_lines(
-    hooked: Callable[[str], Caller], provider: ScriptedProvider, receiver: Receiver
+def test_end_of_a_batch_is_reported_but_not_its_lines(
+    caller_with_webhook: Callable[[str], Caller], provider: ScriptedProvider, receiver: Receiver
 ) -> None:
-    caller = hooked(receiver.url)
+    caller = caller_with_webhook(receiver.url)
     made = create(caller, lines(2))
     finish(caller, made["id"])
     deliver_request_webhooks()
@@ -151,7 +151,7 @@ def test_the_end_of_a_batch_is_reported_and_not_that_of_its_lines(
 
 
 @pytest.mark.usefixtures("signed", "provider")
-def test_failed_and_cancelled_batches_are_reported_to_the_url_of_the_call(program: Caller, receiver: Receiver) -> None:
+def test_failed_and_cancelled_batches_are_reported(program: Caller, receiver: Receiver) -> None:
     header = {"x-aiinfra-webhook": receiver.url}
     create(program, [line("a", url="/v1/responses")], **header)
     step()
@@ -163,7 +163,7 @@ def test_failed_and_cancelled_batches_are_reported_to_the_url_of_the_call(progra
 
 
 @pytest.mark.usefixtures("signed")
-def test_a_repeated_call_is_reported_once(program: Caller, provider: ScriptedProvider, receiver: Receiver) -> None:
+def test_repeated_call_is_reported_once(program: Caller, provider: ScriptedProvider, receiver: Receiver) -> None:
     bodies = [enqueue_body(webhook=receiver.url)] * 2 + [enqueue_body()]
     first, second, other = (program.post(QUEUE, body, **{"Idempotency-Key": "k"}) for body in bodies)
     assert json.loads(first.content)["requestId"] == json.loads(second.content)["requestId"]
@@ -173,10 +173,10 @@ def test_a_repeated_call_is_reported_once(program: Caller, provider: ScriptedPro
     assert len(receiver.received) == 1
 
 
-def test_a_key_s_own_secret_signs_its_requests_and_batches_without_a_channel(
+def test_keys_own_secret_signs_its_requests_and_batches_without_a_channel(
     organization: Organization, program: Caller, room: object, provider: ScriptedProvider, receiver: Receiver
 ) -> None:
-    """From the creation of the secret through the API to the receiver, which verifies the signature."""
+    """From creating the secret through the API to verifying the signature at the receiver."""
     text = new_key(organization, Role.OPERATOR)
     admin = Caller(key=new_key(organization, Role.ADMIN))
     made = admin.post(KEYS, {"action": "rotate-webhook-secret", "keyId": text.split("_")[1]})
@@ -194,10 +194,10 @@ def test_a_key_s_own_secret_signs_its_requests_and_batches_without_a_channel(
     assert sorted(ends) == ["batch.completed", "request.completed", "request.completed"]
 
 
-def test_another_organization_s_key_and_log_say_nothing_of_a_webhook(
-    organization: Organization, other_organization: Organization, hooked: Callable[[str], Caller]
+def test_webhooks_are_hidden_from_other_organizations(
+    organization: Organization, other_organization: Organization, caller_with_webhook: Callable[[str], Caller]
 ) -> None:
     sign(organization)
-    hooked(HOOK).post(QUEUE, enqueue_body())
+    caller_with_webhook(HOOK).post(QUEUE, enqueue_body())
     with organization_scope(other_organization.pk):
         assert not Delivery.objects.exists() and not Channel.objects.exists()

@@ -1,1 +1,1 @@
-"""Batches on the queue."""
+"""Batches."""

@@ -1,4 +1,4 @@
-"""Driving batches without a scheduler and workers: one step after the other, in the test's own process."""
+"""Runs batches step by step in the test's process, without a scheduler and workers."""
 
 import json
 from collections.abc import Iterable
@@ -23,12 +23,12 @@ ROUNDS_MAX = 200
 
 
 def lines(number: int) -> list[dict[str, Any]]:
-    """That many calls with different prompts."""
+    """Calls with different prompts."""
     return [line(f"c{each}", f"What is {each}?") for each in range(number)]
 
 
 def create(caller: Caller, calls: Iterable[dict[str, Any]], url: str = URL, **more: Any) -> dict[str, Any]:
-    """A new batch of these calls; names with a dash are headers."""
+    """Create a batch of these calls. Arguments with a dash in their name are headers."""
     headers = {name: more.pop(name) for name in list(more) if "-" in name}
     body = {"input_file_id": uploaded(caller, jsonl(*calls))["id"], "endpoint": url, "completion_window": "24h", **more}
     response = caller.post(BATCHES, body, **headers)
@@ -38,13 +38,13 @@ def create(caller: Caller, calls: Iterable[dict[str, Any]], url: str = URL, **mo
 
 
 def get(caller: Caller, batch_id: str) -> dict[str, Any]:
-    """The batch now."""
+    """The batch's current state."""
     found: dict[str, Any] = json.loads(caller.get(f"{BATCHES}/{batch_id}").content)
     return found
 
 
 def step() -> None:
-    """What the scheduler does next, as if its pause were over."""
+    """Run the scheduler's next step, as if it were due."""
     with system_scope():
         Batch.objects.filter(finished_at=None).update(next_step_at=timezone.now() - timedelta(seconds=1))
     running.run_due()
@@ -52,7 +52,7 @@ def step() -> None:
 
 
 def work() -> int:
-    """Run what is in the queue; returns how many calls that were."""
+    """Process the queue until it is empty. Returns the number of calls."""
     count = 0
     while (claim := claim_next("worker")) is not None:
         process(claim)
@@ -71,7 +71,7 @@ def finish(caller: Caller, batch_id: str) -> dict[str, Any]:
 
 
 def results(caller: Caller, file_id: str | None) -> list[dict[str, Any]]:
-    """The lines of a result file; none without one."""
+    """The lines of a result file, or an empty list if there is no file."""
     if file_id is None:
         return []
     text = caller.get(f"{FILES}/{file_id}/content").getvalue().decode()
@@ -79,13 +79,13 @@ def results(caller: Caller, file_id: str | None) -> list[dict[str, Any]]:
 
 
 def requests_of(organization: Organization) -> list[AIRequest]:
-    """The requests that its lines became, in their order."""
+    """The requests of the batch's lines, in order."""
     with organization_scope(organization.pk):
         return list(AIRequest.objects.order_by("created_at"))
 
 
 def counts_of_lines(batch_id: str) -> dict[str, int]:
-    """What `request_counts` must say, counted from the lines that are left and from the result files."""
+    """The expected `request_counts`, computed from the remaining lines and the result files."""
     with system_scope():
         batch = Batch.objects.get(id=batch_id.removeprefix(Batch.PREFIX))
         states = list(BatchLine.objects.filter(batch=batch).values_list("state", flat=True))

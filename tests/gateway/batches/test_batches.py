@@ -1,4 +1,4 @@
-"""`/v1/batches`: what becomes of every line, whatever happens to its call."""
+"""`/v1/batches`: the result of every line, whatever happens to its call."""
 
 import json
 from datetime import timedelta
@@ -45,10 +45,10 @@ def test_every_line_is_answered_in_order(program: Caller, provider: ScriptedProv
         assert Batch.objects.get().cost_nano == spent_nano() > 0
 
 
-def test_lines_are_requests_of_low_priority_with_the_headers_of_the_batch(
+def test_lines_are_low_priority_requests_with_the_batchs_headers(
     program: Caller, organization: Organization, provider: ScriptedProvider
 ) -> None:
-    tags = "a, Zürich".encode().decode("latin-1")  # as servers pass a header on that was sent in UTF-8
+    tags = "a, Zürich".encode().decode("latin-1")  # as servers pass on a header that was sent in UTF-8
     headers = {"x-aiinfra-tags": tags, "x-aiinfra-timeout": "20", "x-aiinfra-priority": "critical"}
     create(program, lines(2), **headers)
     step()
@@ -58,7 +58,7 @@ def test_lines_are_requests_of_low_priority_with_the_headers_of_the_batch(
         assert request.api_key_id is not None
 
 
-def test_responses_are_answered_as_at_their_endpoint(program: Caller, provider: ScriptedProvider) -> None:
+def test_responses_have_the_format_of_their_endpoint(program: Caller, provider: ScriptedProvider) -> None:
     body = {"model": "gpt-4", "input": "What is a queue?", "instructions": "Be brief."}
     done = finish(program, create(program, [line(url="/v1/responses", body=body)], "/v1/responses")["id"])
     [found] = results(program, done["output_file_id"])
@@ -89,12 +89,12 @@ def test_embeddings_are_sent_one_by_one_and_booked(
 
 
 @pytest.mark.django_db(transaction=True)
-def test_an_embedding_is_sent_again_after_a_kill_during_its_call(
+def test_embedding_is_sent_again_when_the_process_is_killed_during_its_call(
     program: Caller, sandbox: SandboxClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = create(program, [embedding("a", "one")], "/v1/embeddings")
-    with monkeypatch.context() as killing:
-        killing.setattr(type(create_cost_optimizer()), "settle", staticmethod(kill))
+    with monkeypatch.context() as patched:
+        patched.setattr(type(create_cost_optimizer()), "settle", staticmethod(kill))
         with pytest.raises(KeyboardInterrupt):
             step()
     done = finish(program, made["id"])
@@ -105,11 +105,11 @@ def test_an_embedding_is_sent_again_after_a_kill_during_its_call(
 
 
 def kill(*_: object) -> None:
-    """As if the process ended here."""
+    """As if the process were killed here."""
     raise KeyboardInterrupt
 
 
-def test_a_line_that_cannot_be_sent_gets_the_error_of_its_endpoint(program: Caller, provider: ScriptedProvider) -> None:
+def test_invalid_line_gets_the_error_of_its_endpoint(program: Caller, provider: ScriptedProvider) -> None:
     calls = [
         line("fine"),
         line("unknown", body={"model": "no-such-model", "messages": [{"role": "user", "content": "x"}]}),
@@ -134,7 +134,7 @@ def test_a_line_that_cannot_be_sent_gets_the_error_of_its_endpoint(program: Call
     assert errors["several"]["body"]["error"]["param"] == "n"
 
 
-def test_a_call_that_fails_for_good_is_an_error_and_is_billed(
+def test_permanently_failed_call_is_written_to_the_error_file(
     program: Caller, provider: ScriptedProvider, organization: Organization
 ) -> None:
     provider.script = [refusal("INVALID_REQUEST")]
@@ -145,7 +145,7 @@ def test_a_call_that_fails_for_good_is_an_error_and_is_billed(
     assert done["request_counts"]["failed"] == 1
 
 
-def test_a_budget_that_is_spent_refuses_lines_and_the_batch_ends(
+def test_exhausted_budget_fails_lines_and_the_batch_completes(
     program: Caller, organization: Organization, provider: ScriptedProvider
 ) -> None:
     with organization_scope(organization.pk):
@@ -174,7 +174,7 @@ def test_lines_wait_while_the_queue_is_full(
     assert finish(program, made["id"])["request_counts"]["completed"] == 3
 
 
-def test_the_queue_has_a_portion_at_a_time(
+def test_lines_are_queued_in_portions(
     program: Caller, organization: Organization, provider: ScriptedProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("aiinfra.gateway.batches.steps.SENT_AT_ONCE", 2)
@@ -188,7 +188,7 @@ def test_the_queue_has_a_portion_at_a_time(
     assert len(requests_of(organization)) == len(provider.calls) == 12
 
 
-def test_a_line_for_another_endpoint_fails_the_batch(program: Caller) -> None:
+def test_line_for_another_endpoint_fails_the_batch(program: Caller) -> None:
     made = create(program, [line("a"), line("b", url="/v1/responses"), line("c", url="/v1/x")])
     step()
     failed = get(program, made["id"])
@@ -199,7 +199,7 @@ def test_a_line_for_another_endpoint_fails_the_batch(program: Caller) -> None:
         assert not BatchLine.objects.exists()
 
 
-def test_cancelling_ends_waiting_lines_at_once_and_drains_those_in_progress(
+def test_cancelling_stops_waiting_lines_immediately_and_drains_running_ones(
     program: Caller, organization: Organization, provider: ScriptedProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("aiinfra.gateway.batches.steps.SENT_AT_ONCE", 2)
@@ -226,7 +226,7 @@ def test_cancelling_ends_waiting_lines_at_once_and_drains_those_in_progress(
     assert "cancelled" in refused(program.post(f"{BATCHES}/{made['id']}/cancel", {}), 400)["message"]
 
 
-def test_a_batch_expires_with_what_it_has(program: Caller, provider: ScriptedProvider) -> None:
+def test_batch_expires_with_the_results_it_has(program: Caller, provider: ScriptedProvider) -> None:
     made = create(program, lines(3), completion_window="1h")
     step()
     with system_scope():
@@ -236,7 +236,7 @@ def test_a_batch_expires_with_what_it_has(program: Caller, provider: ScriptedPro
     assert {each["error"]["code"] for each in results(program, done["error_file_id"])} == {"batch_expired"}
 
 
-def test_a_batch_can_wait_for_cheap_hours(
+def test_batch_can_wait_for_off_peak_hours(
     program: Caller, organization: Organization, provider: ScriptedProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begin = timezone.now() + timedelta(hours=3)
@@ -249,5 +249,5 @@ def test_a_batch_can_wait_for_cheap_hours(
         assert Batch.objects.get().next_step_at == begin
     monkeypatch.setattr(type(create_cost_optimizer()), "off_peak_begin", staticmethod(lambda *_: None))
     assert finish(program, made["id"])["request_counts"]["completed"] == 2
-    at_once = create(program, lines(1), metadata={"x-aiinfra-run-when": "now"})
-    assert finish(program, at_once["id"])["status"] == "completed"
+    immediate = create(program, lines(1), metadata={"x-aiinfra-run-when": "now"})
+    assert finish(program, immediate["id"])["status"] == "completed"

@@ -1,4 +1,4 @@
-"""Batches and the key or person that they belong to."""
+"""Batches and the key or user that they belong to."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -16,7 +16,7 @@ from tests.gateway.v1.files import jsonl, line, uploaded
 from tests.queue_app.conftest import ScriptedProvider
 
 
-def test_a_revoked_key_sends_nothing_more(
+def test_batch_of_a_revoked_key_sends_no_more_calls(
     program: Caller, organization: Organization, provider: ScriptedProvider
 ) -> None:
     made = create(program, lines(2))
@@ -29,7 +29,7 @@ def test_a_revoked_key_sends_nothing_more(
     assert provider.calls == []
 
 
-def test_a_key_that_replaced_another_one_takes_over_its_batches(
+def test_rotated_key_takes_over_the_batches_of_the_old_key(
     organization: Organization, provider: ScriptedProvider
 ) -> None:
     terms = {"organization": organization, "name": "bot", "role": Role.OPERATOR, "scopes": ["chat:write"]}
@@ -43,7 +43,7 @@ def test_a_key_that_replaced_another_one_takes_over_its_batches(
     assert len(results(Caller(key=text), done["output_file_id"])) == 2
 
 
-def test_the_rules_of_the_key_apply_to_every_line(organization: Organization, provider: ScriptedProvider) -> None:
+def test_key_restrictions_apply_to_every_line(organization: Organization, provider: ScriptedProvider) -> None:
     access = KeyAccess(models=("deepseek-*",), doors=("chat_completions",), tags=("team",), priority="high")
     _, text = keys.create_key(
         organization=organization,
@@ -63,7 +63,7 @@ def test_the_rules_of_the_key_apply_to_every_line(organization: Organization, pr
     refused(caller.post(BATCHES, body), 403)
 
 
-def test_a_person_s_batch_is_theirs(
+def test_batch_created_in_the_browser_belongs_to_the_user(
     organization: Organization, operator: User, client_of: Callable[[User], Any], provider: ScriptedProvider
 ) -> None:
     browser = Caller(client_of(operator))

@@ -1,4 +1,4 @@
-"""Kills at any moment of the portioning: no line is lost, sent twice, or billed twice, and the counts stay true."""
+"""Killing the scheduler at any step loses, repeats, or double-bills no line, and the counts stay correct."""
 
 import random
 from collections.abc import Callable, Iterator
@@ -37,17 +37,17 @@ POINTS: list[tuple[Any, str]] = [
     (progress, "_finish"),
     (steps, "collect"),
 ]
-"""Functions after which the scheduler is killed, perhaps within a transaction."""
+"""Functions after which the scheduler is killed, possibly within a transaction."""
 ONCE = {"_finish", "finalize", "stop_waiting"}
-"""Those that a batch of this size calls once or twice."""
+"""Functions that a batch of this size calls once or twice."""
 
 
 class KilledError(BaseException):
-    """The process is gone: no handler runs, and what was not committed is undone."""
+    """The process was killed: no handler runs, and uncommitted work is rolled back."""
 
 
 def kill_after(function: Callable[..., Any], calls: int) -> Callable[..., Any]:
-    """The function, until it has returned that often; then the process is gone."""
+    """Wrap the function so that the process is killed when the call after the first `calls` calls returns."""
     left = iter(range(calls))
 
     def run(*arguments: Any, **named: Any) -> Any:
@@ -60,7 +60,7 @@ def kill_after(function: Callable[..., Any], calls: int) -> Callable[..., Any]:
 
 
 def step_killed(owner: Any, name: str, calls: int = 0) -> bool:
-    """One step that ends in a kill after the function; False if the step does not come there."""
+    """Run a step that is killed after the function. False if the step does not reach it."""
     with patch.object(owner, name, kill_after(getattr(owner, name), calls)):
         try:
             step()
@@ -70,7 +70,7 @@ def step_killed(owner: Any, name: str, calls: int = 0) -> bool:
 
 
 def assert_each_line_once(program: Caller, batch: dict[str, Any], provider: ScriptedProvider, number: int) -> None:
-    """Each line has one result, one request, one call, and one booking."""
+    """Each line has one result, one request, one call, and one ledger entry."""
     found = results(program, batch["output_file_id"]) + results(program, batch["error_file_id"])
     assert sorted(each["custom_id"] for each in found) == [f"c{each}" for each in range(number)]
     with system_scope():
@@ -82,7 +82,7 @@ def assert_each_line_once(program: Caller, batch: dict[str, Any], provider: Scri
 
 
 @pytest.mark.parametrize(("owner", "name"), POINTS, ids=[name for _, name in POINTS])
-def test_a_kill_at_every_point_loses_and_doubles_nothing(
+def test_kill_at_any_step_loses_and_repeats_nothing(
     program: Caller, provider: ScriptedProvider, owner: Any, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(steps, "SENT_AT_ONCE", 2)
@@ -108,7 +108,7 @@ def test_a_kill_at_every_point_loses_and_doubles_nothing(
 
 @pytest.fixture
 def small_portions(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """So that every action meets a batch in the middle of something."""
+    """Small portions, so that every action happens in the middle of a batch."""
     monkeypatch.setattr(steps, "SENT_AT_ONCE", 2)
     monkeypatch.setattr(steps, "IN_QUEUE_MAX", 3)
     monkeypatch.setattr(progress, "WRITTEN_AT_ONCE", 1)
@@ -146,7 +146,7 @@ def test_counts_equal_lines_after_every_action(
 
 
 def act(program: Caller, batch_id: str, action: str, rng: random.Random) -> None:
-    """One thing that can happen to a batch."""
+    """Apply an action to a batch."""
     if action == "step":
         step()
     elif action == "kill":

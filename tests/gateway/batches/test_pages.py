@@ -1,4 +1,4 @@
-"""`/queue/batches/`: what people see and may do."""
+"""`/queue/batches/`: what users see and can do."""
 
 from collections.abc import Callable
 
@@ -26,12 +26,12 @@ def batch_of(public_id: str) -> Batch:
         return Batch.objects.get(id=public_id.removeprefix(Batch.PREFIX))
 
 
-def test_the_empty_page_says_how_to_begin(viewer: User, client_of: Browser) -> None:
+def test_empty_page_explains_how_to_create_a_batch(viewer: User, client_of: Browser) -> None:
     page = client_of(viewer).get(reverse("batches")).text
     assert "No batches yet" in page and "/v1/batches" in page
 
 
-def test_a_batch_shows_its_progress_its_cost_and_its_files(
+def test_batch_shows_progress_cost_and_files(
     program: Caller, provider: ScriptedProvider, operator: User, client_of: Browser
 ) -> None:
     made = create(program, [*lines(2), line("bad", body={"model": "no-such-model", "messages": []})])
@@ -51,7 +51,7 @@ def test_a_batch_shows_its_progress_its_cost_and_its_files(
     assert client.get(reverse("batch_file", args=[batch.id, "other"])).status_code == 404
 
 
-def test_a_viewer_sees_no_actions_and_no_files(program: Caller, viewer: User, client_of: Browser) -> None:
+def test_viewer_sees_no_actions_and_no_files(program: Caller, viewer: User, client_of: Browser) -> None:
     batch = batch_of(create(program, lines(1))["id"])
     page = client_of(viewer).get(reverse("batches")).text
     assert "0 of 0" in page
@@ -59,7 +59,7 @@ def test_a_viewer_sees_no_actions_and_no_files(program: Caller, viewer: User, cl
         assert reverse(name, args=[batch.id, *more]) not in page
 
 
-def test_a_person_cancels_a_batch(
+def test_operator_can_cancel_a_batch(
     program: Caller, operator: User, client_of: Browser, organization: Organization
 ) -> None:
     made = create(program, lines(1))
@@ -72,7 +72,7 @@ def test_a_person_cancels_a_batch(
         assert audit_events(verb="batch.cancelled").count() == 1
 
 
-def test_the_table_is_refreshed_only_while_something_can_change(
+def test_table_refreshes_only_while_batches_are_unfinished(
     program: Caller, provider: ScriptedProvider, viewer: User, client_of: Browser
 ) -> None:
     made = create(program, lines(1))
@@ -84,9 +84,7 @@ def test_the_table_is_refreshed_only_while_something_can_change(
 
 
 @pytest.mark.parametrize("number", [10])
-def test_a_page_costs_the_same_with_one_batch_and_with_ten(
-    program: Caller, operator: User, client_of: Browser, number: int
-) -> None:
+def test_more_batches_cost_no_more_queries(program: Caller, operator: User, client_of: Browser, number: int) -> None:
     def queries() -> int:
         with CaptureQueriesContext(connection) as found:
             assert client.get(reverse("batches")).status_code == 200
@@ -101,7 +99,7 @@ def test_a_page_costs_the_same_with_one_batch_and_with_ten(
     assert queries() == before
 
 
-def test_pages_follow_each_other(
+def test_older_batches_are_on_the_next_page(
     program: Caller, viewer: User, client_of: Browser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("aiinfra.gateway.pages.batches.PAGE_SIZE", 2)

@@ -1,4 +1,4 @@
-"""A price that changes while a batch is running."""
+"""Price changes while a batch is running."""
 
 from dataclasses import replace
 
@@ -21,7 +21,7 @@ from tests.queue_app.conftest import ScriptedProvider
 TIMES = 10
 
 
-def test_each_line_has_the_price_in_force_when_it_was_sent(
+def test_each_line_is_charged_at_the_price_when_it_was_sent(
     organization: Organization, provider: ScriptedProvider
 ) -> None:
     """Two lines are sent before the change, two are accepted before and sent after it, and two come after it."""
@@ -44,14 +44,14 @@ def test_each_line_has_the_price_in_force_when_it_was_sent(
 
 
 def limited_to(organization: Organization, number: int) -> Caller:
-    """A program whose batches have at most that many lines in the queue."""
+    """A program whose batches have at most `number` lines in the queue."""
     limits = KeyLimits(concurrent_requests=number)
     made = keys.create_key(organization=organization, name="bot", role=Role.OPERATOR, limits=limits, actor="test")
     return Caller(key=made[1])
 
 
 def change_prices() -> set[int]:
-    """Multiply all current prices of the model; returns the previous versions."""
+    """Multiply the model's current prices. Returns the IDs of the previous versions."""
     with system_scope():
         earlier = list(ModelPrice.objects.filter(model="deepseek-chat", effective_to=None))
     for row in earlier:

@@ -1,4 +1,4 @@
-"""Batches of keys with a limit on requests per minute: each line counts, and waits if nothing is left."""
+"""Batches of rate-limited keys: each line counts as a request, and waits when the limit is reached."""
 
 from datetime import timedelta
 from typing import Any
@@ -25,7 +25,7 @@ from tests.support.buckets import no_refill  # noqa: F401 - a fixture
 pytestmark = pytest.mark.usefixtures("no_refill")
 
 UPLOADED_AND_CREATED = 2
-"""Requests that it takes to create a batch."""
+"""The number of requests needed to create a batch."""
 
 
 def limited_key(organization: Organization, limits: KeyLimits) -> tuple[ApiKey, Caller]:
@@ -39,7 +39,7 @@ def lines_per_minute(number: int) -> KeyLimits:
     return KeyLimits(requests_per_minute=UPLOADED_AND_CREATED + number)
 
 
-def test_lines_of_the_queue_are_counted(organization: Organization, provider: ScriptedProvider) -> None:
+def test_lines_count_toward_the_rate_limit(organization: Organization, provider: ScriptedProvider) -> None:
     other = Caller(key=new_key(organization, Role.ADMIN))
     key, caller = limited_key(organization, lines_per_minute(3))
     made = create(caller, lines(5))
@@ -51,7 +51,7 @@ def test_lines_of_the_queue_are_counted(organization: Organization, provider: Sc
     assert finish(other, made["id"])["request_counts"] == {"total": 5, "completed": 5, "failed": 0}
 
 
-def test_a_key_has_as_many_lines_in_the_queue_as_requests_at_a_time(
+def test_queued_lines_of_a_key_are_limited_to_its_concurrent_requests(
     organization: Organization, provider: ScriptedProvider
 ) -> None:
     _, caller = limited_key(organization, KeyLimits(concurrent_requests=2))
@@ -65,9 +65,7 @@ def test_a_key_has_as_many_lines_in_the_queue_as_requests_at_a_time(
     assert finish(caller, made["id"])["request_counts"] == {"total": 5, "completed": 5, "failed": 0}
 
 
-def test_the_batches_of_a_key_share_its_requests_at_a_time(
-    organization: Organization, provider: ScriptedProvider
-) -> None:
+def test_batches_of_a_key_share_its_concurrent_requests(organization: Organization, provider: ScriptedProvider) -> None:
     key, caller = limited_key(organization, KeyLimits(concurrent_requests=3))
     made = [create(caller, lines(2)) for _ in range(2)]
     with organization_scope(organization.pk):
@@ -82,10 +80,10 @@ def test_the_batches_of_a_key_share_its_requests_at_a_time(
 
 
 @pytest.mark.django_db(transaction=True)
-def test_an_embedding_counts_in_its_key_s_requests_at_a_time(
+def test_embedding_line_counts_toward_its_keys_concurrent_requests(
     organization: Organization, sandbox: SandboxClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A line waits while the key's own call runs, and a call of the key is refused while the line runs."""
+    """A line waits while the key makes another call, and other calls are refused while the line runs."""
     key, caller = limited_key(organization, KeyLimits(concurrent_requests=1))
     body = {"model": "text-embedding-3-small", "input": "x"}
     made = create(caller, [line("a", url="/v1/embeddings", body=body)], "/v1/embeddings")
@@ -109,7 +107,7 @@ def test_an_embedding_counts_in_its_key_s_requests_at_a_time(
     assert caller.get("/v1/models").status_code == 200
 
 
-def test_embeddings_are_counted(organization: Organization, sandbox: SandboxClient) -> None:
+def test_embedding_lines_count_toward_the_rate_limit(organization: Organization, sandbox: SandboxClient) -> None:
     other = Caller(key=new_key(organization, Role.ADMIN))
     key, caller = limited_key(organization, lines_per_minute(1))
     body = {"model": "text-embedding-3-small", "input": "x"}

@@ -1,4 +1,4 @@
-"""`/v1/batches`: quotes, terms, limits, lists, ownership, and how long batches are kept."""
+"""`/v1/batches`: quotes, terms, limits, lists, ownership, and retention."""
 
 import json
 from datetime import timedelta
@@ -29,7 +29,7 @@ from tests.gateway.v1.files import jsonl, line, upload, uploaded
 from tests.queue_app.conftest import ScriptedProvider
 
 
-def test_a_quote_is_the_sum_of_its_lines_and_writes_nothing(program: Caller, organization: Organization) -> None:
+def test_quote_is_the_sum_of_the_lines_and_writes_nothing(program: Caller, organization: Organization) -> None:
     with organization_scope(organization.pk):
         Budget.objects.create(organization=organization, period="monthly", limit_nano=10**9, enforcement="block")
     wrong = [line("x", body={"model": "no-such-model", "messages": []}), line("y", url="/v1/responses")]
@@ -48,7 +48,7 @@ def test_a_quote_is_the_sum_of_its_lines_and_writes_nothing(program: Caller, org
     assert (quote["budget_remaining"], quote["fits_budget"]) == ("1.00", most <= 1)
 
 
-def test_a_long_file_is_quoted_by_a_sample(program: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_long_file_is_quoted_from_a_sample(program: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("aiinfra.gateway.batches.creating.QUOTED_MAX", 3)
     file = uploaded(program, jsonl(*(line(f"c{each}") for each in range(8))))
     body = {"input_file_id": file["id"], "endpoint": "/v1/chat/completions", "completion_window": "24h"}
@@ -58,7 +58,7 @@ def test_a_long_file_is_quoted_by_a_sample(program: Caller, monkeypatch: pytest.
     assert Decimal(quote["cost"]["most"]) == 8 * Decimal(one["cost"]["most"])
 
 
-WRONG: list[tuple[dict[str, Any], dict[str, str], int, str]] = [
+INVALID_TERMS: list[tuple[dict[str, Any], dict[str, str], int, str]] = [
     ({"endpoint": "/v1/moderations"}, {}, 400, "endpoint"),
     ({"completion_window": "soon"}, {}, 400, "completion_window"),
     ({"completion_window": "169h"}, {}, 400, "completion_window"),
@@ -73,8 +73,8 @@ WRONG: list[tuple[dict[str, Any], dict[str, str], int, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("changes", "headers", "status", "param"), WRONG)
-def test_wrong_terms_are_named(
+@pytest.mark.parametrize(("changes", "headers", "status", "param"), INVALID_TERMS)
+def test_invalid_terms_are_refused_by_name(
     program: Caller, changes: dict[str, Any], headers: dict[str, str], status: int, param: str
 ) -> None:
     file = uploaded(program, jsonl(line()))
@@ -84,7 +84,7 @@ def test_wrong_terms_are_named(
         assert not Batch.objects.exists()
 
 
-def test_unfinished_batches_are_limited(program: Caller, settings: Settings) -> None:
+def test_number_of_unfinished_batches_is_limited(program: Caller, settings: Settings) -> None:
     settings.BATCHES_PER_ORGANIZATION = 1
     create(program, lines(1))
     file = uploaded(program, jsonl(line()))
@@ -92,7 +92,9 @@ def test_unfinished_batches_are_limited(program: Caller, settings: Settings) -> 
     refused(program.post(BATCHES, body), 400)
 
 
-def test_a_deleted_file_fails_a_batch_only_before_it_was_read(program: Caller, provider: ScriptedProvider) -> None:
+def test_deleting_the_file_fails_only_batches_that_have_not_read_it(
+    program: Caller, provider: ScriptedProvider
+) -> None:
     read, unread = create(program, lines(2)), create(program, lines(2))
     program.method("DELETE", f"{FILES}/{unread['input_file_id']}")
     step()
@@ -148,7 +150,7 @@ def creation(caller: Caller) -> dict[str, Any]:
     ],
     ids=str,
 )
-def test_a_repeat_with_other_headers_is_a_conflict(program: Caller, header: dict[str, str]) -> None:
+def test_reusing_key_with_different_headers_returns_409(program: Caller, header: dict[str, str]) -> None:
     body = creation(program)
     first, second = (program.post(BATCHES, body, **KEY) for _ in range(2))
     assert (first.content, second["Idempotent-Replayed"]) == (second.content, "true")
@@ -171,7 +173,7 @@ def test_only_the_api_key_and_its_replacement_can_repeat_a_creation(organization
         assert caller.post(cancelling, {}, **CANCEL_KEY).status_code == status
 
 
-def test_a_list_goes_in_pages(program: Caller) -> None:
+def test_list_is_paginated(program: Caller) -> None:
     ids = [create(program, lines(1))["id"] for _ in range(5)]
     first = json.loads(program.get(BATCHES, limit=3).content)
     assert ([each["id"] for each in first["data"]], first["has_more"]) == (ids[:1:-1], True)
@@ -179,7 +181,7 @@ def test_a_list_goes_in_pages(program: Caller) -> None:
     assert ([each["id"] for each in rest["data"]], rest["has_more"]) == (ids[1::-1], False)
 
 
-def test_an_erasure_ends_batches_and_removes_what_they_say(
+def test_erasure_cancels_batches_and_deletes_their_content(
     program: Caller, organization: Organization, provider: ScriptedProvider
 ) -> None:
     finish(program, create(program, lines(2), metadata={"note": "secret"})["id"])

@@ -1,4 +1,4 @@
-"""`manage.py import_litellm`: what it imports, what it says it cannot, and that repeating it changes nothing."""
+"""`manage.py import_litellm`: what it imports, what it reports as not imported, and that it is idempotent."""
 
 import json
 from io import StringIO
@@ -94,7 +94,7 @@ def test_models_fallbacks_keys_teams_and_budgets_are_imported(organization: Orga
     assert key_authentication.authenticate(f"Bearer {secret}") is not None
 
 
-def test_what_cannot_be_imported_is_named(organization: Organization, files: list[str]) -> None:
+def test_unsupported_settings_are_reported(organization: Organization, files: list[str]) -> None:
     refused = "\n".join(line for line in run(*files) if line.startswith("NOT IMPORTED"))
     for named in (
         "azure/gpt-4-eu",
@@ -110,7 +110,7 @@ def test_what_cannot_be_imported_is_named(organization: Organization, files: lis
     assert "sk-1234" not in refused
 
 
-def test_repeating_it_changes_nothing(organization: Organization, files: list[str]) -> None:
+def test_importing_twice_changes_nothing(organization: Organization, files: list[str]) -> None:
     run(*files)
     before = rows()
     lines = run(*files)
@@ -119,7 +119,7 @@ def test_repeating_it_changes_nothing(organization: Organization, files: list[st
     assert not any("aik_" in line for line in lines)
 
 
-def test_it_stays_in_its_organization(
+def test_import_affects_only_its_organization(
     organization: Organization, other_organization: Organization, files: list[str]
 ) -> None:
     with pytest.raises(CommandError, match="--organization"):
@@ -129,7 +129,7 @@ def test_it_stays_in_its_organization(
         assert not ModelAlias.objects.exists() and not ApiKey.objects.exists() and not Budget.objects.exists()
 
 
-def test_a_malformed_file_is_refused(organization: Organization, tmp_path: Path) -> None:
+def test_malformed_file_is_refused(organization: Organization, tmp_path: Path) -> None:
     (tmp_path / "config.yaml").write_text("a: [")
     with pytest.raises(CommandError, match="cannot be read"):
         run(str(tmp_path / "config.yaml"))
@@ -138,31 +138,31 @@ def test_a_malformed_file_is_refused(organization: Organization, tmp_path: Path)
 
 
 @pytest.mark.parametrize(("written", "limit"), [(60, 60), (60.0, 60), ("60", 60), (None, None)])
-def test_a_limit_is_read_in_every_notation(written: object, limit: int | None) -> None:
+def test_limit_is_read_in_every_notation(written: object, limit: int | None) -> None:
     plan = plan_of({}, [{"key_alias": "bot", "rpm_limit": written}])
     assert (plan.keys, plan.notes) == ([KeyPlan("bot", requests_per_minute=limit)], [])
 
 
 @pytest.mark.parametrize("written", [True, 0, -1, 1.5, "many", [], float("nan"), 10**12])
-def test_a_limit_that_cannot_be_read_is_named(written: object) -> None:
+def test_unreadable_limit_is_reported(written: object) -> None:
     plan = plan_of({}, [{"key_alias": "bot", "rpm_limit": written}])
     assert plan.keys == [KeyPlan("bot")]
     assert plan.notes == [f"key bot: its rpm_limit of {written} was not imported; the new key has no such limit"]
 
 
 @pytest.mark.parametrize("amount", [float("nan"), float("inf"), "-1", True, 1e40])
-def test_a_budget_that_cannot_be_read_is_named(amount: object) -> None:
+def test_unreadable_budget_is_reported(amount: object) -> None:
     plan = plan_of({}, [{"key_alias": "bot", "max_budget": amount, "budget_duration": "1d"}])
     assert plan.notes == [f"key bot: the budget of {amount} per 1d has no equivalent here"]
 
 
-def test_files_of_other_encodings_are_read(organization: Organization, tmp_path: Path) -> None:
+def test_files_in_other_encodings_are_read(organization: Organization, tmp_path: Path) -> None:
     (tmp_path / "config.yaml").write_text("model_list: []", encoding="utf-16")
     (tmp_path / "keys.json").write_text('[{"key_alias": "M\u00fcnchen"}]', encoding="utf-8-sig")
     assert any(line.startswith("key M\u00fcnchen: aik_") for line in run(*map(str, sorted(tmp_path.iterdir()))))
 
 
-def test_a_list_of_keys_is_read_too() -> None:
+def test_export_can_be_a_list_of_keys() -> None:
     plan = plan_of({}, [{"key_alias": "bot", "max_budget": "1", "budget_duration": "7d"}])
     assert plan.keys == [KeyPlan("bot", budget=BudgetPlan("weekly", "1"))]
 

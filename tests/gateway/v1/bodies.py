@@ -1,4 +1,4 @@
-"""Accepted bodies of the doors, with something in every member that is read."""
+"""Valid bodies of each endpoint, with a value in every field that is read."""
 
 from collections.abc import Callable
 from typing import Any
@@ -68,10 +68,10 @@ DOORS: dict[str, tuple[type[ApiModel], dict[str, Any], Callable[[ApiCall, Any], 
     RESPONSES: (ResponsesRequest, RESPONSE, openai_responses.submission_from),
     EMBEDDINGS: (openai_embeddings.EmbeddingsRequest, EMBEDDING, openai_embeddings.submission_from),
 }
-"""Door -> its payload, an accepted body, and what turns a payload into a call."""
+"""By endpoint: its payload, a valid body, and the function that turns a payload into a call."""
 
 
 def call_of(organization: Organization) -> ApiCall:
-    """A call by an operator's key."""
+    """A call with an operator's key."""
     principal = Principal(organization.pk, organization.slug, Role.OPERATOR, "key:test", api_key_id=1)
     return ApiCall(RequestFactory().post("/"), principal, None)

@@ -1,4 +1,4 @@
-"""Uploading files of batches as OpenAI's clients do."""
+"""Uploads batch files as OpenAI's clients do."""
 
 import json
 from typing import Any
@@ -16,7 +16,7 @@ def line(custom_id: str = "a", text: str = "What is a queue?", **changes: Any) -
 
 
 def jsonl(*lines: Any) -> bytes:
-    """Lines as a file."""
+    """The lines as the content of a file."""
     return b"".join(json.dumps(each).encode() + b"\n" for each in lines)
 
 
@@ -29,7 +29,7 @@ def upload(caller: Caller, content: bytes, **fields: str) -> HttpResponse:
 
 
 def uploaded(caller: Caller, content: bytes) -> dict[str, Any]:
-    """The object of a new file."""
+    """Upload a file. Returns its object."""
     response = upload(caller, content)
     assert response.status_code == 200, response.content
     found: dict[str, Any] = json.loads(response.content)

@@ -1,4 +1,4 @@
-"""Aliases of models: who sees and changes them, and which model a call gets."""
+"""Model aliases: who can see and change them, and which model a call gets."""
 
 import json
 from typing import Any
@@ -38,7 +38,7 @@ def with_access(organization: Organization, **access: Any) -> ApiCall:
     return ApiCall(call_of(organization).http, principal, None)
 
 
-def test_an_alias_is_set_changed_and_removed(organization: Organization, admin_caller: Caller) -> None:
+def test_alias_is_set_changed_and_removed(organization: Organization, admin_caller: Caller) -> None:
     assert aliases_of(admin_caller) == dict.fromkeys(BUILT_IN)
     assert set_alias(admin_caller, "writer", "gpt-4").status_code == 200
     assert set_alias(admin_caller, "writer", "deepseek/deepseek-chat").status_code == 200
@@ -55,17 +55,17 @@ def test_an_alias_is_set_changed_and_removed(organization: Organization, admin_c
 
 
 @pytest.mark.parametrize("alias", ["", "two words", "a/b", "x" * 65, "-a", 5])
-def test_a_malformed_alias_is_refused(admin_caller: Caller, alias: Any) -> None:
+def test_malformed_alias_is_refused(admin_caller: Caller, alias: Any) -> None:
     refused(set_alias(admin_caller, alias, "gpt-4"), 400, "alias")
 
 
-def test_an_alias_needs_a_known_model_and_the_permission(admin_caller: Caller, program: Caller) -> None:
+def test_alias_needs_a_known_model_and_the_permission(admin_caller: Caller, program: Caller) -> None:
     refused(set_alias(admin_caller, "writer", "no-such-model"), 404, "model")
     refused(set_alias(program, "writer", "gpt-4"), 403)
     assert aliases_of(program) == dict.fromkeys(BUILT_IN)
 
 
-def test_another_organization_neither_sees_nor_removes_an_alias(
+def test_another_organization_can_neither_see_nor_remove_an_alias(
     organization: Organization, other_organization: Organization, admin_caller: Caller
 ) -> None:
     set_alias(admin_caller, "writer", "gpt-4")
@@ -79,7 +79,7 @@ def test_another_organization_neither_sees_nor_removes_an_alias(
 
 
 @pytest.mark.parametrize("name", BUILT_IN)
-def test_a_built_in_alias_is_the_recommended_model_that_the_key_may_use(organization: Organization, name: str) -> None:
+def test_built_in_alias_is_a_recommended_model_allowed_for_the_key(organization: Organization, name: str) -> None:
     with organization_scope(organization.pk):
         provider, model, alias = resolve(call_of(organization), name, MESSAGES)
         assert provider and model and alias == name
@@ -90,13 +90,13 @@ def test_a_built_in_alias_is_the_recommended_model_that_the_key_may_use(organiza
             resolve(with_access(organization, models=("no-such-model",)), name, MESSAGES)
 
 
-def test_the_organization_can_replace_a_built_in_alias(organization: Organization, admin_caller: Caller) -> None:
+def test_organization_can_replace_a_built_in_alias(organization: Organization, admin_caller: Caller) -> None:
     set_alias(admin_caller, "fast", "gpt-4")
     with organization_scope(organization.pk):
         assert resolve(call_of(organization), "fast", MESSAGES) == ("openai", "gpt-4", "fast")
 
 
-def test_an_alias_can_stand_for_a_model_that_embeds(organization: Organization, admin_caller: Caller) -> None:
+def test_alias_can_stand_for_an_embedding_model(organization: Organization, admin_caller: Caller) -> None:
     set_alias(admin_caller, "vectors", "openai/text-embedding-3-small")
     with organization_scope(organization.pk):
         assert resolve_embedding(organization.pk, "vectors") == ("openai", "text-embedding-3-small", "vectors")
@@ -105,7 +105,7 @@ def test_an_alias_can_stand_for_a_model_that_embeds(organization: Organization, 
     assert unknown.value.kind == "model_not_found"
 
 
-def test_a_repeat_is_the_same_call_although_the_alias_has_changed(organization: Organization) -> None:
+def test_repeated_call_matches_although_its_alias_has_changed(organization: Organization) -> None:
     options = CallOptions.model_validate({"messages": MESSAGES})
     with organization_scope(organization.pk):
         first, second, other = (
@@ -115,7 +115,7 @@ def test_a_repeat_is_the_same_call_although_the_alias_has_changed(organization: 
     assert first == second != other
 
 
-def test_the_list_of_models_has_the_aliases(organization: Organization, admin_caller: Caller) -> None:
+def test_list_of_models_includes_aliases(organization: Organization, admin_caller: Caller) -> None:
     set_alias(admin_caller, "writer", "gpt-4")
     owners = {each["id"]: each["owned_by"] for each in json.loads(admin_caller.get(MODELS).content)["data"]}
     assert {name for name, owner in owners.items() if owner == "alias"} == {"auto", "cheap", "fast", "writer"}

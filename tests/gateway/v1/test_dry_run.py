@@ -1,4 +1,4 @@
-"""A dry run says what a call would cost and where it would go; it calls nothing and writes nothing."""
+"""A dry run returns a call's cost and route, calls no provider, and writes nothing."""
 
 import json
 from decimal import Decimal
@@ -51,10 +51,10 @@ def quote_of(caller: Caller, address: str, **changes: Any) -> dict[str, Any]:
 
 @pytest.mark.parametrize("address", BODIES)
 @pytest.mark.parametrize("stream", [False, True])
-def test_the_costs_are_in_order_and_nothing_is_written(
+def test_quoted_costs_are_ordered_and_nothing_is_written(
     program: Caller, budget: Budget, address: str, stream: bool
 ) -> None:
-    program.get(QUEUE, action="stats")  # the key's first use is noted
+    program.get(QUEUE, action="stats")  # records the key's first use
     before = rows()
     quote = quote_of(program, address, **({"stream": stream} if address != EMBEDDINGS else {}))
     low, expected, most = (Decimal(quote["cost"][name]) for name in ("low", "expected", "most"))
@@ -66,7 +66,7 @@ def test_the_costs_are_in_order_and_nothing_is_written(
         assert not BudgetWindow.objects.exists()
 
 
-def test_a_quote_is_what_the_call_would_hold(program: Caller, budget: Budget) -> None:
+def test_quoted_maximum_equals_the_reservation(program: Caller, budget: Budget) -> None:
     body = enqueue_body(provider="openai", model="gpt-4", maxTokens=500)
     most = quote_of(program, COMPLETIONS)["cost"]["most"]
     assert program.post(QUEUE, body).status_code == 202
@@ -78,7 +78,7 @@ def test_a_quote_is_what_the_call_would_hold(program: Caller, budget: Budget) ->
     assert after["position"] == 2
 
 
-def test_a_call_that_does_not_fit_is_quoted_and_counts_as_no_refusal(program: Caller, budget: Budget) -> None:
+def test_call_over_budget_is_quoted_without_counting_as_refused(program: Caller, budget: Budget) -> None:
     with organization_scope(budget.organization_id):
         Budget.objects.update(limit_nano=1)
     quote = quote_of(program, COMPLETIONS)
@@ -86,7 +86,7 @@ def test_a_call_that_does_not_fit_is_quoted_and_counts_as_no_refusal(program: Ca
     assert redis_client().keys("cost:{refused}*") == []
 
 
-def test_a_quote_names_the_fallbacks(program: Caller) -> None:
+def test_quote_names_the_fallbacks(program: Caller) -> None:
     fallbacks = quote_of(program, COMPLETIONS)["fallbacks"]
     assert fallbacks and all("/" in name for name in fallbacks)
     assert quote_of(program, EMBEDDINGS)["fallbacks"] == []
@@ -94,7 +94,7 @@ def test_a_quote_names_the_fallbacks(program: Caller) -> None:
 
 @pytest.mark.parametrize("address", [QUEUE, CHAT])
 @pytest.mark.parametrize("wait", [False, True])
-def test_our_own_endpoints_give_the_same_quote(program: Caller, budget: Budget, address: str, wait: bool) -> None:
+def test_native_endpoints_return_the_same_quote(program: Caller, budget: Budget, address: str, wait: bool) -> None:
     body = enqueue_body(provider="openai", model="gpt-4", maxTokens=500, **({"wait": wait} if address == CHAT else {}))
     expected = quote_of(program, COMPLETIONS)
     before = rows()
@@ -112,24 +112,24 @@ def test_our_own_endpoints_give_the_same_quote(program: Caller, budget: Budget, 
 
 
 @pytest.mark.parametrize("value", ["yes", "1", ""])
-def test_another_value_of_the_header_is_refused(program: Caller, value: str) -> None:
+def test_invalid_header_value_is_refused(program: Caller, value: str) -> None:
     response = program.post(COMPLETIONS, BODIES[COMPLETIONS], **{"x-aiinfra-dry-run": value})
     assert (response.status_code, error_of(response)["param"]) == (400, "x-aiinfra-dry-run")
 
 
-def test_a_wrong_call_is_refused_as_without_a_dry_run(program: Caller) -> None:
+def test_invalid_call_is_refused_like_without_a_dry_run(program: Caller) -> None:
     response = program.post(COMPLETIONS, {**BODIES[COMPLETIONS], "n": 2}, **DRY)
     assert (response.status_code, error_of(response)["param"]) == (400, "n")
     response = program.post(EMBEDDINGS, BODIES[EMBEDDINGS], **DRY, **{"Idempotency-Key": "x"})
     assert (response.status_code, error_of(response)["param"]) == (400, "Idempotency-Key")
 
 
-def test_another_organization_s_budget_is_not_in_a_quote(other_program: Caller, budget: Budget) -> None:
+def test_another_organizations_budget_is_not_quoted(other_program: Caller, budget: Budget) -> None:
     assert quote_of(other_program, COMPLETIONS)["budget_remaining"] is None
 
 
 @pytest.mark.parametrize("address", [CHAT, QUEUE])
-def test_the_schema_has_the_header_and_its_value_is_checked(address: str, program: Caller) -> None:
+def test_schema_has_the_header_and_its_value_is_checked(address: str, program: Caller) -> None:
     headers = [each for each in document()["paths"][address]["post"]["parameters"] if each["in"] == "header"]
     [described] = [each for each in headers if each["name"] == "x-aiinfra-dry-run"]
     assert (described["schema"], bool(described["description"])) == ({"type": "boolean"}, True)

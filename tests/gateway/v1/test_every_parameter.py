@@ -1,6 +1,6 @@
-"""Every parameter of the official SDKs passes the endpoints unchanged. `tests/providers/dialects` follows it further.
+"""Every parameter of the official SDKs passes the endpoints unchanged.
 
-What the translation for another provider does with it is tested there, too.
+`tests/providers/dialects` checks what the adapters do with it, including the translation for other providers.
 """
 
 from typing import Any
@@ -17,11 +17,11 @@ from cost_app.prices.lookup import add_shipped_prices
 from tests.gateway.v1.bodies import call_of
 from tests.providers.dialects.test_passing_on import cases
 
-ASKED = [{"role": "user", "content": "Hi."}]
+QUESTION = [{"role": "user", "content": "Hi."}]
 CHAT = cases(CompletionCreateParamsNonStreaming)
 MESSAGES = cases(MessageCreateParamsNonStreaming)
-MANY = 20
-"""Fewer parameters than any of the SDKs has: the samples must not have become empty."""
+MIN_SAMPLES = 20
+"""Each SDK has more parameters; with fewer, the samples would be incomplete."""
 
 
 @pytest.fixture(autouse=True)
@@ -29,8 +29,8 @@ def _prices(redis_url: str, organization: Organization) -> None:
     add_shipped_prices()
 
 
-def test_the_samples_are_those_of_the_whole_schema() -> None:
-    assert min(len(CHAT), len(MESSAGES)) > MANY
+def test_samples_cover_the_whole_schema() -> None:
+    assert min(len(CHAT), len(MESSAGES)) > MIN_SAMPLES
 
 
 @pytest.mark.parametrize(
@@ -46,12 +46,12 @@ def test_the_samples_are_those_of_the_whole_schema() -> None:
     ],
     ids=["chat completions", "messages"],
 )
-def test_every_parameter_is_in_the_call_as_it_was_sent(
+def test_every_parameter_is_passed_on_unchanged(
     organization: Organization, door: Any, payload: Any, body: dict[str, Any], samples: list[tuple[str, Any]]
 ) -> None:
     call = call_of(organization)
     with organization_scope(organization.pk):
         for name, value in samples:
-            whole = {"messages": ASKED, **body, name: value}
+            whole = {"messages": QUESTION, **body, name: value}
             submission = door.submission_from(call, parse(payload, whole, strict=True))
-            assert (list(submission.messages), submission.parameters) == (ASKED, {name: value}), name
+            assert (list(submission.messages), submission.parameters) == (QUESTION, {name: value}), name

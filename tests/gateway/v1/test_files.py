@@ -1,4 +1,4 @@
-"""`/v1/files`: what is stored, what is refused, who sees it, and when it is gone."""
+"""`/v1/files`: storage, validation, access, and retention."""
 
 import json
 from collections.abc import Callable
@@ -35,7 +35,7 @@ def stored() -> tuple[int, int]:
         return StoredFile.objects.count(), FileChunk.objects.count()
 
 
-def test_a_file_is_returned_as_it_was_sent(program: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_file_is_returned_unchanged(program: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stored_files, "CHUNK_BYTES", 100)
     content = jsonl(*(line(f"c{number}") for number in range(10)))[:-1]
     made = uploaded(program, content)
@@ -50,23 +50,26 @@ def test_a_file_is_returned_as_it_was_sent(program: Caller, monkeypatch: pytest.
     refused(program.get(f"{FILES}/{made['id']}"), 404)
 
 
-def test_invisible_characters_of_a_name_are_removed(program: Caller) -> None:
+def test_invisible_characters_are_removed_from_file_names(program: Caller) -> None:
     named = SimpleUploadedFile("calls\u202elnosj", jsonl(line()))
     response = program.client.post(FILES, {"purpose": "batch", "file": named}, headers=program.headers)
     assert json.loads(response.content)["filename"] == "callslnosj"
 
 
-def test_a_byte_order_mark_is_removed(program: Caller) -> None:
+def test_byte_order_mark_is_removed(program: Caller) -> None:
     made = uploaded(program, b"\xef\xbb\xbf" + jsonl(line()))
     assert content_of(program, made["id"]) == jsonl(line())
 
 
-WRONG: dict[str, tuple[bytes, str]] = {
-    "nothing": (b"", "The file has no requests."),
+INVALID_FILES: dict[str, tuple[bytes, str]] = {
+    "an empty file": (b"", "The file has no requests."),
     "blank lines": (b"\n \n", "The file has no requests."),
-    "no JSON": (jsonl(line()) + b"{oops\n", "Line 2: The line is not valid JSON: key must be a string at column 2"),
+    "invalid JSON": (
+        jsonl(line()) + b"{oops\n",
+        "Line 2: The line is not valid JSON: key must be a string at column 2",
+    ),
     "a list": (b"[]", "Line 1: The line must be a JSON object."),
-    "no UTF-8": (b'{"custom_id": "\xff"}', "Line 1: The line is not valid JSON"),
+    "invalid UTF-8": (b'{"custom_id": "\xff"}', "Line 1: The line is not valid JSON"),
     "NUL": (jsonl(line("a\0b")), "Line 1: custom_id: Text must not contain NUL characters."),
     "two models": (
         jsonl(line(), line("b")).replace(b'"model"', b'"model": "gpt-4", "model"', 2),
@@ -75,7 +78,10 @@ WRONG: dict[str, tuple[bytes, str]] = {
     "no id": (jsonl({**line(), "custom_id": ""}), "Line 1: custom_id: This must be a non-empty string."),
     "a number as id": (jsonl(line("a"), {**line(), "custom_id": 5}), "Line 2: custom_id: This must be a non-empty"),
     "a long id": (jsonl(line("x" * 256)), "Line 1: custom_id: A custom_id can have at most 255 characters."),
-    "twice": (jsonl(line("a"), line("b"), line("a")), "Line 3: custom_id: The custom_id 'a' is used by an earlier"),
+    "a duplicate id": (
+        jsonl(line("a"), line("b"), line("a")),
+        "Line 3: custom_id: The custom_id 'a' is used by an earlier",
+    ),
     "GET": (jsonl(line(method="GET")), "Line 1: method: This must be POST."),
     "no URL": (jsonl(line(url=None)), "Line 1: url: This must be a non-empty string."),
     "no body": (jsonl(line(body="x")), "Line 1: body: This must be an object."),
@@ -83,20 +89,23 @@ WRONG: dict[str, tuple[bytes, str]] = {
     "an extra member": (jsonl(line(x=1)), "Line 1: x: Unknown field."),
     "blank lines before": (b"\n\n" + jsonl(line(x=1)), "Line 3: x"),
     "a large line": (jsonl(line(text="x" * 1_100_000)), "Line 1: The line is larger than 1048576 bytes."),
-    "too many": (jsonl(*(line(str(number)) for number in range(4))), "Line 4: A file can have at most 3 requests."),
+    "too many lines": (
+        jsonl(*(line(str(number)) for number in range(4))),
+        "Line 4: A file can have at most 3 requests.",
+    ),
 }
 
 
-@pytest.mark.parametrize("name", WRONG)
-def test_the_first_wrong_line_is_named(program: Caller, settings: Settings, name: str) -> None:
+@pytest.mark.parametrize("name", INVALID_FILES)
+def test_first_invalid_line_is_reported(program: Caller, settings: Settings, name: str) -> None:
     settings.BATCH_LINES_MAX = 3
-    content, message = WRONG[name]
+    content, message = INVALID_FILES[name]
     error = refused(upload(program, content), 400, "file")
     assert error["message"].startswith(message)
     assert stored() == (0, 0)
 
 
-def test_a_form_must_be_complete(program: Caller, settings: Settings) -> None:
+def test_invalid_form_is_refused(program: Caller, settings: Settings) -> None:
     refused(upload(program, jsonl(line()), purpose="fine-tune"), 400, "purpose")
     form = {"purpose": "batch"}
     refused(program.client.post(FILES, form, headers=program.headers), 400, "file")
@@ -131,13 +140,13 @@ def test_a_form_must_be_complete(program: Caller, settings: Settings) -> None:
         ({"other": "x"}, "other"),
     ],
 )
-def test_a_repeated_or_unknown_field_is_refused_by_name(program: Caller, fields: dict[str, Any], named: str) -> None:
+def test_repeated_or_unknown_field_is_refused_by_name(program: Caller, fields: dict[str, Any], named: str) -> None:
     form = {"purpose": "batch", "file": SimpleUploadedFile("calls.jsonl", jsonl(line())), **fields}
     refused(program.client.post(FILES, form, headers=program.headers), 400, named)
     assert stored() == (0, 0)
 
 
-def test_the_error_for_a_form_with_too_many_parts_names_no_setting(program: Caller) -> None:
+def test_error_for_too_many_form_parts_names_no_setting(program: Caller) -> None:
     for kind in ("field", SimpleUploadedFile("x", b"x")):
         form = {f"x{number}": kind for number in range(1_001)}
         error = refused(program.client.post(FILES, form, headers=program.headers), 400)
@@ -145,7 +154,7 @@ def test_the_error_for_a_form_with_too_many_parts_names_no_setting(program: Call
         assert "settings" not in error["message"]
 
 
-def test_an_organization_has_room_for_so_many_files(program: Caller, settings: Settings) -> None:
+def test_files_per_organization_are_limited(program: Caller, settings: Settings) -> None:
     settings.FILES_PER_ORGANIZATION = 1
     uploaded(program, jsonl(line()))
     assert "has 1 files" in refused(upload(program, jsonl(line())), 400, "file")["message"]
@@ -154,7 +163,7 @@ def test_an_organization_has_room_for_so_many_files(program: Caller, settings: S
     assert "more than 1 MiB" in refused(upload(program, large), 400, "file")["message"]
 
 
-def test_a_list_goes_both_ways_in_pages(program: Caller) -> None:
+def test_list_is_paginated_in_both_directions(program: Caller) -> None:
     ids = [uploaded(program, jsonl(line()))["id"] for _ in range(5)]
 
     def listed(**query: Any) -> dict[str, Any]:
@@ -191,11 +200,11 @@ def test_files_belong_to_their_key(
 
 
 @pytest.mark.parametrize("name", ["file-", "file-x", "x", "batch_" + "0" * 32, "FILE-" + "0" * 32, "file-" + "A" * 32])
-def test_an_odd_id_is_not_found(program: Caller, name: str) -> None:
+def test_malformed_id_returns_404(program: Caller, name: str) -> None:
     refused(program.get(f"{FILES}/{name}"), 404)
 
 
-def test_an_idempotency_key_stores_a_file_once(program: Caller) -> None:
+def test_idempotency_key_stores_a_file_once(program: Caller) -> None:
     key = {"Idempotency-Key": "k1"}
     first = upload(program, jsonl(line()), **key)
     again = upload(program, jsonl(line()), **key)
@@ -204,7 +213,7 @@ def test_an_idempotency_key_stores_a_file_once(program: Caller) -> None:
     assert stored() == (1, 1)
 
 
-def test_a_file_is_kept_as_long_as_other_content(program: Caller, organization: Organization) -> None:
+def test_file_is_kept_as_long_as_other_content(program: Caller, organization: Organization) -> None:
     change_retention(organization_id=organization.pk, request_days=3, content_days=2, actor="command:test")
     made = uploaded(program, jsonl(line()))
     assert made["expires_at"] - made["created_at"] == 2 * 86_400
@@ -224,7 +233,7 @@ def test_a_file_is_kept_as_long_as_other_content(program: Caller, organization: 
     assert stored() == (0, 0)
 
 
-def test_an_erasure_deletes_the_files_of_a_person_or_of_all(
+def test_erasure_deletes_files_of_one_user_or_of_all(
     program: Caller, organization: Organization, operator: User, client_of: Callable[[User], Any]
 ) -> None:
     uploaded(program, jsonl(line()))

@@ -1,4 +1,4 @@
-"""Headers as clients and proxies send them: of the key, and of aiinfra's own options."""
+"""Headers for the key and for aiinfra's options, as clients and proxies send them."""
 
 import pytest
 
@@ -22,22 +22,22 @@ def key_of(program: Caller) -> str:
 
 
 @pytest.mark.parametrize("other", ["", "Bearer", "Basic eDp5", "Token x", "Digest username=x"])
-def test_a_key_in_x_api_key_counts_beside_another_scheme(program: Caller, other: str) -> None:
-    """Which a proxy in front of aiinfra may need."""
+def test_x_api_key_is_accepted_beside_another_authorization_scheme(program: Caller, other: str) -> None:
+    """A proxy in front of aiinfra may need the `Authorization` header."""
     stranger = Caller()
     headers = {"Authorization": other, "x-api-key": key_of(program)}
     assert stranger.post(COUNT_TOKENS, COUNTED, **headers).status_code == 200
     assert stranger.client.get(MODELS, headers=headers).status_code == 200
 
 
-def test_a_bearer_key_counts_before_x_api_key(program: Caller) -> None:
+def test_bearer_key_takes_precedence_over_x_api_key(program: Caller) -> None:
     assert program.post(COUNT_TOKENS, COUNTED, **{"x-api-key": "x"}).status_code == 200
     stranger = Caller()
     wrong = {"Authorization": "Bearer x", "x-api-key": key_of(program)}
     assert stranger.post(COUNT_TOKENS, COUNTED, **wrong).status_code == 401
 
 
-def test_the_case_of_an_option_does_not_matter(program: Caller) -> None:
+def test_option_values_are_case_insensitive(program: Caller) -> None:
     for name, value in (("x-aiinfra-priority", "HIGH"), ("x-aiinfra-cache", "Bypass"), ("x-aiinfra-dry-run", "True")):
         assert program.post(COMPLETIONS, CALL, **{**DRY, name: value}).status_code == 200, name
 
@@ -56,7 +56,7 @@ def test_the_case_of_an_option_does_not_matter(program: Caller) -> None:
         ("x-aiinfra-dry-run", "maybe"),
     ],
 )
-def test_a_wrong_option_is_named_as_it_was_sent(program: Caller, door: str, header: str, value: str) -> None:
+def test_invalid_option_is_refused_by_name(program: Caller, door: str, header: str, value: str) -> None:
     body = CALL if door == COMPLETIONS else {**COUNTED, "max_tokens": 50}
     response = program.post(door, body, **{header: value})
     assert response.status_code == 400

@@ -1,4 +1,4 @@
-"""`Idempotency-Key` at every endpoint that sends calls: the first answer again, billed once."""
+"""`Idempotency-Key` at every endpoint that sends calls: repeats get the first answer and are billed once."""
 
 import json
 from collections.abc import Callable
@@ -17,7 +17,7 @@ from cost_app.models import Attempt, LedgerEntry
 from queue_app.models import AIRequest
 from tests.api.support import CHAT, COMPLETIONS, EMBEDDINGS, MESSAGES_DOOR, RESPONSES, Caller, refused, rows
 from tests.gateway.test_chat_direct import held_attempt
-from tests.gateway.test_chat_waits import in_a_thread
+from tests.gateway.test_chat_waits import start_in_thread
 from tests.providers.conftest import SandboxClient
 from tests.support.processes import wait_until
 
@@ -28,7 +28,7 @@ STREAMED = {"stream": True}
 
 @dataclass(frozen=True)
 class Answer:
-    """What a client has seen."""
+    """The response that a client received."""
 
     status: int
     headers: dict[str, str]
@@ -37,13 +37,13 @@ class Answer:
 
 @dataclass(frozen=True)
 class Door:
-    """An endpoint, and what it is asked."""
+    """An endpoint and its body."""
 
     path: str
     body: dict[str, Any]
 
     def ask(self, program: Caller, text: str = "How do I plan a garden?", **headers: str) -> Answer:
-        """The whole answer."""
+        """Send the request and read the whole response."""
         named = {"model": "text-embedding-3-small" if self.path == EMBEDDINGS else "deepseek-chat"}
         said = {"input": text} if self.path in {EMBEDDINGS, RESPONSES} else {"messages": _turns(text)}
         response = program.post(self.path, {**named, **said, **self.body}, **{**KEY, **headers})
@@ -70,8 +70,8 @@ def _text_of(response: Any) -> str:
     return b"".join(response).decode() if response.streaming else response.content.decode()
 
 
-def said_in(answer: Answer) -> Any:
-    """What an answer says, in whatever pieces: the ID and the text of a stream, or the whole body."""
+def content_of(answer: Answer) -> Any:
+    """The content of an answer: a stream's ID and text, or the whole body."""
     if not answer.headers["Content-Type"].startswith("text/event-stream"):
         return json.loads(answer.body)
     events = [json.loads(line[6:]) for line in answer.body.splitlines() if line.startswith("data: {")]
@@ -98,7 +98,7 @@ def enough_room(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def bills(sandbox: SandboxClient) -> int:
-    """How many of this test's calls the provider has billed."""
+    """The number of this test's calls that the provider billed."""
     with system_scope():
         return sum(len(sandbox.bills(attempt.id)) for attempt in Attempt.objects.all())
 
@@ -108,35 +108,35 @@ def assert_billed(sandbox: SandboxClient, times: int) -> None:
         assert (LedgerEntry.objects.filter(nano__gt=0).count(), bills(sandbox)) == (times, times)
 
 
-def test_a_repeat_is_the_same_answer_and_billed_once(program: Caller, sandbox: SandboxClient, door: Door) -> None:
+def test_repeat_returns_the_same_answer_and_is_billed_once(program: Caller, sandbox: SandboxClient, door: Door) -> None:
     first = door.ask(program)
     before = rows()
     second = door.ask(program)
     assert (first.status, second.status) == (200, 200), first.body
-    assert said_in(first) == said_in(second)
+    assert content_of(first) == content_of(second)
     assert rows() == before
     assert_billed(sandbox, 1)
 
 
-def test_a_repeat_during_the_first_call_gets_its_answer(program: Caller, sandbox: SandboxClient, door: Door) -> None:
-    """It waits, or is asked to come back in a second."""
+def test_repeat_during_the_first_call_gets_its_answer(program: Caller, sandbox: SandboxClient, door: Door) -> None:
+    """The repeat waits, or gets a 409 with `Retry-After`."""
     sandbox.behave(faults=[{"kind": "hold"}])
-    first = in_a_thread(lambda: door.ask(program))  # type: ignore[arg-type, return-value]
+    first = start_in_thread(lambda: door.ask(program))  # type: ignore[arg-type, return-value]
     attempt = held_attempt(sandbox)
     if door.path == EMBEDDINGS:
         again = door.ask(program)
         assert (again.status, again.headers["Retry-After"]) == (409, "1")
         assert "x-should-retry" not in again.headers
-        second: Callable[[], Any] = lambda: door.ask(program)  # noqa: E731 - as the other
+        second: Callable[[], Any] = lambda: door.ask(program)  # noqa: E731 - like the other branch
     else:
-        second = in_a_thread(lambda: door.ask(program))  # type: ignore[arg-type, return-value]
+        second = start_in_thread(lambda: door.ask(program))  # type: ignore[arg-type, return-value]
         wait_until(lambda: chat.waiting_room._places.taken() == 2, "the second client to wait")
     sandbox.post(f"/sandbox/calls/{attempt.id}/release", {}).raise_for_status()
-    assert said_in(first()) == said_in(second())  # type: ignore[arg-type]
+    assert content_of(first()) == content_of(second())  # type: ignore[arg-type]
     assert_billed(sandbox, 1)
 
 
-def test_another_body_is_409_and_changes_nothing(program: Caller, sandbox: SandboxClient, door: Door) -> None:
+def test_reusing_key_with_different_body_returns_409(program: Caller, sandbox: SandboxClient, door: Door) -> None:
     assert door.ask(program).status == 200
     before = rows()
     other = door.ask(program, "How do I sail?")
@@ -153,7 +153,7 @@ def test_another_body_is_409_and_changes_nothing(program: Caller, sandbox: Sandb
     ids=str,
 )
 @pytest.mark.parametrize("door", [name for name in DOORS if name != "chat"], indirect=True)
-def test_other_headers_are_another_request(
+def test_reusing_key_with_different_headers_returns_409(
     program: Caller, sandbox: SandboxClient, door: Door, header: dict[str, str]
 ) -> None:
     assert door.ask(program).status == 200
@@ -161,7 +161,7 @@ def test_other_headers_are_another_request(
     assert_billed(sandbox, 1)
 
 
-def test_after_25_hours_the_key_is_free(program: Caller, sandbox: SandboxClient, door: Door) -> None:
+def test_key_can_be_reused_after_25_hours(program: Caller, sandbox: SandboxClient, door: Door) -> None:
     first = door.ask(program)
     with system_scope():
         for model in (AIRequest, OnceAnswer):
@@ -171,13 +171,13 @@ def test_after_25_hours_the_key_is_free(program: Caller, sandbox: SandboxClient,
     assert_billed(sandbox, 2)
 
 
-def test_a_call_that_was_refused_leaves_its_key_free(program: Caller, sandbox: SandboxClient, door: Door) -> None:
+def test_refused_call_does_not_use_its_key(program: Caller, sandbox: SandboxClient, door: Door) -> None:
     refused(program.post(door.path, {**door.body, "model": ""}, **KEY), 400)
     assert door.ask(program).status == 200
     assert_billed(sandbox, 1)
 
 
-def test_a_key_and_a_question_of_another_organization_mean_nothing(
+def test_keys_of_other_organizations_are_independent(
     program: Caller, other_program: Caller, sandbox: SandboxClient, door: Door
 ) -> None:
     theirs = door.ask(other_program)

@@ -1,4 +1,4 @@
-"""What a key may use of models and endpoints, and the defaults that its calls get."""
+"""The models and endpoints that a key may use, and the defaults of its calls."""
 
 import json
 from typing import Any
@@ -46,8 +46,8 @@ BODIES: dict[str, tuple[str, dict[str, Any]]] = {
 
 
 @pytest.fixture(autouse=True)
-def _closed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No call waits for an answer: an accepted one is a 503, or queued."""
+def _closed_waiting_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No call waits for an answer: an accepted call returns 503 or is queued."""
     monkeypatch.setattr(chat, "waiting_room", WaitingRoom(0))
 
 
@@ -63,7 +63,7 @@ def caller_with(organization: Organization, **access: Any) -> Caller:
 
 
 @pytest.mark.parametrize("address", BODIES)
-def test_a_model_that_the_key_may_not_use_is_the_vendor_s_404(organization: Organization, address: str) -> None:
+def test_model_not_allowed_for_the_key_returns_the_vendors_404(organization: Organization, address: str) -> None:
     caller = caller_with(organization, models=("claude-*",))
     before = rows()
     error = error_of(response := caller.post(address, BODIES[address][1]))
@@ -77,7 +77,7 @@ def test_a_model_that_the_key_may_not_use_is_the_vendor_s_404(organization: Orga
 
 
 @pytest.mark.parametrize("address", BODIES)
-def test_an_endpoint_that_the_key_may_not_use_is_403(organization: Organization, address: str) -> None:
+def test_endpoint_not_allowed_for_the_key_returns_403(organization: Organization, address: str) -> None:
     door, body = BODIES[address]
     others = tuple(name for name in DOORS if name != door)
     error = refused(caller_with(organization, doors=others).post(address, body), 403)
@@ -87,7 +87,7 @@ def test_an_endpoint_that_the_key_may_not_use_is_403(organization: Organization,
         assert allowed.status_code in {200, 202, 503, 529}, allowed.content
 
 
-def test_the_list_of_models_shows_what_the_key_may_use(organization: Organization) -> None:
+def test_list_of_models_has_only_models_allowed_for_the_key(organization: Organization) -> None:
     caller = caller_with(organization, models=("deepseek-chat", "openai/text-embedding-*"))
     listed = json.loads(caller.get(MODELS).content)["data"]
     shown = {model["id"] for model in listed if model["owned_by"] != "alias"}
@@ -98,7 +98,7 @@ def test_the_list_of_models_shows_what_the_key_may_use(organization: Organizatio
     assert error_of(caller.get(f"{MODELS}/gpt-4"))["code"] == "model_not_found"
 
 
-def test_calls_get_the_key_s_tags_and_priority(organization: Organization) -> None:
+def test_calls_get_the_keys_tags_and_priority(organization: Organization) -> None:
     caller = caller_with(organization, tags=("team-a", "b"), priority="low")
     for body in (enqueue_body(tags=["b", "mine"]), enqueue_body(priority="high")):
         assert caller.post(QUEUE, body).status_code == 202
@@ -107,14 +107,14 @@ def test_calls_get_the_key_s_tags_and_priority(organization: Organization) -> No
     assert found == {(Priority.LOW, ("b", "mine", "team-a")), (Priority.HIGH, ("team-a", "b"))}
 
 
-def test_a_default_tag_has_no_invisible_characters(organization: Organization) -> None:
+def test_default_tag_with_invisible_characters_is_refused(organization: Organization) -> None:
     caller, admin = caller_with(organization), Caller(key=new_key(organization, Role.ADMIN))
     key_id = caller.headers["Authorization"].split("_")[1]
     body = {"action": "set-access", "keyId": key_id, "defaultTags": ["fine", "on\u202ecall"]}
     assert refused(admin.post(KEYS, body), 400, "defaultTags.1")["message"].endswith("such as U+202E.")
 
 
-def test_a_change_of_access_applies_to_the_next_call(organization: Organization) -> None:
+def test_changed_access_applies_to_the_next_call(organization: Organization) -> None:
     caller, admin = caller_with(organization), Caller(key=new_key(organization, Role.ADMIN))
     assert caller.post(QUEUE, enqueue_body()).status_code == 202
     key_id = caller.headers["Authorization"].split("_")[1]
@@ -125,7 +125,7 @@ def test_a_change_of_access_applies_to_the_next_call(organization: Organization)
     refused(caller.post(QUEUE, enqueue_body()), 404, "model")
 
 
-def test_a_rotated_key_keeps_its_access(organization: Organization) -> None:
+def test_rotated_key_keeps_its_access(organization: Organization) -> None:
     access = KeyAccess(("gpt-4",), ("chat",), ("a",), "high")
     key, _ = keys.create_key(
         organization=organization,

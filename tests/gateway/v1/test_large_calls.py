@@ -1,4 +1,4 @@
-"""A call under `/v1` can be larger than other requests: images and long conversations are."""
+"""Calls under `/v1` can be larger than other requests, because they contain images and long conversations."""
 
 from typing import Any
 
@@ -27,7 +27,7 @@ CALLS: list[tuple[str, dict[str, Any]]] = [
 
 
 @pytest.mark.parametrize(("path", "body"), CALLS, ids=lambda each: each if isinstance(each, str) else "")
-def test_a_call_of_two_mebibytes_is_answered(
+def test_call_of_two_mebibytes_is_answered(
     program: Caller, sandbox: SandboxClient, room: WaitingRoom, path: str, body: dict[str, Any]
 ) -> None:
     index.mark_complete()
@@ -38,5 +38,5 @@ def test_a_call_of_two_mebibytes_is_answered(
 
 @pytest.mark.usefixtures("nothing_stored")
 @pytest.mark.parametrize(("path", "size"), [(COMPLETIONS, settings.CALL_MIB_MAX * MIB + 1), (CHAT, BODY_BYTES_MAX + 1)])
-def test_a_call_above_its_limit_is_refused(program: Caller, path: str, size: int) -> None:
+def test_call_above_its_size_limit_is_refused(program: Caller, path: str, size: int) -> None:
     refused(program.post(path, b" " * size), 413)

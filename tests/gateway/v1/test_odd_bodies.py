@@ -1,4 +1,4 @@
-"""Wrong types anywhere in the body of any door are a 400 that names the field, in the vendor's shape."""
+"""A wrong type anywhere in the body of any endpoint returns 400 and names the field, in the vendor's format."""
 
 import json
 from collections.abc import Iterator
@@ -52,12 +52,12 @@ def _in_organization(organization: Organization, redis_url: str, settings: Setti
 
 @pytest.fixture
 def closed_room(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A body that is accepted by mistake waits for no answer."""
+    """Refuses to wait for answers, in case a body is accepted by mistake."""
     monkeypatch.setattr(chat, "waiting_room", WaitingRoom(0))
 
 
 def outcome_of(door: str, body: dict[str, Any], organization: Organization) -> object:
-    """What a door makes of a body, as far as a call is sent; an ApiError if it is refused."""
+    """Convert a body at an endpoint, as for sending a call. Returns the ApiError if it is refused."""
     payload, _, convert = DOORS[door]
     try:
         with contract_errors():
@@ -87,7 +87,7 @@ def test_any_value_anywhere_is_accepted_or_refused(
 
 
 @pytest.mark.parametrize("door", DOORS)
-def test_the_unchanged_bodies_are_accepted(door: str, organization: Organization) -> None:
+def test_unchanged_bodies_are_accepted(door: str, organization: Organization) -> None:
     outcome = outcome_of(door, DOORS[door][1], organization)
     assert not isinstance(outcome, ApiError), (outcome.param, outcome.message)
 
@@ -131,11 +131,11 @@ CASES: list[tuple[str, str, str]] = [
     (EMBEDDINGS, '"input": 5', "input"),
     (EMBEDDINGS, '"dimensions": "5"', "dimensions"),
 ]
-"""Door, one member as it is spelled, and the field that the error names."""
+"""Endpoint, a field with its value, and the field that the error names."""
 
 
 @pytest.mark.parametrize(("door", "spelled", "param"), CASES)
-def test_a_wrong_member_is_named_in_the_vendor_s_shape(
+def test_invalid_field_is_named_in_the_vendors_format(
     program: Caller, closed_room: None, door: str, spelled: str, param: str
 ) -> None:
     name = spelled.split('"')[1]
@@ -150,17 +150,17 @@ def test_a_wrong_member_is_named_in_the_vendor_s_shape(
 
 
 @pytest.mark.parametrize("address", ["/v1/chat/completions", "/v1/messages"])
-def test_a_client_s_mistake_is_not_called_a_server_error(program: Caller, address: str) -> None:
+def test_client_errors_are_not_reported_as_server_errors(program: Caller, address: str) -> None:
     assert refused(program.get(address), 405)["type"] == "invalid_request_error"
     assert refused(program.post(address, b"a=1", content_type="text/plain"), 415)["type"] == "invalid_request_error"
 
 
-NOTHING = [{"role": "system", "content": ""}, {"role": "user", "content": [{"type": "text", "text": ""}]}]
+EMPTY_TURNS = [{"role": "system", "content": ""}, {"role": "user", "content": [{"type": "text", "text": ""}]}]
 
 
 @pytest.mark.parametrize("model", ["gpt-4", "deepseek-chat"])
-def test_empty_text_is_passed_on_in_openai_s_dialect(model: str, organization: Organization) -> None:
-    for turns in (NOTHING, [{"role": "user", "content": ""}]):
+def test_empty_text_is_passed_on_in_the_openai_dialect(model: str, organization: Organization) -> None:
+    for turns in (EMPTY_TURNS, [{"role": "user", "content": ""}]):
         chat_call = outcome_of(COMPLETIONS, {"model": model, "messages": turns}, organization)
         assert isinstance(chat_call, Submission)
         assert chat_call.messages == turns
@@ -169,14 +169,14 @@ def test_empty_text_is_passed_on_in_openai_s_dialect(model: str, organization: O
 
 
 EMPTY: list[tuple[str, dict[str, Any], str]] = [
-    (COMPLETIONS, {"model": "claude-haiku-4-5", "messages": NOTHING}, "messages.1.content"),
+    (COMPLETIONS, {"model": "claude-haiku-4-5", "messages": EMPTY_TURNS}, "messages.1.content"),
     (COMPLETIONS, {"model": "gpt-4", "messages": [{"role": "user", "content": []}]}, "messages.0.content"),
     (COMPLETIONS, {"model": "gpt-4", "messages": [{"role": "user"}]}, "messages.0.content"),
     (RESPONSES, {"model": "claude-haiku-4-5", "input": [{"role": "user", "content": ""}]}, "input.0.content"),
     (MESSAGES_DOOR, {"max_tokens": 5, "messages": [{"role": "user", "content": ""}]}, "messages.0.content"),
     (COUNT_TOKENS, {"messages": [{"role": "user", "content": ""}]}, "messages.0.content"),
 ]
-"""Door, a body without text, and the field that the error names."""
+"""Endpoint, a body without text, and the field that the error names."""
 
 
 @pytest.mark.parametrize(("door", "body", "param"), EMPTY)

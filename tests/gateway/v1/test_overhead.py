@@ -1,4 +1,4 @@
-"""`x-aiinfra-overhead-ms`: how long the client waited for us, and not for the provider."""
+"""`x-aiinfra-overhead-ms`: the time a client spent waiting for aiinfra rather than for the provider."""
 
 from datetime import timedelta
 
@@ -13,7 +13,7 @@ HOUR_S = 3600
 
 
 def overhead_s(*calls: tuple[float, float]) -> float:
-    """For a request that came in two hours ago, with calls that began and ended so many hours ago."""
+    """The overhead of a request from two hours ago, whose calls began and ended the given hours ago."""
     now = timezone.now()
     attempts = [
         Attempt(dispatched_at=now - timedelta(hours=begin), finished_at=now - timedelta(hours=end))
@@ -27,7 +27,7 @@ def overhead_s(*calls: tuple[float, float]) -> float:
         return int(overhead_of(RequestStatus(request, attempts))["x-aiinfra-overhead-ms"]) / 1000
 
 
-def test_it_counts_from_the_arrival_of_the_call() -> None:
+def test_overhead_counts_from_the_arrival_of_the_call() -> None:
     assert overhead_s() >= 2 * HOUR_S
 
 
@@ -35,5 +35,5 @@ def test_provider_calls_do_not_count() -> None:
     assert HOUR_S <= overhead_s((1.5, 0.5)) < 2 * HOUR_S
 
 
-def test_calls_before_a_repeat_with_an_idempotency_key_are_not_taken_off() -> None:
+def test_calls_before_an_idempotent_repeat_are_not_subtracted() -> None:
     assert overhead_s((5, 3)) >= 2 * HOUR_S

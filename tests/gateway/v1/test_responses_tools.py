@@ -1,4 +1,4 @@
-"""The tools of the Responses API as functions, there and back."""
+"""Converting tools of the Responses API to functions and back."""
 
 from typing import Any
 
@@ -28,16 +28,16 @@ def names_of(*offered: dict[str, Any]) -> list[str]:
     return [tool["function"]["name"] for tool in tools_of(*offered).functions]
 
 
-def test_a_function_stays_as_it_is() -> None:
+def test_function_is_unchanged() -> None:
     [tool] = tools_of(FUNCTION).functions
     assert tool == {"type": "function", "function": {name: FUNCTION[name] for name in FUNCTION if name != "type"}}
 
 
-def test_every_kind_of_tool_is_a_function_with_a_name_of_its_own() -> None:
+def test_every_kind_of_tool_becomes_a_function_with_its_own_name() -> None:
     assert names_of(FUNCTION, CUSTOM, SEARCH, SPACE) == ["run", "patch", "tool_search", "agents__run", "agents__patch"]
 
 
-def test_web_searches_are_not_offered_and_a_tool_that_is_offered_twice_is_one() -> None:
+def test_web_searches_and_duplicate_tools_are_left_out() -> None:
     assert names_of({"type": "web_search"}, {"type": "web_search_preview"}, FUNCTION, FUNCTION) == ["run"]
 
 
@@ -52,24 +52,24 @@ def test_web_searches_are_not_offered_and_a_tool_that_is_offered_twice_is_one() 
         ({}, "type"),
     ],
 )
-def test_what_the_client_cannot_run_is_refused_by_name(tool: dict[str, Any], named: str) -> None:
+def test_tool_that_the_client_cannot_run_is_refused_by_name(tool: dict[str, Any], named: str) -> None:
     with pytest.raises(CallRejectedError) as refusal:
         tools_of(tool)
     assert refusal.value.param == f"parameters.tools.0.{named}"
 
 
-def test_long_names_are_cut_and_stay_different() -> None:
+def test_long_names_are_truncated_and_stay_different() -> None:
     first, second = (function_name("x" * 60 + end, "space") for end in "ab")
     assert first != second
     assert len(first) == len(second) == NAME_MAX
 
 
 @pytest.mark.parametrize(("text", "given"), [('{"input": "a\\nb"}', "a\nb"), ("no JSON", "no JSON"), ("[1]", "[1]")])
-def test_a_custom_tool_gets_its_text_even_if_the_model_wrote_no_object(text: str, given: str) -> None:
+def test_custom_tool_gets_its_text_when_the_model_wrote_no_object(text: str, given: str) -> None:
     assert tools_of(CUSTOM).called("patch").arguments(text) == {"input": given}
 
 
-def test_calls_and_their_results_are_turns() -> None:
+def test_calls_and_their_results_become_turns() -> None:
     messages, _ = messages_of(
         None,
         [
@@ -95,13 +95,13 @@ def test_calls_and_their_results_are_turns() -> None:
         ({"type": "local_shell_call", "call_id": "c"}, "type"),
     ],
 )
-def test_an_incomplete_item_is_refused_by_name(item: dict[str, Any], named: str) -> None:
+def test_incomplete_item_is_refused_by_name(item: dict[str, Any], named: str) -> None:
     with pytest.raises(CallRejectedError) as refusal:
         messages_of(None, [item])
     assert refusal.value.param == f"input.0.{named}"
 
 
-def test_images_of_tool_outputs_follow_all_outputs_in_a_user_s_message() -> None:
+def test_images_of_tool_outputs_follow_in_a_user_message() -> None:
     image = {"type": "input_image", "image_url": "https://e.org/c"}
     outputs = [
         {"type": "function_call_output", "call_id": "c1", "output": [{"type": "input_text", "text": "Seen."}, image]},
@@ -130,13 +130,13 @@ def test_images_of_tool_outputs_follow_all_outputs_in_a_user_s_message() -> None
         ({"prompt": {"id": "p"}}, "prompt"),
     ],
 )
-def test_what_would_be_lost_is_refused_by_name(given: dict[str, Any], named: str) -> None:
+def test_unsupported_parameter_is_refused_by_name(given: dict[str, Any], named: str) -> None:
     with pytest.raises(CallRejectedError) as refusal:
         parameters_of(given, [])
     assert refusal.value.param == f"parameters.{named}"
 
 
-def test_what_changes_no_answer_is_left_out() -> None:
+def test_parameters_without_effect_are_left_out() -> None:
     given = {
         "include": ["reasoning.encrypted_content"],
         "top_logprobs": 0,
@@ -146,7 +146,7 @@ def test_what_changes_no_answer_is_left_out() -> None:
     assert parameters_of({**given, "prompt_cache_retention": "24h"}, []) == {"prompt_cache_retention": "24h"}
 
 
-def test_what_concerns_tools_needs_tools() -> None:
+def test_tool_parameters_are_left_out_without_tools() -> None:
     given = {"tool_choice": "auto", "parallel_tool_calls": False, "top_p": 1}
     assert parameters_of(given, []) == {"top_p": 1}
     functions = tools_of(FUNCTION).functions
@@ -157,12 +157,12 @@ def test_what_concerns_tools_needs_tools() -> None:
     ("choice", "name"),
     [({"type": "custom", "name": "patch"}, "patch"), ({"type": "function", "name": "a", "namespace": "b"}, "b__a")],
 )
-def test_a_chosen_tool_is_its_function(choice: dict[str, Any], name: str) -> None:
+def test_tool_choice_names_the_function(choice: dict[str, Any], name: str) -> None:
     parameters = parameters_of({"tool_choice": choice}, tools_of(FUNCTION).functions)
     assert parameters["tool_choice"] == {"type": "function", "function": {"name": name}}
 
 
-def test_a_tool_that_only_the_provider_runs_cannot_be_chosen() -> None:
+def test_tool_run_by_the_provider_cannot_be_chosen() -> None:
     with pytest.raises(CallRejectedError) as refusal:
         parameters_of({"tool_choice": {"type": "web_search"}}, [])
     assert refusal.value.param == "parameters.tool_choice.type"

@@ -1,4 +1,4 @@
-"""A client with a wrong base URL reads which URL it meant, in the shape that it understands."""
+"""A client with a wrong base URL gets an error that names the right URL, in the format that the client understands."""
 
 from typing import Any
 
@@ -27,13 +27,13 @@ def _answer(client: Client, path: str, **headers: str) -> Any:
         ("/api/ai/chat/", "/api/ai/chat"),
     ],
 )
-def test_the_error_names_the_url_that_was_meant(client: Client, path: str, meant: str) -> None:
+def test_error_suggests_the_intended_url(client: Client, path: str, meant: str) -> None:
     response = _answer(client, path, Authorization="Bearer anything")
     assert response.status_code == 404
     assert f"Unknown URL: {path}. Did you mean {meant}?" in response.json()["error"]["message"]
 
 
-def test_the_error_has_the_shape_of_what_was_meant(client: Client) -> None:
+def test_error_has_the_format_of_the_intended_endpoint(client: Client) -> None:
     openai, anthropic = (_answer(client, path).json() for path in ("/chat/completions", "/v1/v1/messages"))
     assert (openai["error"]["type"], openai["error"]["code"]) == ("invalid_request_error", "not_found")
     assert (anthropic["type"], anthropic["error"]["type"]) == ("error", "not_found_error")
@@ -48,14 +48,14 @@ def test_the_error_has_the_shape_of_what_was_meant(client: Client) -> None:
         ("/v1/complete", "/v1/complete", MESSAGES),
     ],
 )
-def test_a_legacy_endpoint_names_its_successor(client: Client, path: str, legacy: str, instead: str) -> None:
+def test_legacy_endpoint_names_its_successor(client: Client, path: str, legacy: str, instead: str) -> None:
     response = _answer(client, path)
     message = f"{legacy} is a legacy endpoint that aiinfra doesn't support. Use {instead}."
     assert (response.status_code, response.json()["error"]["message"]) == (404, message)
 
 
 @pytest.mark.parametrize("path", ["/v1/nothing", "/v1/v1/nothing", "/v1/", "/v1/audio/speech", "/v1/messages/no"])
-def test_what_resembles_no_endpoint_of_the_vendors_lists_them(client: Client, path: str) -> None:
+def test_unknown_v1_url_lists_the_supported_endpoints(client: Client, path: str) -> None:
     response = _answer(client, path)
     message = response.json()["error"]["message"]
     assert response.status_code == 404
@@ -63,12 +63,12 @@ def test_what_resembles_no_endpoint_of_the_vendors_lists_them(client: Client, pa
     assert {CHAT, MESSAGES, MODELS} <= set(message.removesuffix(".").replace(",", "").split())
 
 
-def test_what_resembles_no_endpoint_is_not_found(client: Client) -> None:
+def test_unknown_url_returns_404(client: Client) -> None:
     response = _answer(client, "/api/ai/nothing/")
     assert (response.status_code, response.json()["error"]["message"]) == (404, "Not found.")
 
 
-def test_a_browser_gets_a_page(client: Client) -> None:
+def test_browser_gets_a_page(client: Client) -> None:
     response = client.get("/chat/completions", headers={"Accept": "text/html,*/*"})
     assert response.status_code == 404
     assert response["Content-Type"].startswith("text/html")
