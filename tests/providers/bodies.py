@@ -1,4 +1,4 @@
-"""Bodies of answers in both dialects."""
+"""Bodies of provider answers in both dialects."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""A running sandbox provider for all tests of this folder."""
+"""A running sandbox provider for all tests in this folder."""
 
 import sys
 import uuid
@@ -15,17 +15,17 @@ from aiinfra.providers.adapters import sandbox_bill
 from aiinfra.providers.base import ChatCall, ProviderAttempt
 from tests.support.processes import free_port, start
 
-# Without kept connections: a reset by the sandbox must not spoil the next test's call.
+# No keep-alive connections: a reset by the sandbox must not break the next test's call.
 _http = httpx2.Client(trust_env=False, timeout=60, limits=httpx2.Limits(max_keepalive_connections=0))
 
 
-PATIENCES_S = (0.3, 3.0, 30.0)
-"""To try one after the other: a call that is given up only once it is sent. On a busy machine, that takes a while."""
+TIMEOUTS_S = (0.3, 3.0, 30.0)
+"""Timeouts to try in turn, until a call times out after it was sent. On a busy machine, sending can take a while."""
 
 
 @dataclass(frozen=True)
 class SandboxClient:
-    """What tests ask of a sandbox."""
+    """A client of the sandbox's API."""
 
     url: str
 
@@ -49,7 +49,7 @@ def sandbox_command(port: int) -> list[str]:
 
 @pytest.fixture(scope="session")
 def sandbox_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a sandbox that lives as long as the test session."""
+    """The URL of a sandbox that runs for the whole test session."""
     port = free_port()
     book: Path = tmp_path_factory.mktemp("sandbox") / "book.jsonl"
     with start(sandbox_command(port), {"SANDBOX_BOOK": str(book)}, f"http://127.0.0.1:{port}/"):
@@ -58,7 +58,7 @@ def sandbox_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture
 def sandbox(sandbox_process: str, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> SandboxClient:
-    """A sandbox that behaves, and settings that send all providers there. It may take its time to tell of bills."""
+    """A sandbox without faults, to which the settings send all providers. Looking up a bill may take up to a minute."""
     monkeypatch.setattr(sandbox_bill, "LOOK_UP_TIMEOUT_S", 60.0)
     settings.SANDBOX_URL = sandbox_process
     settings.PROVIDER_API_KEYS = {"openai": "", "deepseek": "", "anthropic": ""}
@@ -69,7 +69,7 @@ def sandbox(sandbox_process: str, settings: Settings, monkeypatch: pytest.Monkey
 
 @pytest.fixture
 def attempt() -> Callable[..., ProviderAttempt]:
-    """Makes attempts with new ids."""
+    """Makes attempts with new IDs."""
 
     def make(provider: str = "openai", model: str = "gpt-4") -> ProviderAttempt:
         return ProviderAttempt(id=uuid.uuid4(), organization_id=1, provider=provider, model=model)

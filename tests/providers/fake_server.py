@@ -1,4 +1,4 @@
-"""A provider that answers whatever a test tells it to, byte for byte."""
+"""A provider that sends exactly the bytes that a test specifies."""
 
 import gzip
 import json
@@ -23,7 +23,7 @@ CALL = ChatCall(messages=[{"role": "user", "content": "How do I plan a garden?"}
 
 
 def http(body: bytes | str | object, status: int = 200, **headers: str) -> bytes:
-    """A whole HTTP answer; a body that is no text is written as JSON."""
+    """An HTTP response. A body that is neither str nor bytes is encoded as JSON."""
     text = body if isinstance(body, bytes | str) else json.dumps(body)
     raw = text if isinstance(text, bytes) else text.encode()
     lines = [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
@@ -32,13 +32,13 @@ def http(body: bytes | str | object, status: int = 200, **headers: str) -> bytes
 
 
 def gzipped(body: bytes) -> bytes:
-    """A compressed answer."""
+    """A compressed response."""
     return http(gzip.compress(body, 1), Content_Encoding="gzip")
 
 
 @dataclass
 class FakeServer:
-    """Hands out `answers` one after the other, the last one again and again, and keeps what it was sent."""
+    """Sends `answers` one after another and repeats the last one. Records the requests."""
 
     port: int = 0
     answers: list[bytes] = field(default_factory=list)
@@ -54,14 +54,14 @@ class FakeServer:
         try:
             connection.sendall(self.answers.pop(0) if len(self.answers) > 1 else self.answers[0])
         except OSError:
-            """The client has seen enough."""
+            """The client closed the connection."""
 
     def will_answer(self, *answers: bytes) -> None:
-        """Start a new script."""
+        """Set the answers and clear the recorded requests."""
         self.answers[:], self.bodies[:], self.heads[:] = answers, [], []
 
     def adapter(self, dialect: str = "openai", name: str = "local") -> ProviderAdapter:
-        """An adapter of this server, with its own client."""
+        """An adapter for this server, with its own client."""
         provider = Provider(name, f"http://127.0.0.1:{self.port}/v1", KEY, is_named_by_operator=True)
         client = egress.http_client(trusted_hosts=frozenset({"127.0.0.1"}), body_bytes=BODY_BYTES)
         kind = AnthropicAdapter if dialect == "anthropic" else OpenAICompatibleAdapter
@@ -77,7 +77,7 @@ def fake_server() -> Iterator[FakeServer]:
 
 
 def outcome(adapter: ProviderAdapter, call: ChatCall = CALL, model: str = "m") -> ChatAnswer | ProviderError:
-    """What one call comes to. Everything that is neither an answer nor a ProviderError is raised."""
+    """The answer or ProviderError of a call. Any other exception is raised."""
     attempt = ProviderAttempt(id=uuid.uuid4(), organization_id=1, provider="local", model=model)
     try:
         return adapter.chat(attempt, call)
@@ -86,7 +86,7 @@ def outcome(adapter: ProviderAdapter, call: ChatCall = CALL, model: str = "m") -
 
 
 def sse(*parts: bytes) -> bytes:
-    """A streamed answer, ended by closing the connection."""
+    """A streamed response, ended by closing the connection."""
     head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\nConnection: close\r\n\r\n"
     return head + b"".join(parts)
 
@@ -94,7 +94,7 @@ def sse(*parts: bytes) -> bytes:
 def streamed(
     fake: FakeServer, *parts: bytes, dialect: str = "openai"
 ) -> tuple[list[StreamEvent], ChatAnswer | ProviderError]:
-    """The events and the end of one call to a server that sends these parts."""
+    """The events and the outcome of a call to a server that sends these parts."""
     fake.will_answer(sse(*parts))
     return stream_of(fake, dialect)
 

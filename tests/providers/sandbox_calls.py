@@ -1,4 +1,4 @@
-"""Calls of the sandbox."""
+"""Calls to the sandbox."""
 
 from typing import Any
 

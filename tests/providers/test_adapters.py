@@ -1,4 +1,4 @@
-"""Both adapters, through the real client libraries, against a running sandbox."""
+"""Both adapters with the real client libraries and a running sandbox."""
 
 import uuid
 from collections.abc import Callable
@@ -8,7 +8,7 @@ import pytest
 
 from aiinfra.providers.base import BillState, ChatCall, ErrorCode, ProviderAttempt, ProviderError
 from aiinfra.providers.registry import adapter_for
-from tests.providers.conftest import PATIENCES_S, SandboxClient
+from tests.providers.conftest import TIMEOUTS_S, SandboxClient
 from tests.support.processes import wait_until
 
 PROVIDERS = ["openai", "deepseek", "anthropic"]
@@ -25,7 +25,7 @@ def failure_of(provider: str, attempt: ProviderAttempt, call: ChatCall) -> Provi
     return caught.value
 
 
-def test_an_answer_carries_text_and_the_usage_that_was_billed(
+def test_answer_has_text_and_the_billed_usage(
     provider: str, sandbox: SandboxClient, attempt: Attempts, call: Calls
 ) -> None:
     made = attempt(provider)
@@ -45,7 +45,7 @@ def test_an_answer_carries_text_and_the_usage_that_was_billed(
     }
 
 
-def test_the_token_limit_is_sent(provider: str, attempt: Attempts, call: Calls) -> None:
+def test_token_limit_is_sent(provider: str, attempt: Attempts, call: Calls) -> None:
     answer = adapter_for(provider).chat(attempt(provider), call(max_tokens=5))
     assert answer.finish_reason == "length"
     assert answer.usage is not None
@@ -69,7 +69,7 @@ def test_the_token_limit_is_sent(provider: str, attempt: Attempts, call: Calls) 
         ({"kind": "content_filter"}, ErrorCode.CONTENT_FILTERED, True),
     ],
 )
-def test_a_failure_has_its_code_and_is_sent_once(
+def test_failed_call_has_its_error_code_and_is_sent_once(
     provider: str,
     sandbox: SandboxClient,
     attempt: Attempts,
@@ -92,7 +92,7 @@ def test_retry_after_is_passed_on(provider: str, sandbox: SandboxClient, attempt
     assert failure_of(provider, attempt(provider), call()).retry_after_s == 7
 
 
-def test_a_filtered_answer_tells_what_it_cost(
+def test_filtered_answer_reports_its_usage(
     provider: str, sandbox: SandboxClient, attempt: Attempts, call: Calls
 ) -> None:
     sandbox.behave(faults=[{"kind": "content_filter"}])
@@ -109,12 +109,12 @@ def test_missing_usage_is_none(provider: str, sandbox: SandboxClient, attempt: A
     assert answer.usage is None
 
 
-def test_a_slow_answer_is_a_timeout_and_still_billed(
+def test_slow_answer_times_out_and_is_still_billed(
     provider: str, sandbox: SandboxClient, attempt: Attempts, call: Calls
 ) -> None:
     sandbox.behave(faults=[{"kind": "hold"}])
     made, adapter = attempt(provider), adapter_for(provider)
-    for timeout_s in PATIENCES_S:
+    for timeout_s in TIMEOUTS_S:
         error = failure_of(provider, made, call(timeout_s=timeout_s))
         assert error.code is ErrorCode.TIMEOUT
         if error.may_be_billed:
@@ -126,18 +126,16 @@ def test_a_slow_answer_is_a_timeout_and_still_billed(
     assert len(sandbox.bills(made.id)) == 1
 
 
-def test_a_call_that_never_ends_is_a_timeout(
-    provider: str, sandbox: SandboxClient, attempt: Attempts, call: Calls
-) -> None:
+def test_endless_call_times_out(provider: str, sandbox: SandboxClient, attempt: Attempts, call: Calls) -> None:
     sandbox.behave(faults=[{"kind": "hang"}])
     assert failure_of(provider, attempt(provider), call(timeout_s=0.3)).code is ErrorCode.TIMEOUT
 
 
-def test_a_call_that_was_never_made_is_not_billed(provider: str) -> None:
+def test_unsent_call_is_not_billed(provider: str) -> None:
     assert adapter_for(provider).bill_of(uuid.uuid4()) == (BillState.NOT_BILLED, None)
 
 
-def test_the_official_client_is_on_the_wire(
+def test_official_client_libraries_send_the_requests(
     provider: str, sandbox: SandboxClient, attempt: Attempts, call: Calls
 ) -> None:
     adapter_for(provider).chat(attempt(provider), call())
@@ -145,7 +143,7 @@ def test_the_official_client_is_on_the_wire(
     assert any(agent.startswith(expected) for agent in sandbox.get("/sandbox/agents"))
 
 
-def test_an_error_quotes_neither_prompt_nor_key(
+def test_error_contains_neither_prompt_nor_key(
     provider: str, sandbox: SandboxClient, attempt: Attempts, call: Calls
 ) -> None:
     sandbox.behave(faults=[{"kind": "status", "status": 400}])

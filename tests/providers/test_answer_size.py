@@ -1,4 +1,4 @@
-"""Answers that are too large, also once they are decompressed."""
+"""Answers that are too large, before or after decompression."""
 
 import gzip
 import tracemalloc
@@ -26,7 +26,7 @@ def adapter(request: pytest.FixtureRequest, fake: FakeServer) -> ProviderAdapter
 
 
 def body(size: int) -> bytes:
-    """An answer in OpenAI's dialect of so many bytes."""
+    """An answer of `size` bytes in OpenAI's dialect."""
     head, tail = b'{"choices":[{"finish_reason":"stop","message":{"content":"', b'"}}]}'
     return head + b"x" * (size - len(head) - len(tail)) + tail
 
@@ -40,7 +40,7 @@ BOMBS: dict[str, Callable[[bytes], bytes]] = {
 
 
 @pytest.mark.parametrize("kind", BOMBS)
-def test_reading_stops_at_the_limit_with_a_clear_error(adapter: ProviderAdapter, fake: FakeServer, kind: str) -> None:
+def test_reading_stops_at_the_size_limit(adapter: ProviderAdapter, fake: FakeServer, kind: str) -> None:
     fake.will_answer(BOMBS[kind](body(BOMB)))
     tracemalloc.start()
     error = outcome(adapter)
@@ -54,12 +54,12 @@ def test_reading_stops_at_the_limit_with_a_clear_error(adapter: ProviderAdapter,
 
 @pytest.mark.parametrize(("size", "fits"), [(BODY_BYTES, True), (BODY_BYTES + 1, False)])
 @pytest.mark.parametrize("write", [http, gzipped])
-def test_the_limit_counts_decoded_bytes(fake: FakeServer, size: int, fits: bool, write: object) -> None:
+def test_limit_applies_to_decoded_bytes(fake: FakeServer, size: int, fits: bool, write: object) -> None:
     fake.will_answer(write(body(size)))  # type: ignore[operator]
     assert isinstance(outcome(fake.adapter()), ChatAnswer) is fits
 
 
-def test_the_body_of_an_error_is_cut(adapter: ProviderAdapter, fake: FakeServer) -> None:
+def test_large_error_body_is_truncated(adapter: ProviderAdapter, fake: FakeServer) -> None:
     fake.will_answer(http(body(BOMB), 503))
     error = outcome(adapter)
     assert isinstance(error, ProviderError)
@@ -67,11 +67,11 @@ def test_the_body_of_an_error_is_cut(adapter: ProviderAdapter, fake: FakeServer)
 
 
 @pytest.mark.parametrize("body", [b"[" + b"[]," * 600_000 + b"1]", b"[" + b"1," * 1_000_001 + b"1]"])
-def test_many_small_members_are_refused_before_they_fill_the_memory(body: bytes) -> None:
+def test_json_with_too_many_members_is_refused_early(body: bytes) -> None:
     with pytest.raises(ValueError, match="too many members"):
         read_json(body)
 
 
-def test_a_long_text_is_not_counted_as_members() -> None:
+def test_long_string_does_not_count_as_members() -> None:
     words = "x" * 2_000_000
     assert read_json(f'["{words}"]'.encode()) == [words]

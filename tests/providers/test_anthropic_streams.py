@@ -17,7 +17,7 @@ def fake() -> Iterator[FakeServer]:
 
 
 def named(name: str, **data: Any) -> bytes:
-    """An event of Anthropic's dialect."""
+    """An event in Anthropic's dialect."""
     return f"event: {name}\ndata: {json.dumps({'type': name, **data})}\n\n".encode()
 
 
@@ -37,7 +37,7 @@ def block(index: int, start: dict[str, Any], *deltas: dict[str, Any]) -> list[by
     ]
 
 
-def test_an_anthropic_message_is_put_together(fake: FakeServer) -> None:
+def test_message_is_assembled_from_its_events(fake: FakeServer) -> None:
     answer = answer_of(
         fake,
         START,
@@ -73,7 +73,7 @@ def test_an_anthropic_message_is_put_together(fake: FakeServer) -> None:
     assert (answer.usage.input, answer.usage.output) == (10, 5)
 
 
-def test_the_events_of_a_message_are_passed_on_as_they_are(fake: FakeServer) -> None:
+def test_message_events_are_passed_on_unchanged(fake: FakeServer) -> None:
     parts = [START, *block(0, {"type": "text", "text": ""}, {"type": "text_delta", "text": "hi é"}), *END]
     events, _ = streamed(fake, *parts, dialect="anthropic")
     assert [f"event: {each.name}\ndata: {each.text}\n\n".encode() for each in events] == parts
@@ -91,14 +91,12 @@ BUSY = named("error", error={"type": "overloaded_error", "message": "busy"})
         ([START, *HELLO, BUSY], ErrorCode.SERVER_ERROR, True),
     ],
 )
-def test_a_broken_message_is_an_error(
-    fake: FakeServer, parts: list[bytes], code: ErrorCode, may_be_billed: bool
-) -> None:
+def test_broken_message_is_an_error(fake: FakeServer, parts: list[bytes], code: ErrorCode, may_be_billed: bool) -> None:
     error = error_of(fake, *parts, dialect="anthropic")
     assert (error.code, error.may_be_billed, error.usage) == (code, may_be_billed, None)
 
 
-def test_a_tool_s_input_that_was_cut_off_stays_text(fake: FakeServer) -> None:
+def test_truncated_tool_input_stays_text(fake: FakeServer) -> None:
     tool = {"type": "tool_use", "id": "t", "name": "look", "input": {}}
     parts = block(0, tool, {"type": "input_json_delta", "partial_json": '{"x": '})
     end = named("message_delta", delta={"stop_reason": "max_tokens"}, usage={"output_tokens": 5})

@@ -1,4 +1,4 @@
-"""The circuit breaker on a real Redis, also between processes."""
+"""The circuit breaker on a real Redis, including concurrent processes."""
 
 import multiprocessing
 from multiprocessing.synchronize import Barrier
@@ -20,7 +20,7 @@ MODEL = ("openai", "gpt-4")
 
 @pytest.fixture(autouse=True)
 def quick_breaker(redis_url: str, settings: Settings) -> str:
-    """A Redis, five failures, and a pause that no test outlives unless it says so."""
+    """An empty Redis, a threshold of five failures, and an open time longer than the tests."""
     settings.BREAKER_FAILURES = 5
     settings.BREAKER_OPEN_S = 60
     return redis_url
@@ -31,8 +31,8 @@ def fail(times: int) -> None:
         breaker.record_failure(*MODEL)
 
 
-def end_the_pause() -> None:
-    """Move the opening into the past, as Redis sees it."""
+def end_open_time() -> None:
+    """Move the opening into the past in Redis."""
     fields: Any = redis_client().hgetall("aiinfra:breaker:states")
     del fields["open"]
     for name, state in fields.items():
@@ -45,7 +45,7 @@ def state() -> breaker.BreakerState:
     return only
 
 
-def test_it_opens_at_the_fifth_failure_in_a_row() -> None:
+def test_circuit_opens_after_five_consecutive_failures() -> None:
     fail(4)
     assert breaker.allow(*MODEL).allowed
     fail(1)
@@ -55,7 +55,7 @@ def test_it_opens_at_the_fifth_failure_in_a_row() -> None:
     assert (state().state, state().failures) == (CircuitState.OPEN, 5)
 
 
-def test_a_success_between_failures_starts_the_count_again() -> None:
+def test_success_resets_the_failure_count() -> None:
     fail(4)
     breaker.record_success(*MODEL)
     fail(4)
@@ -68,46 +68,48 @@ def test_each_model_has_its_own_circuit() -> None:
     assert breaker.allow("deepseek", "gpt-4").allowed
 
 
-def test_a_successful_probe_closes_the_circuit() -> None:
+def test_successful_probe_closes_the_circuit() -> None:
     fail(5)
-    end_the_pause()
+    end_open_time()
     assert state().state is CircuitState.HALF_OPEN
     assert breaker.allow(*MODEL).allowed
     second = breaker.allow(*MODEL)
     assert not second.allowed
-    assert 0 < second.retry_in_s <= breaker.PROBING_PAUSE_S, "a probe of a second would hold all others up for minutes"
+    assert 0 < second.retry_in_s <= breaker.PROBING_PAUSE_S, (
+        "a one-second probe would block all other calls for minutes"
+    )
     breaker.record_success(*MODEL)
     assert breaker.allow(*MODEL).allowed
     assert (state().state, state().failures) == (CircuitState.CLOSED, 0)
 
 
-def test_a_failed_probe_opens_it_again_at_once() -> None:
+def test_failed_probe_reopens_the_circuit_immediately() -> None:
     fail(5)
-    end_the_pause()
+    end_open_time()
     assert breaker.allow(*MODEL).allowed
     breaker.record_failure(*MODEL)
     assert not breaker.allow(*MODEL).allowed
     assert state().state is CircuitState.OPEN
 
 
-def test_a_released_probe_goes_to_the_next_call() -> None:
+def test_released_probe_goes_to_the_next_call() -> None:
     fail(5)
-    end_the_pause()
+    end_open_time()
     assert breaker.allow(*MODEL).allowed
     breaker.release_probe(*MODEL)
     assert breaker.allow(*MODEL).allowed
     assert not breaker.allow(*MODEL).allowed
 
 
-def test_a_lost_probe_expires() -> None:
+def test_lost_probe_expires() -> None:
     fail(5)
-    end_the_pause()
+    end_open_time()
     assert breaker.allow(*MODEL).allowed
     redis_client().hset("aiinfra:breaker:states", "/".join(MODEL), "5|1|1")
     assert breaker.allow(*MODEL).allowed
 
 
-def test_stragglers_change_nothing_while_it_is_open() -> None:
+def test_late_results_are_ignored_while_the_circuit_is_open() -> None:
     fail(5)
     before = redis_client().hgetall("aiinfra:breaker:states")
     breaker.record_success(*MODEL)
@@ -116,16 +118,16 @@ def test_stragglers_change_nothing_while_it_is_open() -> None:
     assert redis_client().hgetall("aiinfra:breaker:states") == before
 
 
-def test_a_worker_need_not_ask_while_every_circuit_is_closed() -> None:
+def test_workers_skip_the_breaker_while_all_circuits_are_closed() -> None:
     other = (MODEL[0], "another")
-    assert breaker.all_closed().run() is None, "nobody knows before the first question"
+    assert breaker.all_closed().run() is None, "unknown before the first call to `allow`"
     assert breaker.allow(*MODEL).allowed
     assert breaker.all_closed().run() == 1
     for model in (MODEL, other):
         for _ in range(5):
             breaker.record_failure(*model)
     assert breaker.all_closed().run() is None
-    end_the_pause()
+    end_open_time()
     for model, known in ((MODEL, None), (other, 1)):
         assert breaker.allow(*model).allowed
         breaker.record_success(*model)
@@ -133,7 +135,7 @@ def test_a_worker_need_not_ask_while_every_circuit_is_closed() -> None:
     assert {each.model for each in breaker.states()} == {MODEL[1], "another"}
 
 
-def test_without_redis_every_call_is_allowed(settings: Settings) -> None:
+def test_every_call_is_allowed_without_redis(settings: Settings) -> None:
     settings.REDIS_URL = f"redis://127.0.0.1:{free_port()}/0"
     fail(9)
     breaker.record_success(*MODEL)
@@ -154,7 +156,7 @@ def test_states_are_read_in_one_round_trip_and_sorted(monkeypatch: pytest.Monkey
 NORTH, SOUTH, EAST = 1, 2, 3
 
 
-def test_one_organization_alone_does_not_close_a_model_that_answers_another() -> None:
+def test_failures_of_one_organization_do_not_open_a_circuit_that_works_for_another() -> None:
     breaker.record_success(*MODEL, SOUTH)
     for _ in range(20):
         breaker.record_failure(*MODEL, NORTH)
@@ -167,7 +169,7 @@ def test_one_organization_alone_does_not_close_a_model_that_answers_another() ->
     assert (sorted(state().failing), state().holds_all) == ([NORTH, SOUTH], True)
 
 
-def test_the_only_caller_opens_it_alone_also_after_the_others_have_left() -> None:
+def test_only_active_organization_opens_the_circuit_alone() -> None:
     breaker.record_success(*MODEL, SOUTH)
     long_ago = 1
     redis_client().hset("aiinfra:breaker:states", "/".join(MODEL), f"0|0|0|{SOUTH}:{long_ago}:0")
@@ -177,7 +179,7 @@ def test_the_only_caller_opens_it_alone_also_after_the_others_have_left() -> Non
     assert (state().failing, state().holds_all) == ((NORTH,), False)
 
 
-def test_another_organizations_first_call_is_a_probe() -> None:
+def test_first_call_of_another_organization_is_a_probe() -> None:
     for _ in range(5):
         breaker.record_failure(*MODEL, NORTH)
     assert not breaker.allow(*MODEL, NORTH).allowed
@@ -195,7 +197,7 @@ def test_failures_of_several_organizations_open_the_circuit_for_all() -> None:
     assert state().holds_all
 
 
-def test_a_failed_probe_of_another_organization_holds_all_back() -> None:
+def test_failed_probe_of_another_organization_blocks_all() -> None:
     for _ in range(5):
         breaker.record_failure(*MODEL, NORTH)
     assert breaker.allow(*MODEL, SOUTH).allowed
@@ -203,14 +205,14 @@ def test_a_failed_probe_of_another_organization_holds_all_back() -> None:
     assert not breaker.allow(*MODEL, EAST).allowed
 
 
-def test_a_state_of_an_earlier_release_is_understood() -> None:
+def test_state_of_an_earlier_release_is_readable() -> None:
     redis_client().hset("aiinfra:breaker:states", "/".join(MODEL), "4|0|0")
     assert (state().failures, state().failing) == (4, ())
     breaker.record_failure(*MODEL, NORTH)
     assert not breaker.allow(*MODEL, NORTH).allowed
 
 
-def test_a_state_remembers_a_bounded_number_of_callers() -> None:
+def test_state_keeps_a_bounded_number_of_organizations() -> None:
     for organization_id in range(1, 100):
         breaker.record_success(*MODEL, organization_id)
     value: Any = redis_client().hget("aiinfra:breaker:states", "/".join(MODEL))
@@ -244,9 +246,9 @@ def test_short_timeouts_and_invalid_requests_do_not_count(
     assert breaker.counts(error, timeout_s) is counted
 
 
-def test_an_error_that_does_not_count_frees_the_probe() -> None:
+def test_error_that_does_not_count_releases_the_probe() -> None:
     fail(5)
-    end_the_pause()
+    end_open_time()
     assert breaker.allow(*MODEL, NORTH).allowed
     breaker.record_error(*MODEL, NORTH, failure(ErrorCode.TIMEOUT), timeout_s=1)
     assert breaker.allow(*MODEL, NORTH).allowed
@@ -255,17 +257,17 @@ def test_an_error_that_does_not_count_frees_the_probe() -> None:
 
 
 def _ask(url: str, barrier: Barrier, allowed: str) -> None:
-    """One of many processes that find the pause over at the same moment."""
-    barrier.wait(START_LIMIT_S)  # for ever would outlive a test that was killed
+    """Ask for the probe in one of several processes, at the same time as the others."""
+    barrier.wait(START_LIMIT_S)  # without a timeout, it would outlive a killed test
     if breaker.allow(*MODEL).allowed:
         Redis.from_url(url).incr(allowed)
 
 
-def test_of_eight_processes_exactly_one_is_the_probe(quick_breaker: str) -> None:
+def test_only_one_of_eight_processes_gets_the_probe(quick_breaker: str) -> None:
     context = multiprocessing.get_context("fork")
     for attempt in range(5):
         fail(5)
-        end_the_pause()
+        end_open_time()
         barrier, name = context.Barrier(PROCESSES), f"allowed{attempt}"
         askers = [context.Process(target=_ask, args=(quick_breaker, barrier, name)) for _ in range(PROCESSES)]
         for asker in askers:

@@ -1,4 +1,4 @@
-"""Embeddings through the real client library: against a running sandbox, and what other servers may answer."""
+"""Embeddings with the real client library, from a running sandbox and from servers with invalid answers."""
 
 import json
 import uuid
@@ -9,7 +9,7 @@ import pytest
 
 from aiinfra.providers.base import EmbeddingAnswer, EmbeddingCall, ErrorCode, ProviderAttempt, ProviderError, TokenUsage
 from aiinfra.providers.registry import adapter_for
-from tests.providers.conftest import PATIENCES_S, SandboxClient
+from tests.providers.conftest import TIMEOUTS_S, SandboxClient
 from tests.support.tcp import Recorder, server
 
 Attempts = Callable[..., ProviderAttempt]
@@ -25,7 +25,7 @@ def failure_of(attempt: ProviderAttempt, call: EmbeddingCall = CALL) -> Provider
 
 
 def answered_with(body: object, call: EmbeddingCall = CALL) -> tuple[EmbeddingAnswer | ProviderError, str]:
-    """What the adapter makes of a server's answer, and the request that was sent."""
+    """The adapter's result for a server's answer, and the request that was sent."""
     text = json.dumps(body)
     recorder = Recorder(f"HTTP/1.1 200 OK\r\nContent-Length: {len(text)}\r\nConnection: close\r\n\r\n{text}")
     attempt = ProviderAttempt(id=uuid.uuid4(), organization_id=1, provider="local", model="m")
@@ -41,9 +41,7 @@ def rows(*vectors: tuple[int, object]) -> list[dict[str, Any]]:
     return [{"object": "embedding", "index": index, "embedding": vector} for index, vector in vectors]
 
 
-def test_an_answer_carries_a_vector_a_text_and_the_usage_that_was_billed(
-    sandbox: SandboxClient, attempt: Attempts
-) -> None:
+def test_answer_has_a_vector_per_text_and_the_billed_usage(sandbox: SandboxClient, attempt: Attempts) -> None:
     made = attempt("openai", "text-embedding-3-small")
     answer = adapter_for("openai").embed(made, CALL)
     assert [len(vector) for vector in answer.vectors] == [1536, 1536]
@@ -64,7 +62,7 @@ def test_an_answer_carries_a_vector_a_text_and_the_usage_that_was_billed(
         ({"kind": "malformed_body"}, ErrorCode.UNREADABLE_ANSWER, True),
     ],
 )
-def test_a_failure_has_its_code_and_is_sent_once(
+def test_failed_call_has_its_error_code_and_is_sent_once(
     sandbox: SandboxClient, attempt: Attempts, fault: dict[str, Any], code: ErrorCode, billed: bool
 ) -> None:
     sandbox.behave(faults=[{**fault, "times": 1}])
@@ -73,9 +71,9 @@ def test_a_failure_has_its_code_and_is_sent_once(
     assert sandbox.get("/sandbox/behaviour")["faults"][0]["times"] == 0
 
 
-def test_a_slow_answer_is_a_timeout(sandbox: SandboxClient, attempt: Attempts) -> None:
+def test_slow_answer_times_out(sandbox: SandboxClient, attempt: Attempts) -> None:
     sandbox.behave(faults=[{"kind": "hang"}])
-    for timeout_s in PATIENCES_S:
+    for timeout_s in TIMEOUTS_S:
         error = failure_of(attempt(), EmbeddingCall(TEXTS, timeout_s=timeout_s))
         assert error.code is ErrorCode.TIMEOUT
         if error.may_be_billed:
@@ -89,33 +87,33 @@ def test_missing_usage_is_none(sandbox: SandboxClient, attempt: Attempts) -> Non
     assert (len(answer.vectors), answer.usage, answer.raw_usage) == (2, None, {})
 
 
-def test_an_error_quotes_no_text(sandbox: SandboxClient, attempt: Attempts) -> None:
+def test_error_contains_no_text(sandbox: SandboxClient, attempt: Attempts) -> None:
     sandbox.behave(faults=[{"kind": "status", "status": 400}])
     error = failure_of(attempt(), EmbeddingCall(["plain", "a simulated fault is my secret"], timeout_s=10))
     assert "simulated fault" not in str(error)
     assert "simulated fault" in str(failure_of(attempt()))
 
 
-def test_anthropic_has_none_and_nothing_is_sent(sandbox: SandboxClient, attempt: Attempts) -> None:
+def test_anthropic_has_no_embeddings_and_nothing_is_sent(sandbox: SandboxClient, attempt: Attempts) -> None:
     error = failure_of(attempt("anthropic"))
     assert (error.code, error.may_be_billed) == (ErrorCode.INVALID_REQUEST, False)
 
 
-def test_the_attempt_and_the_texts_are_on_the_wire() -> None:
+def test_request_has_the_attempt_id_and_the_texts() -> None:
     _, request = answered_with({"data": rows((0, ONE), (1, OTHER))})
     assert "x-attempt-id: " in request.lower() and "idempotency-key: " in request.lower()
     assert json.loads(request[request.index("{") :]) == {"input": TEXTS, "model": "m", "encoding_format": "float"}
 
 
 @pytest.mark.parametrize("stream", [False, True, "yes", None])
-def test_a_parameter_named_stream_is_passed_on_and_the_answer_is_read(stream: object) -> None:
+def test_parameter_named_stream_is_passed_on_and_the_answer_is_read(stream: object) -> None:
     call = EmbeddingCall(TEXTS, timeout_s=10, parameters={"stream": stream})
     answer, request = answered_with({"data": rows((0, ONE), (1, OTHER))}, call)
     assert isinstance(answer, EmbeddingAnswer)
     assert json.loads(request[request.index("{") :])["stream"] == stream
 
 
-def test_vectors_come_in_the_order_of_their_texts() -> None:
+def test_vectors_are_in_the_order_of_their_texts() -> None:
     answer, _ = answered_with({"data": rows((1, OTHER), (0, ONE))})
     assert isinstance(answer, EmbeddingAnswer)
     assert answer.vectors == [ONE, OTHER]
@@ -133,13 +131,13 @@ def test_vectors_come_in_the_order_of_their_texts() -> None:
         None,
     ],
 )
-def test_anything_but_a_vector_for_each_text_is_an_error_that_may_be_billed(data: object) -> None:
+def test_invalid_vectors_are_an_error_that_may_be_billed(data: object) -> None:
     error, _ = answered_with({"data": data, "usage": {"prompt_tokens": 5, "total_tokens": 5}})
     assert isinstance(error, ProviderError)
     assert (error.code, error.may_be_billed) == (ErrorCode.UNREADABLE_ANSWER, True)
 
 
-def test_the_cost_of_an_incomplete_answer_is_reported() -> None:
+def test_incomplete_answer_reports_its_usage() -> None:
     error, _ = answered_with({"data": rows((0, ONE)), "usage": {"prompt_tokens": 5, "total_tokens": 5}})
     assert isinstance(error, ProviderError)
     assert error.usage == TokenUsage(input=5)

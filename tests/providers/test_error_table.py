@@ -1,4 +1,4 @@
-"""The one table of what follows each error code."""
+"""The table of error codes and their handling."""
 
 import re
 
@@ -12,13 +12,13 @@ def test_every_code_has_one_row() -> None:
     assert list(HANDLING) == list(ErrorCode)
 
 
-def test_the_documentation_prints_the_table() -> None:
+def test_documentation_has_the_same_table() -> None:
     page = (ROOT / "docs" / "reliability.md").read_text(encoding="utf-8")
     printed = [(code, when, then, trips == "yes") for code, when, then, trips in ROW.findall(page)]
     assert printed == [(code.value, row.when, row.then.value, row.trips) for code, row in HANDLING.items()]
 
 
-def test_the_handling_comes_from_the_table() -> None:
+def test_handling_matches_the_table() -> None:
     assert {code for code in ErrorCode if HANDLING[code].then is Action.FAIL} == set(
         ErrorCode
     ) - RETRYABLE - TRY_ELSEWHERE

@@ -1,4 +1,4 @@
-"""What becomes of the client libraries' exceptions."""
+"""How exceptions of the client libraries are converted."""
 
 from dataclasses import dataclass
 
@@ -15,7 +15,7 @@ MESSAGES = [{"role": "user", "content": [{"type": "text", "text": "the merger wi
 
 @dataclass
 class Raised:
-    """What both libraries' status errors look like."""
+    """The interface of both libraries' status errors."""
 
     status_code: int
     body: object
@@ -52,13 +52,13 @@ def mapped(status: int, body: object = None, **headers: str) -> ProviderError:
         (529, ErrorCode.SERVER_ERROR),
     ],
 )
-def test_an_error_status_has_a_code_and_costs_nothing(status: int, code: ErrorCode) -> None:
+def test_error_status_has_a_code_and_is_not_billed(status: int, code: ErrorCode) -> None:
     error = mapped(status)
     assert (error.code, error.status, error.may_be_billed) == (code, status, False)
 
 
 @pytest.mark.parametrize("code", ["content_filter", "content_policy_violation"])
-def test_a_content_filter_is_known_by_its_code(code: str) -> None:
+def test_content_filter_is_recognized_by_its_code(code: str) -> None:
     assert mapped(400, {"code": code, "message": "no"}).code is ErrorCode.CONTENT_FILTERED
     assert mapped(400, {"error": {"code": code}}).code is ErrorCode.CONTENT_FILTERED
 
@@ -163,7 +163,7 @@ def test_invalid_requests_are_recognized_by_code_or_text(status: int, body: obje
         ([1, 2], ErrorCode.SERVER_ERROR, True, ""),
     ],
 )
-def test_an_error_in_a_success_keeps_the_providers_words(
+def test_error_in_a_successful_response_keeps_the_providers_message(
     error: object, code: ErrorCode, billed: bool, words: str
 ) -> None:
     made = error_in_answer(error, MESSAGES, KEY)
@@ -174,7 +174,7 @@ def test_an_error_in_a_success_keeps_the_providers_words(
     assert made.message.encode()
 
 
-def test_the_message_helps_and_is_short() -> None:
+def test_message_is_helpful_and_short() -> None:
     error = mapped(404, {"message": "no such model" + "!" * 1000, "type": "invalid_request_error", "param": "model"})
     assert error.message.startswith("The provider returned HTTP 404: invalid_request_error model: no such model")
     assert len(error.message) == MESSAGE_LENGTH
@@ -194,15 +194,15 @@ def test_the_message_helps_and_is_short() -> None:
         [{"error": {"code": 400, "message": "out of luck", "status": "FAILED_PRECONDITION"}}],
     ],
 )
-def test_the_words_are_found_wherever_servers_put_them(body: object) -> None:
+def test_message_is_found_in_every_server_format(body: object) -> None:
     assert "out of luck" in mapped(400, body).message
 
 
-def test_a_web_page_is_not_quoted() -> None:
+def test_html_page_is_not_quoted() -> None:
     assert mapped(502, " <html><h1>Bad gateway</h1></html>").message == "The provider returned HTTP 502."
 
 
-def test_the_message_holds_no_key_and_no_part_of_it() -> None:
+def test_message_contains_no_part_of_the_key() -> None:
     assert KEY[:8] not in mapped(400, {"message": "x" * (MESSAGE_LENGTH - 10) + KEY}).message
     assert KEY not in mapped(400, {"message": "bad", "param": KEY}).message
     assert KEY not in mapped(400, {"message": f"bad header {KEY}"}).message
@@ -213,17 +213,17 @@ def test_the_message_holds_no_key_and_no_part_of_it() -> None:
 
 
 @pytest.mark.parametrize("quote", ["the merger with Initech is off", "unexpected: 'merger with Initech'"])
-def test_the_message_does_not_quote_the_prompt(quote: str) -> None:
+def test_message_does_not_quote_the_prompt(quote: str) -> None:
     assert mapped(400, {"message": quote, "param": "merger with Initech"}).message == "The provider returned HTTP 400."
 
 
 @pytest.mark.parametrize("message", ["nul \0 nul", "half \ud800 a pair", "bell \a and \x1b[31mcolor", "a\nb\r\nc"])
-def test_the_message_has_no_characters_that_a_database_or_a_log_cannot_hold(message: str) -> None:
+def test_message_has_no_control_characters(message: str) -> None:
     text = mapped(400, {"message": message}).message
     assert text.encode()
     assert text.isprintable()
 
 
 @pytest.mark.parametrize("body", [None, "text", [], {"error": "text"}, {"message": 3, "code": {"a": 1}}])
-def test_a_body_of_any_shape_is_survived(body: object) -> None:
+def test_body_of_any_shape_is_handled(body: object) -> None:
     assert mapped(500, body).message == "The provider returned HTTP 500."

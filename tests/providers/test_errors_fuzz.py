@@ -1,4 +1,4 @@
-"""Error bodies of any shape, 20,000 in a deep run: no key and no prompt gets into an error's text."""
+"""Random error bodies, 20,000 in a deep run: an error's text never contains a key or a prompt."""
 
 import random
 from typing import Any
@@ -58,12 +58,12 @@ def _body(source: random.Random, depth: int = 0) -> Any:
 
 def test_no_error_body_breaks_the_reader_or_leaks() -> None:
     source, request = random.Random(11), httpx2.Request("POST", "http://provider.test/v1")
-    said = [{"role": "user", "content": QUESTION}]
+    messages = [{"role": "user", "content": QUESTION}]
     for _ in range(BODIES):
         status, body = source.choice(STATUSES), _body(source)
         response = httpx2.Response(status, headers={"retry-after": source.choice(PAUSES)}, request=request)
         client = source.choice((openai, anthropic))
-        error = errors.status_error(client.APIStatusError("refused", response=response, body=body), said, KEY)
+        error = errors.status_error(client.APIStatusError("refused", response=response, body=body), messages, KEY)
         text = str(error)
         assert error.code in HANDLING
         assert len(text) <= LONGEST
@@ -74,4 +74,4 @@ def test_no_error_body_breaks_the_reader_or_leaks() -> None:
         assert error.retry_after_s is None or 0 <= error.retry_after_s <= 300
         in_answer = errors.error_in({"error": body}, has_answer=source.random() < 0.5)
         if in_answer:
-            assert KEY not in str(errors.error_in_answer(in_answer, said, KEY, None, {}))
+            assert KEY not in str(errors.error_in_answer(in_answer, messages, KEY, None, {}))

@@ -1,4 +1,4 @@
-"""Thousands of generated answers and errors: nothing but ProviderError ever comes out of the readers."""
+"""Thousands of generated answers and errors: the readers raise nothing but ProviderError."""
 
 import json
 import random
@@ -14,7 +14,7 @@ from aiinfra.providers.adapters.openai_answer import chat_answer, read_object
 from aiinfra.providers.base import ChatAnswer, ProviderError
 
 CASES = 5_000
-"""Of each kind; four kinds."""
+"""Per kind; there are four kinds."""
 MESSAGES = [{"role": "user", "content": "the merger with Initech is off"}]
 NAMES = (
     *("choices", "message", "content", "finish_reason", "usage", "error", "tool_calls", "function_call", "function"),
@@ -40,7 +40,7 @@ NUMBERS = (0, -1, 1.5, 10**18, 10**400, float("nan"), float("inf"), 1e308, True,
 
 
 def grown(dice: random.Random, depth: int = 0) -> Any:
-    """A tree of the names and words that readers look for, in places where they do not belong."""
+    """A random tree of the names and words that readers look for, in wrong places."""
     kind = dice.random() + depth * 0.12
     if kind < 0.5:
         return {dice.choice(NAMES): grown(dice, depth + 1) for _ in range(dice.randrange(5))}
@@ -50,7 +50,7 @@ def grown(dice: random.Random, depth: int = 0) -> Any:
 
 
 def nearly_right(dice: random.Random) -> Any:
-    """An answer of both dialects with some members exchanged."""
+    """An answer in both dialects with some fields replaced."""
     body: dict[str, Any] = {
         "choices": [{"message": {"content": "Hi.", "tool_calls": []}, "finish_reason": "stop"}],
         "content": [{"type": "text", "text": "Hi."}],
@@ -64,7 +64,7 @@ def nearly_right(dice: random.Random) -> Any:
 
 
 def written(dice: random.Random) -> bytes:
-    """The tree as bytes; some are cut short or have a byte exchanged."""
+    """A generated tree as bytes. Some are truncated or have one byte changed."""
     body = bytearray(json.dumps(dice.choice((grown, nearly_right))(dice)).encode())
     if dice.random() < 0.15:
         del body[dice.randrange(len(body) + 1) :]
@@ -73,8 +73,8 @@ def written(dice: random.Random) -> bytes:
     return bytes(body)
 
 
-def sound(words: object) -> None:
-    """Storable in both databases, printable as UTF-8 and as JSON."""
+def assert_storable(words: object) -> None:
+    """Assert that both databases can store it, and that it can be encoded as UTF-8 and JSON."""
     text = json.dumps(words, ensure_ascii=False, allow_nan=False)
     assert text.encode()
     assert "\\u0000" not in text
@@ -91,25 +91,25 @@ def anthropic_reader(body: bytes) -> ChatAnswer:
 
 
 @pytest.mark.parametrize("read", [openai_reader, anthropic_reader])
-def test_an_answer_is_sound_or_a_provider_error(read: Callable[[bytes], ChatAnswer]) -> None:
+def test_answer_is_storable_or_a_provider_error(read: Callable[[bytes], ChatAnswer]) -> None:
     dice, answers = random.Random(4711), 0
     for _ in range(CASES):
         body = written(dice)
         try:
             answer = read(body)
         except ProviderError as error:
-            sound(error.message)
+            assert_storable(error.message)
             assert len(error.message) <= errors.MESSAGE_LENGTH
         else:
             answers += 1
-            sound([answer.content, answer.finish_reason, answer.tool_calls, answer.parts, answer.raw_usage])
-            sound(answer.provider_request_id)
+            assert_storable([answer.content, answer.finish_reason, answer.tool_calls, answer.parts, answer.raw_usage])
+            assert_storable(answer.provider_request_id)
     assert answers > CASES / 20
 
 
 @dataclass
 class Raised:
-    """What both libraries' status errors look like."""
+    """The interface of both libraries' status errors."""
 
     status_code: int
     body: object
@@ -117,7 +117,7 @@ class Raised:
 
 
 @pytest.mark.parametrize("unwrapped", [True, False])
-def test_an_error_of_any_shape_is_a_sound_provider_error(unwrapped: bool) -> None:
+def test_error_of_any_shape_is_a_storable_provider_error(unwrapped: bool) -> None:
     dice = random.Random(4712)
     for _ in range(CASES):
         tree, status = grown(dice), dice.choice((400, 404, 409, 413, 422, 429, 500, 529, 302, 600))
@@ -125,7 +125,7 @@ def test_an_error_of_any_shape_is_a_sound_provider_error(unwrapped: bool) -> Non
         waits = dice.choice(WORDS).encode("utf-8", "replace").replace(b"\0", b"0")
         response = httpx2.Response(status, headers=[(b"retry-after", waits)])
         error = errors.status_error(Raised(status, body, response), MESSAGES, "key")
-        sound([error.message, errors.words_of(body)])
+        assert_storable([error.message, errors.words_of(body)])
         assert len(error.message) <= errors.MESSAGE_LENGTH
         assert not error.may_be_billed
         assert error.retry_after_s is None or 0 <= error.retry_after_s <= 300

@@ -1,4 +1,4 @@
-"""Streams in OpenAI's dialect, as odd as servers send them."""
+"""Unusual streams in OpenAI's dialect, as servers send them."""
 
 import json
 import uuid
@@ -38,7 +38,7 @@ def event(data: object) -> bytes:
 
 
 def chunk(content: str | None = None, finish: str | None = None, **more: Any) -> bytes:
-    """A chunk of OpenAI's dialect."""
+    """A chunk in OpenAI's dialect."""
     delta = {} if content is None else {"content": content}
     return event({"choices": [{"index": 0, "delta": delta, "finish_reason": finish}], **more})
 
@@ -53,25 +53,25 @@ def tool_chunk(*calls: dict[str, Any]) -> bytes:
 
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 1000])
 @pytest.mark.parametrize("line_end", ["\n", "\r\n", "\r"])
-def test_events_are_the_same_however_the_body_is_split(size: int, line_end: str) -> None:
+def test_events_do_not_depend_on_how_the_body_is_split(size: int, line_end: str) -> None:
     text = "\ufeff: hello\n\nevent: first\ndata: zwei é€😀\ndata:three\nid: 7\n\nretry: 5\n\ndata\n\n"
     body = text.replace("\n", line_end).encode()
     pieces = [body[start : start + size] for start in range(0, len(body), size)]
     assert list(server_events(pieces)) == [ServerEvent("first", "zwei é€😀\nthree"), ServerEvent("", "")]
 
 
-def test_the_last_event_counts_without_its_empty_line() -> None:
+def test_last_event_needs_no_blank_line() -> None:
     assert list(server_events([b"data: 1\n\nda", b"ta: 2"])) == [ServerEvent("", "1"), ServerEvent("", "2")]
 
 
-def test_usage_is_always_asked_for(fake: FakeServer) -> None:
+def test_usage_is_always_requested(fake: FakeServer) -> None:
     answer_of(fake, chunk("hi", "stop"), DONE)
     assert fake.bodies[0]["stream"] is True
     assert fake.bodies[0]["stream_options"] == {"include_usage": True}
     assert fake.bodies[0]["max_tokens"] == CALL.max_tokens
 
 
-def test_a_rejected_parameter_is_renamed_for_streams_too(fake: FakeServer) -> None:
+def test_rejected_parameter_is_renamed_for_streams(fake: FakeServer) -> None:
     words = {"error": {"message": "Unsupported parameter: 'max_tokens'", "param": "max_tokens"}}
     fake.will_answer(http(words, 400), sse(chunk("hi", "stop"), DONE))
     _, outcome = stream_of(fake)
@@ -105,14 +105,14 @@ def test_a_rejected_parameter_is_renamed_for_streams_too(fake: FakeServer) -> No
     }.items(),
     ids=lambda named: named[0],
 )
-def test_the_answer_and_its_usage_are_found_in(fake: FakeServer, parts: tuple[str, list[bytes]]) -> None:
+def test_answer_and_usage_are_read_from_every_format(fake: FakeServer, parts: tuple[str, list[bytes]]) -> None:
     answer = answer_of(fake, *parts[1])
     assert (answer.content, answer.finish_reason) == ("hi", "stop")
     assert answer.usage is not None
     assert (answer.usage.input, answer.usage.output) == (10, 5)
 
 
-def test_tool_calls_are_put_together(fake: FakeServer) -> None:
+def test_tool_calls_are_assembled(fake: FakeServer) -> None:
     answer = answer_of(
         fake,
         tool_chunk({"index": 0, "id": "a", "type": "function", "function": {"name": "look", "arguments": ""}}),
@@ -127,7 +127,7 @@ def test_tool_calls_are_put_together(fake: FakeServer) -> None:
 
 
 @pytest.mark.parametrize("index", [{}, {"index": 0}], ids=["no index", "one index for all"])
-def test_tool_calls_that_share_an_index_are_told_apart_by_their_ids(fake: FakeServer, index: dict[str, int]) -> None:
+def test_tool_calls_with_one_index_are_distinguished_by_id(fake: FakeServer, index: dict[str, int]) -> None:
     answer = answer_of(
         fake,
         tool_chunk({**index, "id": "a", "function": {"name": "look", "arguments": "{}"}}),
@@ -137,7 +137,7 @@ def test_tool_calls_that_share_an_index_are_told_apart_by_their_ids(fake: FakeSe
     assert [call["function"]["name"] for call in answer.tool_calls] == ["look", "find"]
 
 
-def test_a_refusal_is_put_together(fake: FakeServer) -> None:
+def test_refusal_is_assembled(fake: FakeServer) -> None:
     parts = [event({"choices": [{"index": 0, "delta": {"refusal": word}}]}) for word in ("I ", "won't")]
     answer = answer_of(fake, *parts, chunk(None, "stop"))
     assert (answer.content, answer.refused) == ("I won't", True)
@@ -158,9 +158,7 @@ def test_a_refusal_is_put_together(fake: FakeServer) -> None:
         ([chunk("hi", "error"), DONE], ErrorCode.EMPTY_ANSWER, True),
     ],
 )
-def test_a_broken_stream_is_an_error(
-    fake: FakeServer, parts: list[bytes], code: ErrorCode, may_be_billed: bool
-) -> None:
+def test_broken_stream_is_an_error(fake: FakeServer, parts: list[bytes], code: ErrorCode, may_be_billed: bool) -> None:
     error = error_of(fake, *parts)
     assert (error.code, error.may_be_billed) == (code, may_be_billed)
 
@@ -171,13 +169,13 @@ def test_counts_before_the_end_are_kept_but_not_booked(fake: FakeServer) -> None
     assert error.raw_usage["completion_tokens"] == 1
 
 
-def test_an_answer_that_has_ended_survives_a_broken_end_of_its_stream(fake: FakeServer) -> None:
+def test_finished_answer_survives_a_broken_end_of_the_stream(fake: FakeServer) -> None:
     answer = answer_of(fake, chunk("hi"), chunk(None, "stop", usage=USAGE), b"data: {bro")
     assert answer.content == "hi"
     assert answer.usage is not None
 
 
-def test_a_server_that_cannot_stream_gives_its_plain_answer(fake: FakeServer) -> None:
+def test_plain_answer_of_a_server_without_streaming_is_accepted(fake: FakeServer) -> None:
     body = {"choices": [{"message": {"content": "hi"}, "finish_reason": "stop"}], "usage": USAGE}
     fake.will_answer(http(body))
     events, outcome = stream_of(fake)
@@ -186,23 +184,23 @@ def test_a_server_that_cannot_stream_gives_its_plain_answer(fake: FakeServer) ->
     assert outcome.content == "hi"
 
 
-def test_an_answer_that_is_too_long_ends_the_stream(fake: FakeServer, settings: Settings) -> None:
+def test_answer_that_is_too_large_ends_the_stream(fake: FakeServer, settings: Settings) -> None:
     settings.PROVIDER_ANSWER_MAX_MIB = 1
     error = error_of(fake, *[chunk("x" * (BODY_BYTES // 4))] * 5)
     assert (error.code, error.may_be_billed) == (ErrorCode.ANSWER_TOO_LARGE, True)
 
 
-def test_the_framing_of_a_stream_has_its_own_limit(fake: FakeServer) -> None:
+def test_stream_framing_has_its_own_limit(fake: FakeServer) -> None:
     padding = [event({"choices": [], "padding": "x" * 1000})] * 2000
     assert answer_of(fake, *padding, chunk("hi", "stop")).content == "hi"
     assert error_of(fake, *padding * 9).code is ErrorCode.ANSWER_TOO_LARGE
 
 
-def test_no_error_of_a_stream_quotes_the_prompt_or_the_key(fake: FakeServer) -> None:
-    said = replace(CALL, messages=[{"role": "user", "content": "The secret plan of the garden"}])
+def test_stream_errors_contain_neither_prompt_nor_key(fake: FakeServer) -> None:
+    secret_call = replace(CALL, messages=[{"role": "user", "content": "The secret plan of the garden"}])
     error = {"message": "The secret plan of the garden sk-very-secret-key"}
     fake.will_answer(sse(chunk("hi"), event({"error": error})))
     attempt = ProviderAttempt(id=uuid.uuid4(), organization_id=1, provider="local", model="m")
     with pytest.raises(ProviderError) as caught:
-        list(fake.adapter().stream(attempt, said))
+        list(fake.adapter().stream(attempt, secret_call))
     assert "secret" not in caught.value.message

@@ -1,4 +1,4 @@
-"""Parameters that models refuse: exchanged or left out within the same attempt, and remembered."""
+"""Parameters that a model rejection are replaced or left out within the same attempt, and remembered."""
 
 import logging
 from collections.abc import Iterator
@@ -18,16 +18,16 @@ ANSWER = http({"choices": [{"message": {"content": "Hi."}, "finish_reason": "sto
 WARM = replace(CALL, temperature=0.2)
 
 
-def refuses(message: str, status: int = 400, **labels: str) -> bytes:
+def rejection(message: str, status: int = 400, **labels: str) -> bytes:
     return http({"error": {"message": message, "type": "invalid_request_error", **labels}}, status)
 
 
-NO_MAX_TOKENS = refuses(
+NO_MAX_TOKENS = rejection(
     "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead.",
     param="max_tokens",
     code="unsupported_parameter",
 )
-NO_TEMPERATURE = refuses(
+NO_TEMPERATURE = rejection(
     "Unsupported value: 'temperature' does not support 0.2 with this model. Only the default (1) value is supported.",
     param="temperature",
     code="unsupported_value",
@@ -48,7 +48,7 @@ OUT_OF_RANGE = [
     "temperature should be in [0.0, 2.0)",
     "Temperature must be positive",
 ]
-"""The value is wrong and the parameter is right: without it, the caller's wish would be ignored."""
+"""The value is invalid but the parameter is supported: dropping it would ignore what the client asked for."""
 
 
 @pytest.fixture
@@ -60,7 +60,7 @@ def fake(redis_url: str) -> Iterator[FakeServer]:
 
 
 def sent(fake: FakeServer) -> list[dict[str, Any]]:
-    """The parameters of each call that the server saw."""
+    """The parameters of each call that the server received."""
     return [{name: body[name] for name in body if name not in {"model", "messages"}} for body in fake.bodies]
 
 
@@ -71,10 +71,10 @@ def sent(fake: FakeServer) -> list[dict[str, Any]]:
         ([NO_TEMPERATURE], "thinker", {OLD_LIMIT: 77}),
         ([NO_MAX_TOKENS, NO_TEMPERATURE], "thinker", {NEW_LIMIT: 77}),
         ([NO_TEMPERATURE, NO_MAX_TOKENS], "thinker", {NEW_LIMIT: 77}),
-        ([refuses("invalid temperature: only 1 is allowed for this model")], "thinker", {OLD_LIMIT: 77}),
-        ([refuses("`temperature` is deprecated for this model.")], "thinker", {OLD_LIMIT: 77}),
+        ([rejection("invalid temperature: only 1 is allowed for this model")], "thinker", {OLD_LIMIT: 77}),
+        ([rejection("`temperature` is deprecated for this model.")], "thinker", {OLD_LIMIT: 77}),
         (
-            [refuses("Unknown parameter: max_tokens, on o9-2026-12-17", code="400")],
+            [rejection("Unknown parameter: max_tokens, on o9-2026-12-17", code="400")],
             "thinker",
             {NEW_LIMIT: 77, "temperature": 0.2},
         ),
@@ -99,9 +99,9 @@ def test_refused_parameters_are_replaced_or_omitted_and_remembered(
     assert 0 < redis_client().ttl(key) <= parameters.KEPT_S
 
 
-def test_a_tier_that_is_refused_is_left_out_and_remembered(fake: FakeServer) -> None:
+def test_refused_tier_is_omitted_and_remembered(fake: FakeServer) -> None:
     flex, adapter = replace(WARM, service_tier="flex"), fake.adapter()
-    fake.will_answer(refuses("Invalid service_tier argument", param="service_tier"), ANSWER)
+    fake.will_answer(rejection("Invalid service_tier argument", param="service_tier"), ANSWER)
     assert isinstance(outcome(adapter, flex), ChatAnswer)
     parameters._remembered.clear()  # as in another process
     fake.will_answer(ANSWER)
@@ -109,13 +109,13 @@ def test_a_tier_that_is_refused_is_left_out_and_remembered(fake: FakeServer) -> 
     assert sent(fake) == [{OLD_LIMIT: 77, "temperature": 0.2}]
 
 
-def test_a_call_can_lose_three_parameters(fake: FakeServer) -> None:
-    fake.will_answer(refuses("no service_tier here"), NO_MAX_TOKENS, NO_TEMPERATURE, ANSWER)
+def test_call_can_lose_three_parameters(fake: FakeServer) -> None:
+    fake.will_answer(rejection("no service_tier here"), NO_MAX_TOKENS, NO_TEMPERATURE, ANSWER)
     assert isinstance(outcome(fake.adapter(), replace(WARM, service_tier="flex")), ChatAnswer)
     assert sent(fake)[-1] == {NEW_LIMIT: 77}
 
 
-def test_a_changed_call_has_another_idempotency_key_and_the_same_attempt(fake: FakeServer) -> None:
+def test_changed_call_has_a_new_idempotency_key_and_the_same_attempt(fake: FakeServer) -> None:
     fake.will_answer(NO_MAX_TOKENS, ANSWER)
     outcome(fake.adapter())
     keys, attempts = (
@@ -129,22 +129,24 @@ def test_a_changed_call_has_another_idempotency_key_and_the_same_attempt(fake: F
 @pytest.mark.parametrize(
     "refusal",
     [
-        refuses("max_tokens is too large: 77. This model supports at most 50 completion tokens.", param="max_tokens"),
-        refuses("temperature must be between 0 and 1", param="temperature"),
-        *map(refuses, OUT_OF_RANGE),
-        refuses("messages: roles must alternate", param="messages"),
-        refuses("This model's maximum context length is 40 tokens; max_tokens was 77.", code="context_length_exceeded"),
-        refuses("max_tokens is not supported", status=403),
-        refuses("max_tokens broke the server", status=500),
+        rejection("max_tokens is too large: 77. This model supports at most 50 completion tokens.", param="max_tokens"),
+        rejection("temperature must be between 0 and 1", param="temperature"),
+        *map(rejection, OUT_OF_RANGE),
+        rejection("messages: roles must alternate", param="messages"),
+        rejection(
+            "This model's maximum context length is 40 tokens; max_tokens was 77.", code="context_length_exceeded"
+        ),
+        rejection("max_tokens is not supported", status=403),
+        rejection("max_tokens broke the server", status=500),
     ],
 )
-def test_other_errors_are_not_repeated(fake: FakeServer, refusal: bytes) -> None:
+def test_other_errors_are_not_retried(fake: FakeServer, refusal: bytes) -> None:
     fake.will_answer(refusal)
     assert isinstance(outcome(fake.adapter(), WARM), ProviderError)
     assert len(fake.bodies) == 1
 
 
-def test_it_gives_up_after_three_changes_and_remembers_nothing(fake: FakeServer) -> None:
+def test_call_fails_after_three_changes_and_nothing_is_remembered(fake: FakeServer) -> None:
     fake.will_answer(NO_MAX_TOKENS, NO_NEW_NAME, NO_MAX_TOKENS, NO_NEW_NAME)
     error = outcome(fake.adapter())
     assert isinstance(error, ProviderError)
@@ -169,19 +171,19 @@ def provider(name: str, base_url: str) -> Provider:
         ("https://gateway.example/v1", "olmo-2", Rules()),
     ],
 )
-def test_families_are_known_at_any_address(redis_url: str, base_url: str, model: str, rules: Rules) -> None:
+def test_model_families_are_recognized_at_any_base_url(redis_url: str, base_url: str, model: str, rules: Rules) -> None:
     assert rules_for(provider("any", base_url), model) == rules
 
 
 @pytest.mark.parametrize("text", ["no json", "[]", '{"limit": "messages"}', "null", ""])
-def test_an_invalid_rule_in_redis_is_ignored(redis_url: str, text: str) -> None:
+def test_invalid_rule_in_redis_is_ignored(redis_url: str, text: str) -> None:
     server = provider("any", "https://broken.example/v1")
     redis_client().set(parameters._key(server, "m"), text)
     parameters._remembered.clear()
     assert rules_for(server, "m") == Rules()
 
 
-def test_a_process_remembers_a_bounded_number_of_models(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_process_remembers_a_bounded_number_of_models(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parameters, "REMEMBERED_MAX", 3)
     for number in range(10):
         rules_for(provider("any", "https://gateway.example/v1"), f"model-{number}")

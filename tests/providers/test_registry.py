@@ -1,4 +1,4 @@
-"""Which providers are configured, from what settings."""
+"""Which providers the settings configure."""
 
 import subprocess
 import sys
@@ -31,12 +31,12 @@ def nothing_configured(settings: Settings) -> None:
     settings.SANDBOX_URL = "http://127.0.0.1:8002/"
 
 
-def test_without_keys_all_three_go_to_the_sandbox() -> None:
+def test_sandbox_serves_all_three_providers_without_keys() -> None:
     assert provider_names() == ["openai", "deepseek", "anthropic"]
     assert sandbox_url() == "http://127.0.0.1:8002"
 
 
-def test_one_key_switches_the_sandbox_off(settings: Settings) -> None:
+def test_one_key_disables_the_sandbox(settings: Settings) -> None:
     settings.PROVIDER_API_KEYS = {**NO_KEYS, "deepseek": "sk-1"}
     assert provider_names() == ["deepseek"]
     assert is_configured("deepseek")
@@ -44,18 +44,18 @@ def test_one_key_switches_the_sandbox_off(settings: Settings) -> None:
     assert sandbox_url() is None
 
 
-def test_a_compatible_server_is_a_provider_of_its_own_name(settings: Settings) -> None:
+def test_compatible_server_is_a_provider_with_its_own_name(settings: Settings) -> None:
     settings.COMPATIBLE_PROVIDERS = {"my-vllm": "http://10.0.0.5:8000/v1"}
     settings.COMPATIBLE_API_KEYS = {"my-vllm": "k"}
     assert provider_names() == ["openai", "deepseek", "anthropic", "my-vllm"]
 
 
-def test_an_unknown_provider_has_no_adapter() -> None:
+def test_unknown_provider_has_no_adapter() -> None:
     with pytest.raises(ProviderNotConfiguredError):
         adapter_for("nobody")
 
 
-def test_threads_share_one_adapter_and_a_new_key_makes_a_new_one(settings: Settings) -> None:
+def test_threads_share_one_adapter_until_the_key_changes(settings: Settings) -> None:
     found: set[int] = set()
     threads = [threading.Thread(target=lambda: found.add(id(adapter_for("openai")))) for _ in range(8)]
     for thread in threads:
@@ -67,7 +67,7 @@ def test_threads_share_one_adapter_and_a_new_key_makes_a_new_one(settings: Setti
     assert id(adapter_for("openai")) not in found
 
 
-def test_a_refused_connection_is_surely_not_billed(settings: Settings) -> None:
+def test_refused_connection_is_certainly_not_billed(settings: Settings) -> None:
     settings.SANDBOX_URL = f"http://127.0.0.1:{free_port()}"
     attempt = ProviderAttempt(id=uuid.uuid4(), organization_id=1, provider="openai", model="gpt-4")
     adapter = adapter_for("openai")
@@ -78,13 +78,13 @@ def test_a_refused_connection_is_surely_not_billed(settings: Settings) -> None:
         adapter.bill_of(attempt.id)
 
 
-def test_a_real_provider_cannot_say_what_it_billed(settings: Settings) -> None:
+def test_real_provider_cannot_report_bills(settings: Settings) -> None:
     settings.PROVIDER_API_KEYS = {"openai": "sk-1", "deepseek": "sk-2", "anthropic": "sk-3"}
     for name in provider_names():
         assert adapter_for(name).bill_of(uuid.uuid4()) == (BillState.CANNOT_SAY, None)
 
 
-def test_an_address_of_the_sandbox_is_known_as_one(settings: Settings) -> None:
+def test_sandbox_base_url_is_recognized(settings: Settings) -> None:
     settings.SANDBOX_URL = f"http://127.0.0.1:{free_port()}"
     settings.PROVIDER_API_KEYS = {**NO_KEYS, "openai": "sk-1"}
     settings.PROVIDER_BASE_URLS = {**NO_KEYS, "openai": f"{settings.SANDBOX_URL}/openai/v1"}
@@ -93,7 +93,7 @@ def test_an_address_of_the_sandbox_is_known_as_one(settings: Settings) -> None:
     assert _providers()["openai"].sandbox_url is None
 
 
-def test_looking_providers_up_imports_no_client_library() -> None:
+def test_provider_lookup_imports_no_client_library() -> None:
     code = (
         "import django; django.setup()\n"
         "from aiinfra.providers.registry import provider_names, is_configured, sandbox_url\n"

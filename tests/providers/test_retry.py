@@ -14,7 +14,7 @@ def base_and_cap(settings: Settings) -> None:
 
 
 @pytest.mark.parametrize(("retry", "ceiling"), [(0, 1), (1, 2), (2, 4), (4, 16), (5, 30), (1000, 30)])
-def test_the_jitter_fills_a_doubling_span_up_to_the_cap(retry: int, ceiling: float) -> None:
+def test_jitter_covers_a_doubling_range_up_to_the_cap(retry: int, ceiling: float) -> None:
     assert backoff_s(retry, None, random=lambda: 0.0) == 0
     assert backoff_s(retry, None, random=lambda: 1.0) == ceiling
 
@@ -24,7 +24,7 @@ def test_retry_after_is_a_minimum() -> None:
     assert backoff_s(0, 12.0, random=lambda: 1.0) == 13
 
 
-def test_an_extreme_retry_after_is_capped() -> None:
+def test_extreme_retry_after_is_capped() -> None:
     assert backoff_s(0, 86_400.0, random=lambda: 0.0) == RETRY_AFTER_MAX_S
 
 

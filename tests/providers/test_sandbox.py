@@ -1,4 +1,4 @@
-"""The sandbox provider as its clients see it."""
+"""The sandbox provider, as its clients see it."""
 
 import math
 import subprocess
@@ -23,7 +23,7 @@ def openai_client(sandbox: SandboxClient) -> openai.OpenAI:
     return openai.OpenAI(api_key="k", base_url=f"{sandbox.url}/openai/v1", max_retries=0)
 
 
-def test_the_same_prompt_gets_the_same_answer_and_every_answer_says_sandbox(sandbox: SandboxClient) -> None:
+def test_answers_are_deterministic_and_name_the_sandbox(sandbox: SandboxClient) -> None:
     first, second = (sandbox.post(CHAT, question()) for _ in range(2))
     assert first.json()["choices"] == second.json()["choices"]
     assert "sandbox" in first.json()["choices"][0]["message"]["content"]
@@ -32,7 +32,7 @@ def test_the_same_prompt_gets_the_same_answer_and_every_answer_says_sandbox(sand
 
 
 @pytest.mark.parametrize("limit", ["max_tokens", "max_completion_tokens"])
-def test_both_names_of_the_token_limit_are_obeyed(sandbox: SandboxClient, limit: str) -> None:
+def test_both_names_of_the_token_limit_are_accepted(sandbox: SandboxClient, limit: str) -> None:
     body = {"model": "deepseek-reasoner", "messages": [{"role": "user", "content": "hi"}], limit: 50}
     answer = sandbox.post(CHAT, body).json()
     assert answer["usage"]["completion_tokens"] <= 50
@@ -40,7 +40,7 @@ def test_both_names_of_the_token_limit_are_obeyed(sandbox: SandboxClient, limit:
     assert answer["choices"][0]["finish_reason"] == "length"
 
 
-def test_a_stream_ends_with_the_usage_that_was_billed(sandbox: SandboxClient) -> None:
+def test_stream_ends_with_the_billed_usage(sandbox: SandboxClient) -> None:
     attempt_id = uuid.uuid4()
     stream = openai_client(sandbox).chat.completions.create(
         **question(stream=True, stream_options={"include_usage": True}),
@@ -54,12 +54,12 @@ def test_a_stream_ends_with_the_usage_that_was_billed(sandbox: SandboxClient) ->
     assert chunks[-1].usage.prompt_tokens == row["usage"]["input"]
 
 
-def test_a_stream_without_the_option_carries_no_usage(sandbox: SandboxClient) -> None:
+def test_stream_without_the_option_has_no_usage(sandbox: SandboxClient) -> None:
     chunks = list(openai_client(sandbox).chat.completions.create(**question(stream=True)))
     assert not any(chunk.usage for chunk in chunks)
 
 
-def test_anthropic_s_client_understands_the_stream(sandbox: SandboxClient) -> None:
+def test_anthropic_client_can_read_the_stream(sandbox: SandboxClient) -> None:
     client = anthropic.Anthropic(api_key="k", base_url=f"{sandbox.url}/anthropic", max_retries=0)
     with client.messages.stream(**question()) as stream:
         message = stream.get_final_message()
@@ -70,7 +70,7 @@ def test_anthropic_s_client_understands_the_stream(sandbox: SandboxClient) -> No
     assert message.usage.input_tokens == whole["usage"]["input_tokens"]
 
 
-def test_embeddings_are_unit_vectors_and_near_for_common_words(sandbox: SandboxClient) -> None:
+def test_embeddings_are_unit_vectors_and_similar_for_common_words(sandbox: SandboxClient) -> None:
     texts = ["plan a garden", "plan a garden", "plan a large garden", "compile the kernel"]
     answer = openai_client(sandbox).embeddings.create(model="e", input=texts, dimensions=256)
     vectors = [row.embedding for row in answer.data]
@@ -84,7 +84,7 @@ def dot(first: list[float], second: list[float]) -> float:
     return sum(a * b for a, b in zip(first, second, strict=True))
 
 
-def test_a_repeated_long_prefix_counts_as_cached(sandbox: SandboxClient) -> None:
+def test_repeated_long_prefix_counts_as_cached(sandbox: SandboxClient) -> None:
     text = f"{uuid.uuid4()} {LONG}"
     first = sandbox.post(CHAT, question(text)).json()["usage"]
     second = sandbox.post(CHAT, question(f"{text} And now?")).json()["usage"]
@@ -103,7 +103,7 @@ def test_deepseek_reports_cache_hits_and_misses(sandbox: SandboxClient) -> None:
     assert usage["prompt_cache_hit_tokens"] + usage["prompt_cache_miss_tokens"] == usage["prompt_tokens"]
 
 
-def test_anthropic_caches_only_what_is_marked_and_bills_the_writing(sandbox: SandboxClient) -> None:
+def test_anthropic_caches_only_marked_content_and_bills_the_write(sandbox: SandboxClient) -> None:
     text = f"{uuid.uuid4()} {LONG}"
     unmarked = sandbox.post(MESSAGES, question(text)).json()["usage"]
     assert unmarked["cache_creation_input_tokens"] == unmarked["cache_read_input_tokens"] == 0
@@ -141,7 +141,7 @@ def test_invalid_behavior_is_refused_and_changes_nothing(sandbox: SandboxClient,
     assert sandbox.get("/sandbox/behaviour")["latencyMs"] == 1
 
 
-def test_a_fault_applies_only_to_matching_calls_and_its_number_of_times(sandbox: SandboxClient) -> None:
+def test_fault_applies_only_to_matching_calls_and_its_number_of_times(sandbox: SandboxClient) -> None:
     fault = {"kind": "status", "status": 503, "provider": "openai", "model": "gpt-4", "contains": "garden", "times": 2}
     sandbox.behave(faults=[fault]).raise_for_status()
     assert sandbox.post(CHAT, question("kernel")).status_code == 200
@@ -150,7 +150,7 @@ def test_a_fault_applies_only_to_matching_calls_and_its_number_of_times(sandbox:
     assert [sandbox.post(CHAT, question()).status_code for _ in range(3)] == [503, 503, 200]
 
 
-def test_a_seed_makes_chance_repeatable(sandbox: SandboxClient) -> None:
+def test_seed_makes_faults_repeatable(sandbox: SandboxClient) -> None:
     runs = []
     for _ in range(2):
         sandbox.behave(seed=7, faults=[{"kind": "status", "probability": 0.5}])
@@ -162,7 +162,7 @@ def test_a_seed_makes_chance_repeatable(sandbox: SandboxClient) -> None:
 @pytest.mark.parametrize(
     ("path", "body"), [(CHAT, question("Hold me")), ("/openai/v1/embeddings", {"model": "held", "input": "x"})]
 )
-def test_a_held_call_is_answered_and_billed_once_the_behavior_is_replaced(
+def test_held_call_is_answered_and_billed_when_the_behavior_is_replaced(
     sandbox: SandboxClient, path: str, body: dict[str, Any]
 ) -> None:
     faults = [{"kind": "hold", "contains": "Hold me"}, {"kind": "hold", "model": "held"}]
@@ -179,7 +179,7 @@ def test_a_held_call_is_answered_and_billed_once_the_behavior_is_replaced(
     assert len(sandbox.bills(held_id)) == 1
 
 
-def test_a_held_call_is_billed_though_its_client_hung_up(sandbox: SandboxClient) -> None:
+def test_held_call_is_billed_after_its_client_disconnected(sandbox: SandboxClient) -> None:
     sandbox.behave(faults=[{"kind": "hold"}]).raise_for_status()
     attempt_id = uuid.uuid4()
     headers = {"authorization": "Bearer k", "x-attempt-id": str(attempt_id)}
@@ -207,14 +207,14 @@ def test_one_of_several_held_calls_is_released(sandbox: SandboxClient) -> None:
         assert held.result().status_code == 200
 
 
-def test_a_rate_limit_carries_its_header(sandbox: SandboxClient) -> None:
+def test_rate_limit_has_a_retry_after_header(sandbox: SandboxClient) -> None:
     sandbox.behave(faults=[{"kind": "rate_limit", "retryAfterS": 3}])
     answer = sandbox.post(CHAT, question())
     assert (answer.status_code, answer.headers["retry-after"]) == (429, "3")
 
 
 @pytest.mark.parametrize(("kind", "rows"), [("reset_before_billing", 0), ("reset_after_billing", 1)])
-def test_a_reset_breaks_the_connection_without_an_answer(sandbox: SandboxClient, kind: str, rows: int) -> None:
+def test_reset_closes_the_connection_without_an_answer(sandbox: SandboxClient, kind: str, rows: int) -> None:
     sandbox.behave(faults=[{"kind": kind}])
     attempt_id = uuid.uuid4()
     with pytest.raises(httpx2.NetworkError):
@@ -238,17 +238,17 @@ def test_a_reset_breaks_the_connection_without_an_answer(sandbox: SandboxClient,
         ("/openai/v1/embeddings", {"model": "e", "input": "x", "dimensions": 100_000}),
     ],
 )
-def test_a_bad_request_is_refused_and_not_billed(sandbox: SandboxClient, path: str, body: Any) -> None:
+def test_invalid_request_is_refused_and_not_billed(sandbox: SandboxClient, path: str, body: Any) -> None:
     billed = len(sandbox.get("/sandbox/book"))
     assert sandbox.post(path, body).status_code == 400
     assert len(sandbox.get("/sandbox/book")) == billed
 
 
-def test_a_call_without_a_key_is_refused(sandbox: SandboxClient) -> None:
+def test_call_without_a_key_is_refused(sandbox: SandboxClient) -> None:
     assert httpx2.post(f"{sandbox.url}{CHAT}", json=question(), timeout=60, trust_env=False).status_code == 401
 
 
-def test_it_starts_under_uvicorn_with_latency_from_the_environment() -> None:
+def test_sandbox_starts_with_uvicorn_and_latency_from_the_environment() -> None:
     port = free_port()
     client = SandboxClient(f"http://127.0.0.1:{port}")
     command = [sys.executable, "-m", "uvicorn", "aiinfra.providers.sandbox.app:app", "--port", str(port)]
@@ -256,7 +256,7 @@ def test_it_starts_under_uvicorn_with_latency_from_the_environment() -> None:
         assert client.get("/sandbox/behaviour")["latencyMs"] == 12.5
 
 
-def test_it_needs_no_django() -> None:
+def test_sandbox_does_not_import_django() -> None:
     code = "import sys, aiinfra.providers.sandbox.app; print('django' in sys.modules)"
     finished = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert finished.stdout.strip() == "False"

@@ -22,11 +22,11 @@ from tests.support.processes import free_port, start
         ("GET", "/nowhere", 404),
     ],
 )
-def test_the_book_cannot_be_changed_from_outside(sandbox: SandboxClient, method: str, path: str, status: int) -> None:
+def test_book_cannot_be_changed_by_clients(sandbox: SandboxClient, method: str, path: str, status: int) -> None:
     assert httpx2.request(method, f"{sandbox.url}{path}", timeout=60, trust_env=False).status_code == status
 
 
-def test_the_page_says_sandbox_and_shows_the_last_calls_escaped(sandbox: SandboxClient) -> None:
+def test_page_names_the_sandbox_and_escapes_the_last_calls(sandbox: SandboxClient) -> None:
     sandbox.post(CHAT, question(model="<script>"))
     page = httpx2.get(f"{sandbox.url}/", timeout=60, trust_env=False)
     assert page.headers["content-type"].startswith("text/html")
@@ -35,7 +35,7 @@ def test_the_page_says_sandbox_and_shows_the_last_calls_escaped(sandbox: Sandbox
     assert "<script>" not in page.text
 
 
-def test_the_book_outlives_the_process_and_a_torn_last_line(tmp_path: Path) -> None:
+def test_book_survives_a_kill_and_a_truncated_last_line(tmp_path: Path) -> None:
     book, port, attempt_id = tmp_path / "deep" / "book.jsonl", free_port(), str(uuid.uuid4())
     client = SandboxClient(f"http://127.0.0.1:{port}")
     with start(sandbox_command(port), {"SANDBOX_BOOK": str(book)}, f"{client.url}/") as process:

@@ -16,45 +16,45 @@ from tests.providers.sandbox_calls import CHAT, MESSAGES, question
 SCHEMA = {"type": "object", "properties": {"a": {"type": "integer"}, "b": {"type": "integer"}}, "required": ["a", "b"]}
 FUNCTION: dict[str, Any] = {"type": "function", "function": {"name": "add", "parameters": SCHEMA}}
 TOOL: dict[str, Any] = {"name": "add", "input_schema": SCHEMA}
-ASKED = 'Call add with {"a": 1, "b": 2} and then call add with {"a": 3, "b": 4}.'
+PROMPT = 'Call add with {"a": 1, "b": 2} and then call add with {"a": 3, "b": 4}.'
 
 
 def called(sandbox: SandboxClient, messages: list[dict[str, Any]], **more: Any) -> list[tuple[str, Any]]:
-    """The names and arguments of the answer's calls."""
+    """The names and arguments of the answer's tool calls."""
     message = sandbox.post(CHAT, question(tools=[FUNCTION], messages=messages, **more)).json()["choices"][0]["message"]
     functions = [call["function"] for call in message.get("tool_calls", ())]
     return [(each["name"], json.loads(each["arguments"])) for each in functions]
 
 
-def test_each_turn_makes_the_next_call_that_the_user_asked_for(sandbox: SandboxClient) -> None:
-    turns: list[dict[str, Any]] = [{"role": "user", "content": ASKED}]
+def test_each_turn_makes_the_next_call_in_the_prompt(sandbox: SandboxClient) -> None:
+    turns: list[dict[str, Any]] = [{"role": "user", "content": PROMPT}]
     result = {"role": "tool", "tool_call_id": "c1", "content": "3"}
     assert called(sandbox, turns) == [("add", {"a": 1, "b": 2})]
     assert called(sandbox, [*turns, result]) == [("add", {"a": 3, "b": 4})]
     assert called(sandbox, [*turns, result, result]) == []
 
 
-def test_a_required_tool_is_called_with_an_example_and_a_forbidden_or_unknown_one_is_not(
+def test_required_tool_is_called_with_an_example_and_others_are_not(
     sandbox: SandboxClient,
 ) -> None:
     hello = [{"role": "user", "content": "Hello"}]
     named = {"type": "function", "function": {"name": "add"}}
     assert called(sandbox, hello, tool_choice="required") == [("add", {"a": 1, "b": 1})]
     assert called(sandbox, hello, tool_choice=named) == [("add", {"a": 1, "b": 1})]
-    assert called(sandbox, [{"role": "user", "content": ASKED}], tool_choice="none") == []
+    assert called(sandbox, [{"role": "user", "content": PROMPT}], tool_choice="none") == []
     assert called(sandbox, [{"role": "user", "content": 'Call divide with {"a": 1}'}]) == []
     assert called(sandbox, [{"role": "user", "content": "Call add with {broken"}]) == []
 
 
-def test_a_call_longer_than_the_limit_is_cut_off(sandbox: SandboxClient) -> None:
-    body = question(tools=[FUNCTION], messages=[{"role": "user", "content": ASKED}], max_tokens=2)
+def test_tool_call_longer_than_the_limit_is_truncated(sandbox: SandboxClient) -> None:
+    body = question(tools=[FUNCTION], messages=[{"role": "user", "content": PROMPT}], max_tokens=2)
     assert sandbox.post(CHAT, body).json()["choices"][0]["finish_reason"] == "length"
 
 
-def test_openai_s_client_understands_the_streamed_call(sandbox: SandboxClient) -> None:
+def test_openai_client_can_read_the_streamed_tool_call(sandbox: SandboxClient) -> None:
     attempt_id = uuid.uuid4()
     client = openai.OpenAI(api_key="k", base_url=f"{sandbox.url}/openai/v1", max_retries=0)
-    body = question(tools=[FUNCTION], messages=[{"role": "user", "content": ASKED}])
+    body = question(tools=[FUNCTION], messages=[{"role": "user", "content": PROMPT}])
     more: Any = {"stream_options": {"include_usage": True}, "extra_headers": {"X-Attempt-Id": str(attempt_id)}}
     with client.chat.completions.stream(**body, **more) as stream:
         whole = stream.get_final_completion()
@@ -64,13 +64,13 @@ def test_openai_s_client_understands_the_streamed_call(sandbox: SandboxClient) -
     assert whole.usage.completion_tokens == sandbox.bills(attempt_id)[0]["usage"]["output"] > 0
 
 
-def test_anthropic_s_client_understands_the_call(sandbox: SandboxClient) -> None:
+def test_anthropic_client_can_read_the_tool_call(sandbox: SandboxClient) -> None:
     client = anthropic.Anthropic(api_key="k", base_url=f"{sandbox.url}/anthropic", max_retries=0)
     body: Any = {
         "model": "claude",
         "max_tokens": 100,
         "tools": [TOOL],
-        "messages": [{"role": "user", "content": ASKED}],
+        "messages": [{"role": "user", "content": PROMPT}],
     }
     with client.messages.stream(**body) as stream:
         streamed = stream.get_final_message()
@@ -91,13 +91,13 @@ def test_anthropic_s_client_understands_the_call(sandbox: SandboxClient) -> None
         (MESSAGES, {"output_config": {"format": {"type": "json_schema", "schema": SCHEMA}}}),
     ],
 )
-def test_an_answer_fits_its_schema(sandbox: SandboxClient, path: str, form: dict[str, Any]) -> None:
+def test_answer_matches_its_schema(sandbox: SandboxClient, path: str, form: dict[str, Any]) -> None:
     answer = sandbox.post(path, question(**form)).json()
     text = answer["content"][0]["text"] if path == MESSAGES else answer["choices"][0]["message"]["content"]
     assert json.loads(text) == {"a": 1, "b": 1}
 
 
-def test_a_json_object_is_one(sandbox: SandboxClient) -> None:
+def test_json_object_format_returns_an_object(sandbox: SandboxClient) -> None:
     answer = sandbox.post(CHAT, question(response_format={"type": "json_object"})).json()
     assert json.loads(answer["choices"][0]["message"]["content"]) == {"answer": "sandbox"}
 
@@ -133,5 +133,5 @@ NODE = {"type": "object", "properties": {"next": {"$ref": "#/$defs/node"}, "all"
     ],
     ids=str,
 )
-def test_examples_fit_their_schema(schema: Any) -> None:
+def test_examples_match_their_schema(schema: Any) -> None:
     jsonschema_rs.validate(schema, example_of(schema))

@@ -1,4 +1,4 @@
-"""Answers in every shape that servers send, through the real adapters and client libraries."""
+"""Answers in every format that servers send, with the real adapters and client libraries."""
 
 import json
 from collections.abc import Iterator
@@ -64,7 +64,7 @@ def failed(adapter: ProviderAdapter, fake: FakeServer, body: bytes | object) -> 
         (says("", "length"), ""),
     ],
 )
-def test_text_is_read_from_every_shape_and_cleaned(
+def test_text_is_read_from_every_format_and_cleaned(
     openai: ProviderAdapter, fake: FakeServer, body: object, content: str
 ) -> None:
     assert answered(openai, fake, body).content == content
@@ -88,7 +88,7 @@ def test_parts_other_than_text_are_kept(openai: ProviderAdapter, fake: FakeServe
         ({"tool_calls": [{**CALLS[0], "id": "c\0\ud8001"}]}, [{**CALLS[0], "id": "c\ufffd\ufffd1"}]),
     ],
 )
-def test_tool_calls_are_kept_also_those_of_old_servers(
+def test_tool_calls_are_read_including_legacy_formats(
     openai: ProviderAdapter, fake: FakeServer, message: dict[str, Any], expected: list[dict[str, Any]]
 ) -> None:
     found = answered(openai, fake, completion(message, "function_call"))
@@ -104,7 +104,7 @@ def test_numbers_out_of_range_become_null(openai: ProviderAdapter, fake: FakeSer
 
 
 @pytest.mark.parametrize("depth", [100, 100_000])
-def test_a_deeply_nested_part_is_dropped(openai: ProviderAdapter, fake: FakeServer, depth: int) -> None:
+def test_deeply_nested_part_is_dropped(openai: ProviderAdapter, fake: FakeServer, depth: int) -> None:
     raw = json.dumps(says([text("Hi."), {"type": "deep", "x": "N"}])).replace('"N"', "[" * depth + "]" * depth)
     fake.will_answer(http(raw))
     found = outcome(openai)
@@ -134,7 +134,7 @@ def test_a_deeply_nested_part_is_dropped(openai: ProviderAdapter, fake: FakeServ
         http("[" * 1_000_000),
     ],
 )
-def test_an_unreadable_success_is_retried(openai: ProviderAdapter, fake: FakeServer, body: object) -> None:
+def test_unreadable_success_is_retried(openai: ProviderAdapter, fake: FakeServer, body: object) -> None:
     error = failed(openai, fake, body)
     assert (error.code, error.may_be_billed, error.retryable) == (UNREADABLE, True, True)
 
@@ -162,7 +162,7 @@ def test_an_unreadable_success_is_retried(openai: ProviderAdapter, fake: FakeSer
         ("Hi.", "MALFORMED_FUNCTION_CALL"),
     ],
 )
-def test_an_empty_answer_is_a_failure_with_its_cost(
+def test_empty_answer_is_a_failure_with_its_usage(
     openai: ProviderAdapter, fake: FakeServer, content: object, reason: object
 ) -> None:
     error = failed(openai, fake, says(content, reason))
@@ -182,7 +182,7 @@ def test_an_empty_answer_is_a_failure_with_its_cost(
         ("other", "other"),
     ],
 )
-def test_finish_reasons_are_read_in_the_words_of_other_servers(
+def test_finish_reasons_of_other_servers_are_recognized(
     openai: ProviderAdapter, fake: FakeServer, raw: str, finish_reason: str
 ) -> None:
     assert answered(openai, fake, says("Hi.", raw)).finish_reason == finish_reason
@@ -195,7 +195,7 @@ def test_finish_reasons_are_read_in_the_words_of_other_servers(
         {"content": [{"type": "refusal", "refusal": "I can't help with that."}]},
     ],
 )
-def test_a_refusal_is_an_answer(openai: ProviderAdapter, fake: FakeServer, message: dict[str, Any]) -> None:
+def test_refusal_is_an_answer(openai: ProviderAdapter, fake: FakeServer, message: dict[str, Any]) -> None:
     found = answered(openai, fake, completion(message))
     assert (found.content, found.refused) == ("I can't help with that.", True)
     assert not answered(openai, fake, completion({"content": "Sure.", "refusal": None})).refused
@@ -204,7 +204,9 @@ def test_a_refusal_is_an_answer(openai: ProviderAdapter, fake: FakeServer, messa
 @pytest.mark.parametrize(
     "reason", ["content_filter", "content-filter", "SAFETY", "RECITATION", "PROHIBITED_CONTENT", "guardrail_intervened"]
 )
-def test_an_emptied_answer_is_filtered(openai: ProviderAdapter, fake: FakeServer, reason: str) -> None:
+def test_filtered_answer_without_content_is_a_content_filter_error(
+    openai: ProviderAdapter, fake: FakeServer, reason: str
+) -> None:
     error = failed(openai, fake, says("", reason))
     assert (error.code, error.usage) == (ErrorCode.CONTENT_FILTERED, COUNTED)
 
@@ -224,7 +226,7 @@ def test_an_emptied_answer_is_filtered(openai: ProviderAdapter, fake: FakeServer
     ],
 )
 @pytest.mark.parametrize("dialect", ["openai", "anthropic"])
-def test_an_error_in_a_success_is_a_failure_in_the_providers_words(
+def test_error_in_a_successful_response_keeps_the_providers_message(
     request: pytest.FixtureRequest, fake: FakeServer, body: dict[str, Any], dialect: str
 ) -> None:
     if dialect == "anthropic" and body.get("choices") and "error" not in body:
@@ -242,7 +244,7 @@ def test_ids_from_headers_are_cleaned(openai: ProviderAdapter, anthropic: Provid
 
 @pytest.mark.parametrize("words", ["nul \0 nul", "half \ud800 a pair", "\x1b[31mred"])
 @pytest.mark.parametrize("dialect", ["openai", "anthropic"])
-def test_error_texts_are_cleaned_and_refusals_cost_nothing(
+def test_error_texts_are_cleaned_and_refusals_are_not_billed(
     request: pytest.FixtureRequest, fake: FakeServer, words: str, dialect: str
 ) -> None:
     error = failed(request.getfixturevalue(dialect), fake, http({"error": {"message": words, "type": "x"}}, 400))
@@ -250,7 +252,7 @@ def test_error_texts_are_cleaned_and_refusals_cost_nothing(
     assert error.message.isprintable()
 
 
-def test_blocks_of_a_message_are_read_and_cleaned(anthropic: ProviderAdapter, fake: FakeServer) -> None:
+def test_message_blocks_are_read_and_cleaned(anthropic: ProviderAdapter, fake: FakeServer) -> None:
     thinking = {"type": "thinking", "thinking": "hm \0", "signature": "s"}
     use = {"type": "tool_use", "id": "t\0" + "1" * 500, "name": "add", "input": {"a\0": "\ud800"}}
     found = answered(anthropic, fake, message([thinking, text("Hi\0"), text("."), use], "tool_use"))
@@ -280,6 +282,6 @@ def test_messages_without_an_answer_are_failures(
     assert failed(anthropic, fake, body).code is code
 
 
-def test_a_declined_message_is_a_refusal(anthropic: ProviderAdapter, fake: FakeServer) -> None:
+def test_declined_message_is_a_refusal(anthropic: ProviderAdapter, fake: FakeServer) -> None:
     found = answered(anthropic, fake, message([text("No.")], "refusal"))
     assert (found.refused, found.finish_reason) == (True, "content_filter")

@@ -1,4 +1,4 @@
-"""Streamed calls of both adapters, through the real client libraries, against a running sandbox."""
+"""Streamed calls of both adapters, with the real client libraries and a running sandbox."""
 
 from collections.abc import Callable
 from typing import Any
@@ -9,7 +9,7 @@ from pytest_django.fixtures import Settings
 from aiinfra.providers.base import ChatAnswer, ChatCall, ChatStream, ErrorCode, ProviderAttempt, ProviderError
 from aiinfra.providers.base import StreamEvent as Event
 from aiinfra.providers.registry import adapter_for
-from tests.providers.conftest import PATIENCES_S, SandboxClient
+from tests.providers.conftest import TIMEOUTS_S, SandboxClient
 from tests.support.processes import wait_until
 
 Attempts = Callable[..., ProviderAttempt]
@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.parametrize("provider", ["openai", "deepseek", "anthro
 
 
 def whole(stream: ChatStream) -> tuple[list[Event], ChatAnswer]:
-    """All events, and the answer."""
+    """All events and the answer."""
     events: list[Event] = []
     while True:
         try:
@@ -34,11 +34,11 @@ def failure(stream: ChatStream) -> tuple[list[Event], ProviderError]:
     events: list[Event] = []
     with pytest.raises(ProviderError) as caught:
         for event in stream:
-            events.append(event)  # noqa: PERF402 - the error must not lose them
+            events.append(event)  # noqa: PERF402 - keeps the events when the stream raises
     return events, caught.value
 
 
-def test_a_stream_ends_with_the_same_answer_as_a_plain_call(
+def test_stream_ends_with_the_same_answer_as_a_plain_call(
     provider: str, sandbox: SandboxClient, attempt: Attempts, call: Calls
 ) -> None:
     made, adapter = attempt(provider), adapter_for(provider)
@@ -75,7 +75,7 @@ def test_events_arrive_while_the_provider_is_still_answering(
         ({"kind": "malformed_body"}, ErrorCode.UNREADABLE_ANSWER, True),
     ],
 )
-def test_a_failure_before_the_first_event_is_that_of_a_plain_call(
+def test_failure_before_the_first_event_is_the_same_as_for_a_plain_call(
     provider: str,
     sandbox: SandboxClient,
     attempt: Attempts,
@@ -94,7 +94,7 @@ def test_a_failure_before_the_first_event_is_that_of_a_plain_call(
     ("kind", "code"),
     [("stream_reset", ErrorCode.CONNECTION_ERROR), ("stream_error", ErrorCode.SERVER_ERROR)],
 )
-def test_a_stream_that_breaks_may_be_billed_and_says_nothing_final_about_its_usage(
+def test_broken_stream_may_be_billed_and_has_no_final_usage(
     provider: str, sandbox: SandboxClient, attempt: Attempts, call: Calls, kind: str, code: ErrorCode
 ) -> None:
     sandbox.behave(faults=[{"kind": kind}])
@@ -105,12 +105,12 @@ def test_a_stream_that_breaks_may_be_billed_and_says_nothing_final_about_its_usa
     assert len(sandbox.bills(made.id)) == 1
 
 
-def test_a_stream_that_pauses_too_long_times_out(
+def test_stream_with_a_long_pause_times_out(
     provider: str, sandbox: SandboxClient, attempt: Attempts, call: Calls, settings: Settings
 ) -> None:
     sandbox.behave(faults=[{"kind": "stream_hold"}])
     events: list[Event] = []
-    for settings.PROVIDER_STREAM_IDLE_S in PATIENCES_S:
+    for settings.PROVIDER_STREAM_IDLE_S in TIMEOUTS_S:
         events, error = failure(adapter_for(provider).stream(attempt(provider), call(timeout_s=60)))
         assert (error.code, error.may_be_billed) == (ErrorCode.TIMEOUT, True)
         if events:
@@ -118,7 +118,7 @@ def test_a_stream_that_pauses_too_long_times_out(
     assert events
 
 
-def test_a_stream_that_takes_too_long_in_all_times_out(
+def test_stream_that_takes_too_long_overall_times_out(
     provider: str, sandbox: SandboxClient, attempt: Attempts, call: Calls
 ) -> None:
     sandbox.behave(latencyMs=60_000)
@@ -126,7 +126,7 @@ def test_a_stream_that_takes_too_long_in_all_times_out(
     assert error.code is ErrorCode.TIMEOUT
 
 
-def test_a_stream_without_usage_is_an_answer_without_usage(
+def test_stream_without_usage_is_an_answer_without_usage(
     provider: str, sandbox: SandboxClient, attempt: Attempts, call: Calls
 ) -> None:
     sandbox.behave(faults=[{"kind": "missing_usage"}])

@@ -18,11 +18,11 @@ def no_tokenizer(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.mark.parametrize(("text", "count"), [("", 0), ("hello world", 2), ("Hello, world!", 4)])
-def test_it_counts_o200k_tokens(text: str, count: int) -> None:
+def test_o200k_tokens_are_counted(text: str, count: int) -> None:
     assert count_tokens(text) == count
 
 
-def test_it_counts_a_text_that_is_too_long_for_the_tokenizer() -> None:
+def test_text_too_long_for_the_tokenizer_is_counted() -> None:
     assert count_tokens("I walk, and it is a dog.\n" * 100_000) == pytest.approx(900_000, rel=0.001)
 
 
@@ -32,14 +32,14 @@ def test_invalid_unicode_is_counted() -> None:
 
 @pytest.mark.usefixtures("no_tokenizer")
 @pytest.mark.parametrize(("text", "count"), [("", 0), ("a", 1), ("abc", 1), ("abcd", 2), ("äöü", 2), ("\ud800", 1)])
-def test_without_the_wheel_it_is_a_third_of_the_bytes_rounded_up(text: str, count: int) -> None:
+def test_estimate_without_the_tokenizer_is_a_third_of_the_bytes_rounded_up(text: str, count: int) -> None:
     assert count_tokens(text) == count
 
 
-def test_it_says_whether_it_counts() -> None:
+def test_has_tokenizer_is_true_with_the_tokenizer() -> None:
     assert has_tokenizer()
 
 
 @pytest.mark.usefixtures("no_tokenizer")
-def test_it_says_that_it_estimates() -> None:
+def test_has_tokenizer_is_false_without_the_tokenizer() -> None:
     assert not has_tokenizer()

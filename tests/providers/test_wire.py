@@ -1,4 +1,4 @@
-"""What leaves for a server that is not the sandbox."""
+"""Requests as they are sent to servers other than the sandbox."""
 
 import uuid
 from dataclasses import replace
@@ -29,7 +29,7 @@ def request_of(provider: str, call: ChatCall = CALL) -> tuple[ProviderAttempt, s
 
 
 @pytest.mark.parametrize("provider", ["openai", "local", "anthropic"])
-def test_the_attempt_and_the_limit_are_on_every_call(provider: str) -> None:
+def test_every_call_has_the_attempt_id_and_the_token_limit(provider: str) -> None:
     attempt, request = request_of(provider)
     headers = request.lower()
     assert f"x-attempt-id: {attempt.id}" in headers
@@ -49,17 +49,17 @@ def test_the_attempt_and_the_limit_are_on_every_call(provider: str) -> None:
         ("anthropic", "standard", '"service_tier":"standard_only"'),
     ],
 )
-def test_the_requested_tier_is_sent_in_the_words_of_the_provider(provider: str, tier: str, sent: str) -> None:
+def test_requested_tier_is_sent_in_the_providers_terms(provider: str, tier: str, sent: str) -> None:
     assert sent in request_of(provider, replace(CALL, service_tier=tier))[1]
 
 
-def test_no_tier_is_sent_if_none_is_requested_or_the_provider_has_no_such_tier() -> None:
+def test_no_tier_is_sent_when_none_is_requested_or_supported() -> None:
     for provider in ("openai", "local", "anthropic"):
         assert "service_tier" not in request_of(provider)[1]
     assert "service_tier" not in request_of("anthropic", replace(CALL, service_tier="flex"))[1]
 
 
-def test_openai_s_organization_is_told_to_openai_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_openai_organization_is_sent_only_to_openai(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_ORG_ID", "org-ours")
     monkeypatch.setenv("OPENAI_PROJECT_ID", "proj-ours")
     assert "org-ours" in request_of("openai")[1]
@@ -67,12 +67,12 @@ def test_openai_s_organization_is_told_to_openai_alone(monkeypatch: pytest.Monke
     assert "ours" not in request
 
 
-def test_anthropic_is_sent_no_temperature_because_it_refuses_any() -> None:
+def test_temperature_is_not_sent_to_anthropic() -> None:
     assert "temperature" not in request_of("anthropic")[1]
     assert '"temperature":1.5' in request_of("openai")[1]
 
 
-def test_openai_itself_gets_the_limit_by_its_new_name(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_openai_itself_gets_max_completion_tokens(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.PROVIDER_API_KEYS = {**NO_KEYS, "openai": "sk-1"}
     settings.PROVIDER_BASE_URLS = NO_KEYS
     sent: list[bytes] = []

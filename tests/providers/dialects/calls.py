@@ -1,4 +1,4 @@
-"""Calls with something in every member that a translation reads, and the same calls with one member changed."""
+"""Calls with a value in every field that a translation reads, and the same calls with one field changed."""
 
 from collections.abc import Iterator
 from copy import deepcopy
@@ -78,11 +78,11 @@ SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False)
 VALUES = st.recursive(
     SCALARS, lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=5), inner, max_size=2)
 )
-"""Any JSON."""
+"""Any JSON value."""
 
 
 def places(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
-    """The path of everything inside of a value."""
+    """The path of every value inside a value."""
     children = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for name, child in children:
         yield (*path, name)

@@ -1,4 +1,4 @@
-"""Anthropic's messages in OpenAI's words."""
+"""Translating Anthropic messages to OpenAI's dialect."""
 
 from hashlib import sha256
 from typing import Any
@@ -28,7 +28,7 @@ def turns_of(*messages: dict[str, Any]) -> list[dict[str, Any]]:
     return to_openai(messages, {})[0]
 
 
-def test_the_system_prompt_is_the_first_message() -> None:
+def test_system_prompt_becomes_the_first_message() -> None:
     messages, parameters = to_openai([{"role": "user", "content": "hi"}], {"system": "Be brief."})
     assert messages == [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "hi"}]
     assert parameters == {}
@@ -36,7 +36,7 @@ def test_the_system_prompt_is_the_first_message() -> None:
     assert to_openai([], {"system": blocks})[0] == [{"role": "system", "content": "Be brief.\n\nBe kind."}]
 
 
-def test_tools_and_their_results_are_messages_of_their_own() -> None:
+def test_tool_calls_and_results_become_separate_messages() -> None:
     result = {"type": "tool_result", "tool_use_id": "c1", "content": [text("2")]}
     assert turns_of(
         {
@@ -51,7 +51,7 @@ def test_tools_and_their_results_are_messages_of_their_own() -> None:
     ]
 
 
-def test_images_of_tool_results_follow_all_results_in_the_user_s_message() -> None:
+def test_images_of_tool_results_follow_in_the_user_message() -> None:
     def result(call_id: str, *blocks: dict[str, Any]) -> dict[str, Any]:
         return {"type": "tool_result", "tool_use_id": call_id, "content": list(blocks)}
 
@@ -132,21 +132,21 @@ def test_parameters_are_translated(given: dict[str, Any], sent: dict[str, Any]) 
         ),
     ],
 )
-def test_what_cannot_be_expressed_is_named(messages: list[Any], parameters: dict[str, Any], named: str) -> None:
+def test_untranslatable_field_is_refused_by_name(messages: list[Any], parameters: dict[str, Any], named: str) -> None:
     with pytest.raises(CallRejectedError) as refusal:
         to_openai(messages, parameters)
     assert refusal.value.param == named
 
 
 def offered(tools: list[Any], *blocks: dict[str, Any], **parameters: Any) -> list[str]:
-    """The functions of a call that has one message for each of these blocks."""
+    """The functions offered in a call with one message for each of these blocks."""
     turns = [{"role": "user", "content": "Hi"}, *({"role": "system", "content": [block]} for block in blocks)]
     _, translated = to_openai(turns, {"tools": tools, **parameters})
     assert ("tools" in translated) == ("tool_choice" in translated) == bool(translated.get("tools"))
     return [tool["function"]["name"] for tool in translated.get("tools", ())]
 
 
-def test_deferred_tools_are_offered_once_a_tool_search_has_found_them() -> None:
+def test_deferred_tools_are_offered_after_a_tool_search_found_them() -> None:
     deferred = {**TOOL, "name": "multiply", "defer_loading": True}
     found = {"type": "tool_reference", "tool_name": "multiply"}
     result = {"type": "tool_result", "tool_use_id": "c1", "content": [found]}
@@ -158,7 +158,7 @@ def test_deferred_tools_are_offered_once_a_tool_search_has_found_them() -> None:
     assert turn == {"role": "tool", "tool_call_id": "c1", "content": "The tool multiply is available now."}
 
 
-def test_tools_are_added_and_withdrawn_in_the_middle_of_a_conversation() -> None:
+def test_tools_are_added_and_removed_during_a_conversation() -> None:
     choice = {"tool_choice": {"type": "auto"}}
     reference = {"type": "tool_reference", "name": "add"}
     definition = {"type": "tool_definition", "definition": {**TOOL, "name": "divide"}}
@@ -172,7 +172,7 @@ def test_tools_are_added_and_withdrawn_in_the_middle_of_a_conversation() -> None
     assert turns_of({"role": "system", "content": [removal]}) == []
 
 
-def test_a_conversation_with_tools_survives_the_way_there_and_back() -> None:
+def test_conversation_with_tools_round_trips() -> None:
     messages = [
         {"role": "user", "content": [text("add"), {"type": "image_url", "image_url": {"url": "https://e.org/c"}}]},
         {"role": "assistant", "content": "Adding.", "tool_calls": [CALL]},

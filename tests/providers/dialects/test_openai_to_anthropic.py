@@ -1,4 +1,4 @@
-"""OpenAI's message list in Anthropic's words."""
+"""Translating OpenAI messages to Anthropic's dialect."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ def text(words: str) -> dict[str, Any]:
     return {"type": "text", "text": words}
 
 
-def test_system_messages_are_joined_wherever_they_stand() -> None:
+def test_system_messages_are_joined_regardless_of_position() -> None:
     system, turns = split_messages(
         [
             {"role": "system", "content": "Be brief."},
@@ -24,13 +24,13 @@ def test_system_messages_are_joined_wherever_they_stand() -> None:
     assert turns == [{"role": "user", "content": [text("hi")]}]
 
 
-def test_system_messages_alone_become_a_user_message() -> None:
-    """Anthropic takes no call without a turn."""
+def test_lone_system_messages_become_a_user_message() -> None:
+    """Anthropic requires at least one turn."""
     system, turns = split_messages([{"role": "system", "content": "Say hi."}, {"role": "developer", "content": "Now."}])
     assert (system, turns) == ("", [{"role": "user", "content": [text("Say hi.\n\nNow.")]}])
 
 
-def test_consecutive_turns_of_one_role_become_one() -> None:
+def test_consecutive_turns_of_one_role_are_merged() -> None:
     _, turns = split_messages(
         [
             {"role": "user", "content": "a"},
@@ -56,7 +56,7 @@ def test_consecutive_turns_of_one_role_become_one() -> None:
     ],
 )
 def test_empty_text_is_left_out(messages: list[dict[str, Any]]) -> None:
-    """Anthropic rejects it."""
+    """Anthropic rejects empty text."""
     assert to_anthropic(messages, {}) == {"messages": [{"role": "user", "content": [text("hi")]}]}
 
 
@@ -70,7 +70,7 @@ def test_empty_text_is_left_out(messages: list[dict[str, Any]]) -> None:
         ([{"role": "assistant", "content": ""}], 0),
     ],
 )
-def test_a_turn_that_needs_its_empty_text_is_rejected(messages: list[dict[str, Any]], index: int) -> None:
+def test_turn_with_only_empty_text_is_refused(messages: list[dict[str, Any]], index: int) -> None:
     with pytest.raises(CallRejectedError) as rejection:
         split_messages(messages)
     assert rejection.value.param == f"messages.{index}.content"
@@ -88,7 +88,7 @@ def test_images_keep_their_source() -> None:
     ]
 
 
-def test_tool_calls_and_their_results_are_blocks() -> None:
+def test_tool_calls_and_results_become_blocks() -> None:
     call = {"id": "c1", "type": "function", "function": {"name": "add", "arguments": '{"a": 1}'}}
     _, turns = split_messages(
         [
@@ -114,7 +114,7 @@ def test_tool_calls_and_their_results_are_blocks() -> None:
         {"role": "system", "content": [{"type": "image_url", "image_url": {"url": "https://example.org/x"}}]},
     ],
 )
-def test_an_unsupported_message_is_refused_before_sending(message: dict[str, Any]) -> None:
+def test_unsupported_message_is_refused_before_sending(message: dict[str, Any]) -> None:
     with pytest.raises(CallRejectedError, match=r"^messages\.0\."):
         split_messages([message])
 
@@ -185,13 +185,13 @@ def test_parameters_are_translated(given: dict[str, Any], sent: dict[str, Any]) 
         ({"reasoning_effort": "huge"}, "reasoning_effort"),
     ],
 )
-def test_what_cannot_be_expressed_is_named(given: dict[str, Any], named: str) -> None:
+def test_untranslatable_parameter_is_refused_by_name(given: dict[str, Any], named: str) -> None:
     with pytest.raises(CallRejectedError) as refusal:
         parameters_for(**given)
     assert refusal.value.param == f"parameters.{named}"
 
 
-def test_thinking_keeps_its_signatures_and_comes_before_the_tools_it_led_to() -> None:
+def test_thinking_keeps_its_signature_and_precedes_its_tool_calls() -> None:
     thinking = {"type": "thinking", "thinking": "Hm.", "signature": "c2ln"}
     call = {"id": "c1", "type": "function", "function": {"name": "add", "arguments": ""}}
     message = {"role": "assistant", "content": "Adding.", "thinking_blocks": [thinking], "tool_calls": [call]}
@@ -200,7 +200,7 @@ def test_thinking_keeps_its_signatures_and_comes_before_the_tools_it_led_to() ->
     assert turns[1]["content"] == [thinking, text("Adding."), use]
 
 
-def test_marks_for_the_prompt_cache_are_kept() -> None:
+def test_prompt_cache_markers_are_kept() -> None:
     mark = {"cache_control": {"type": "ephemeral"}}
     system, turns = split_messages(
         [

@@ -1,4 +1,4 @@
-"""What the official SDKs can send arrives at the provider as it was sent, or is refused by name."""
+"""Everything that the official SDKs can send reaches the provider unchanged, or is refused by name."""
 
 import json
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ NATIVE = replace(CALL, dialect=Dialect.ANTHROPIC)
 
 
 def cases(typed_dict: Any) -> list[tuple[str, Any]]:
-    """(name, sample) of each parameter that is passed on as it is."""
+    """(name, sample) of each parameter that is passed on unchanged."""
     held_back = {*OWN_FIELDS, *UNBOUNDED}
     return [
         (name, value)
@@ -47,7 +47,7 @@ def fake() -> Iterator[FakeServer]:
 
 
 def body_at(fake: FakeServer, call: ChatCall) -> dict[str, Any]:
-    """What the provider of the call's own dialect was sent."""
+    """The body sent to the provider of the call's own dialect."""
     native = call.dialect == Dialect.ANTHROPIC
     fake.will_answer(ANTHROPIC_ANSWER if native else OPENAI_ANSWER)
     assert isinstance(outcome(fake.adapter(call.dialect.value), call), ChatAnswer)
@@ -64,7 +64,7 @@ def body_at(fake: FakeServer, call: ChatCall) -> dict[str, Any]:
         ("anthropic", Dialect.OPENAI, "Hi.", {"response_format": {"type": "KIND"}}),
     ],
 )
-def test_a_type_that_is_no_text_is_rejected(
+def test_type_that_is_not_a_string_is_refused(
     provider: str, dialect: Dialect, content: Any, parameters: dict[str, Any], kind: Any
 ) -> None:
     call = json.dumps([content, parameters]).replace('"KIND"', json.dumps(kind))
@@ -74,7 +74,7 @@ def test_a_type_that_is_no_text_is_rejected(
 
 
 @pytest.mark.parametrize("effort", [{}, [5], 5])
-def test_an_effort_that_is_no_text_is_rejected(effort: Any) -> None:
+def test_effort_that_is_not_a_string_is_refused(effort: Any) -> None:
     messages = [{"role": "user", "content": "Hi."}]
     with pytest.raises(CallRejectedError):
         check_expressible("anthropic", Dialect.OPENAI, messages, {"reasoning_effort": effort})
@@ -84,39 +84,39 @@ def test_an_effort_that_is_no_text_is_rejected(effort: Any) -> None:
 
 
 @pytest.mark.parametrize(("name", "value"), cases(CompletionCreateParamsNonStreaming))
-def test_every_parameter_of_openai_s_chat_arrives_as_sent(fake: FakeServer, name: str, value: Any) -> None:
+def test_every_openai_chat_parameter_arrives_unchanged(fake: FakeServer, name: str, value: Any) -> None:
     check_expressible("local", Dialect.OPENAI, CALL.messages, {name: value})
     body = body_at(fake, replace(CALL, parameters={name: value}))
     assert body == {"model": "m", "messages": CALL.messages, "max_tokens": 77, name: value}
 
 
 @pytest.mark.parametrize(("name", "value"), cases(MessageCreateParamsNonStreaming))
-def test_every_parameter_of_anthropic_s_messages_arrives_as_sent(fake: FakeServer, name: str, value: Any) -> None:
+def test_every_anthropic_message_parameter_arrives_unchanged(fake: FakeServer, name: str, value: Any) -> None:
     check_expressible("anthropic", Dialect.ANTHROPIC, NATIVE.messages, {name: value})
     body = body_at(fake, replace(NATIVE, parameters={name: value}))
     assert body == {"model": "m", "messages": CALL.messages, "max_tokens": 77, name: value}
 
 
 @pytest.mark.parametrize("message", samples(ChatCompletionMessageParam), ids=lambda message: message["role"])
-def test_every_field_of_openai_s_messages_arrives_as_sent(fake: FakeServer, message: dict[str, Any]) -> None:
+def test_every_openai_message_field_arrives_unchanged(fake: FakeServer, message: dict[str, Any]) -> None:
     assert body_at(fake, replace(CALL, messages=[message]))["messages"] == [message]
 
 
 @pytest.mark.parametrize("block", samples(ContentBlockParam), ids=lambda block: block["type"])
-def test_every_block_of_anthropic_s_messages_arrives_as_sent(fake: FakeServer, block: Any) -> None:
+def test_every_anthropic_message_block_arrives_unchanged(fake: FakeServer, block: Any) -> None:
     messages = [{"role": "user", "content": [block]}]
     assert body_at(fake, replace(NATIVE, messages=messages))["messages"] == messages
 
 
 @pytest.mark.parametrize("name", sorted({*UNBOUNDED, *OWN_FIELDS}))
-def test_what_is_not_passed_on_is_refused_by_name(name: str) -> None:
+def test_unsupported_parameter_is_refused_by_name(name: str) -> None:
     with pytest.raises(CallRejectedError) as refusal:
         check_expressible("openai", Dialect.OPENAI, CALL.messages, {name: "x"})
     assert refusal.value.param == f"parameters.{name}"
 
 
-def test_only_the_parameters_that_ask_for_nothing_are_dropped_for_the_other_dialect() -> None:
-    """A new parameter of the SDK is refused until somebody has decided how to translate it."""
+def test_only_parameters_without_effect_are_dropped_in_translation() -> None:
+    """A new SDK parameter is refused until its translation has been decided."""
     given = {name: samples(hint)[0] for name, hint in parameters_of(CompletionCreateParamsNonStreaming).items()}
     refused = set()
     for name in given.keys() - OWN_FIELDS.keys() - UNBOUNDED.keys():

@@ -82,7 +82,7 @@ def test_any_value_anywhere_is_sent_or_refused(
     ],
 )
 @pytest.mark.parametrize("provider", PROVIDERS)
-def test_a_wrong_type_is_named(provider: str, dialect: Dialect, path: str, value: Any) -> None:
+def test_wrong_type_is_refused_by_name(provider: str, dialect: Dialect, path: str, value: Any) -> None:
     steps = tuple(int(step) if step.isdigit() else step for step in path.split("."))
     error = refusal(provider, dialect, changed(CALLS[dialect], steps, value))
     assert error is not None
@@ -91,7 +91,7 @@ def test_a_wrong_type_is_named(provider: str, dialect: Dialect, path: str, value
 
 
 @pytest.mark.parametrize("dialect", CALLS)
-def test_the_unchanged_calls_have_the_right_types(dialect: Dialect) -> None:
+def test_unchanged_calls_have_the_right_types(dialect: Dialect) -> None:
     check_shape(dialect, CALLS[dialect]["messages"], CALLS[dialect]["parameters"])
     for provider in ("openai", "own-server"):
         assert refusal(provider, dialect, CALLS[dialect]) is None

@@ -1,4 +1,4 @@
-"""Usage of prompts that a provider reads from its cache or writes there."""
+"""Usage formats of prompts that are read from or written to a provider's cache."""
 
 from aiinfra.providers.base import TokenUsage
 from tests.providers.usage.shape import Shape, chat

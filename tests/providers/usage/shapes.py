@@ -1,4 +1,4 @@
-"""What providers really send as usage: each format with what it means, and what it costs at `PRICES`."""
+"""Usage formats that providers send: each with its meaning, and its cost at `PRICES`."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""A provider that answers in every odd shape of usage, through the real adapters."""
+"""Answers with every usage format, through the real adapters."""
 
 import json
 import uuid
@@ -22,7 +22,7 @@ from aiinfra.providers.registry import Provider
 from tests.providers.usage.shape import PLAIN, Shape, chat
 from tests.providers.usage.shapes import SHAPES
 
-# JSON has no infinity: the answer's reader takes it for null.
+# JSON has no infinity: the reader turns it into null.
 AS_JSON = [shape for shape in SHAPES if shape.name != "infinite"]
 CALL = ChatCall(messages=[{"role": "user", "content": "Hello?"}], max_tokens=100, timeout_s=10)
 ANSWERED = {"choices": [{"message": {"content": "Hello."}, "finish_reason": "stop"}]}
@@ -52,26 +52,26 @@ def message_of(body: dict[str, Any]) -> ChatAnswer:
 
 
 @pytest.mark.parametrize("shape", AS_JSON, ids=lambda shape: shape.name)
-def test_a_chat_comes_with_the_usage_of_its_shape(shape: Shape) -> None:
+def test_chat_answer_has_the_usage_of_its_format(shape: Shape) -> None:
     answer = answer_of({**ANSWERED, "usage": shape.raw})
     assert answer.content == "Hello."
     assert answer.usage == shape.usage
     assert bool(answer.raw_usage) == (shape.raw is not None and shape.raw != {})
 
 
-def test_openai_s_tier_beside_the_usage_is_the_tier_and_is_kept() -> None:
+def test_openai_tier_beside_the_usage_is_read_and_kept() -> None:
     answer = answer_of({**ANSWERED, "usage": chat(), "service_tier": "flex"})
     assert answer.usage == TokenUsage(20, output=10, tier="flex")
     assert answer.raw_usage == {**chat(), "service_tier": "flex"}
 
 
 @pytest.mark.parametrize("counts", [{"cache_creation": None}, {"service_tier": "standard"}, {"server_tool_use": None}])
-def test_an_anthropic_message_has_its_counts(counts: dict[str, Any]) -> None:
+def test_anthropic_message_has_its_counts(counts: dict[str, Any]) -> None:
     answer = message_of({**MESSAGE, "usage": {**COUNTS, **counts}})
     assert (answer.usage, answer.raw_usage) == (PLAIN, {**COUNTS, **counts})
 
 
-def test_an_anthropic_message_has_its_tier_tools_and_1_hour_writes() -> None:
+def test_anthropic_message_has_its_tier_tools_and_1_hour_writes() -> None:
     written = {"ephemeral_5m_input_tokens": 3, "ephemeral_1h_input_tokens": 5}
     beside = {"service_tier": "priority", "server_tool_use": {"web_search_requests": 2}}
     answer = message_of({**MESSAGE, "usage": {**COUNTS, "cache_creation": written, **beside}})
@@ -84,7 +84,7 @@ def test_text_without_output_tokens_is_rejected() -> None:
     assert message_of({**MESSAGE, "usage": {"input_tokens": 20, "output_tokens": 0}}).usage is None
 
 
-def test_a_filtered_answer_may_have_no_output_and_is_billed() -> None:
+def test_filtered_answer_may_have_no_output_and_is_billed() -> None:
     raw = chat(completion_tokens=0, total_tokens=20)
     with pytest.raises(ProviderError) as caught:
         answer_of({**FILTERED, "usage": raw})
@@ -100,7 +100,7 @@ def test_a_filtered_answer_may_have_no_output_and_is_billed() -> None:
     ],
     ids=["OpenAI", "Anthropic"],
 )
-def test_an_answer_that_is_none_is_billed_as_its_usage_says(ask: Any, body: dict[str, Any]) -> None:
+def test_missing_answer_is_billed_by_its_usage(ask: Any, body: dict[str, Any]) -> None:
     with pytest.raises(ProviderError) as caught:
         ask(body)
     assert (caught.value.may_be_billed, caught.value.usage, caught.value.raw_usage) == (True, PLAIN, body["usage"])
@@ -109,7 +109,7 @@ def test_an_answer_that_is_none_is_billed_as_its_usage_says(ask: Any, body: dict
 @pytest.mark.parametrize(
     "raw", [None, {"prompt_tokens": 0, "total_tokens": 0}, {"prompt_tokens": 5, "total_tokens": 6}]
 )
-def test_embeddings_without_usable_counts_keep_what_was_sent(raw: Any) -> None:
+def test_embeddings_without_usable_counts_keep_the_raw_usage(raw: Any) -> None:
     body = {"data": [{"index": 0, "embedding": [1.0]}], "usage": raw}
     answer = OpenAICompatibleAdapter(FAKE, client(body)).embed(attempt(), EmbeddingCall(["Hello?"], 10))
     assert (answer.usage, answer.raw_usage) == (None, raw or {})

@@ -1,4 +1,4 @@
-"""The provider's own counts, as both databases can keep them."""
+"""The provider's own counts, as both databases can store them."""
 
 import json
 
@@ -38,7 +38,7 @@ def test_stored_raw_usage_is_limited() -> None:
     assert storable({"prompt_tokens": 10, **wide})["prompt_tokens"] == 10
 
 
-def test_a_tier_beside_the_usage_is_kept_with_it() -> None:
+def test_tier_beside_the_usage_is_stored_with_it() -> None:
     assert with_tier({"prompt_tokens": 1}, "flex") == {"prompt_tokens": 1, "service_tier": "flex"}
     assert with_tier({"service_tier": "batch"}, "flex") == {"service_tier": "batch"}
     assert with_tier({"service_tier": None}, "flex") == {"service_tier": "flex"}

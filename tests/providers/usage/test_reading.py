@@ -1,4 +1,4 @@
-"""Token counts of the providers, read into disjoint classes."""
+"""Reading the token counts of providers into disjoint classes."""
 
 import random
 from typing import Any
@@ -28,7 +28,7 @@ PRICE = ModelPrice(**{name: amount * 1_000_000 for name, amount in PRICES.items(
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.name)
-def test_a_shape_is_read_and_costs_what_it_should(shape: Shape) -> None:
+def test_every_format_is_read_with_the_right_cost(shape: Shape) -> None:
     usage = openai_usage(shape.raw)
     assert usage == shape.usage
     if usage and shape.nano is not None:
@@ -74,18 +74,18 @@ def test_anthropic_counts_are_disjoint_as_they_come(
     assert usage == TokenUsage(fresh, read, written, output, cache_write_1h=hour, tier="batch")
 
 
-def test_a_prompt_that_was_read_from_the_cache_whole_has_no_other_tokens() -> None:
+def test_fully_cached_prompt_has_no_other_input_tokens() -> None:
     raw = {"input_tokens": 0, "cache_read_input_tokens": 20, "output_tokens": 4, "output_tokens_details": None}
     assert anthropic_usage(raw) == TokenUsage(cache_read=20, output=4)
 
 
-def test_an_answer_without_a_text_may_have_no_tokens() -> None:
+def test_missing_answer_may_have_no_output_tokens() -> None:
     raw = {"prompt_tokens": 20, "completion_tokens": 0, "total_tokens": 20}
     assert openai_usage(raw, answered=False) == TokenUsage(input=20)
     assert openai_usage(raw, answered=True) is None
 
 
-def test_a_gateway_that_passes_anthropic_s_counts_on_is_read_as_anthropic() -> None:
+def test_gateway_with_anthropic_counts_is_read_as_anthropic() -> None:
     raw = {"input_tokens": 12, "cache_read_input_tokens": 8, "output_tokens": 10}
     assert openai_usage(raw) == TokenUsage(input=12, cache_read=8, output=10)
 
@@ -125,7 +125,7 @@ JUNK = (None, True, False, -1, 0.5, float("nan"), float("inf"), "", "x", "10", "
 
 
 def _value(source: random.Random) -> Any:
-    """Mostly small counts, which may fit together, and some that no one can mean."""
+    """Mostly small counts that may fit together, and some invalid ones."""
     if source.random() < 0.12:
         return source.choice(JUNK)
     number = source.choice([0, 1, 2, 3, 5, 10, 20, 30, 80, source.randrange(MAX_TOKENS * 2)])
@@ -157,7 +157,7 @@ def _must_be_possible(usage: TokenUsage) -> None:
     assert usage.reported_nano is None or 0 <= usage.reported_nano <= 100_000 * 10**9
 
 
-def test_20_000_generated_shapes_neither_fail_nor_accept_impossible_counts() -> None:
+def test_20000_generated_formats_neither_fail_nor_give_impossible_counts() -> None:
     source, believed = random.Random(20_261_127), 0
     for _ in range(20_000):
         raw = _generated(source)
@@ -172,7 +172,7 @@ def test_20_000_generated_shapes_neither_fail_nor_accept_impossible_counts() -> 
 
 
 def _speaks_chat(raw: dict[str, Any]) -> bool:
-    """Whether the counts are those of a chat completion, whose total covers them all."""
+    """Whether these are the counts of a chat completion, whose total covers all of them."""
     return "citation_tokens" not in raw and any(
         float(raw.get(name) or 0) for name in ("prompt_tokens", "completion_tokens")
     )
