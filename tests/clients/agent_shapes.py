@@ -1,7 +1,7 @@
-"""What coding agents send, cut down to its shape.
+"""Requests of coding agents, reduced to their structure.
 
-Recorded with a server on loopback: Claude Code 2.1.332, and Codex 0.171.0 with a custom provider in `config.toml`.
-Texts, IDs and schemas are ours.
+Recorded with a local server: Claude Code 2.1.332, and Codex 0.171.0 with a custom provider in `config.toml`. The
+texts, IDs, and schemas are made up.
 """
 
 from typing import Any
@@ -94,7 +94,7 @@ CLAUDE_CODE = [
 
 
 def function(name: str) -> Object:
-    """One of Codex's functions."""
+    """A function tool of Codex."""
     parameters = {
         "type": "object",
         "properties": {"cmd": {"type": "string"}, "yield_time_ms": {"type": "number"}},
@@ -132,7 +132,7 @@ def _message(role: str, text: str) -> Object:
 
 
 def codex(*items: Object, model: str = "deepseek-chat", **changes: Any) -> Object:
-    """A request of Codex; `items` follow the question."""
+    """A Codex request; `items` follow the question."""
     return {
         "model": model,
         "stream": True,

@@ -1,4 +1,4 @@
-"""A running server, a worker and a sandbox provider; the official SDKs speak to them with an API key."""
+"""A running server, a worker, and a sandbox provider, called by the official SDKs with an API key."""
 
 from collections.abc import Callable, Iterator
 
@@ -30,7 +30,7 @@ def product(
     worker: Callable[[], None],  # noqa: F811
     monkeypatch: pytest.MonkeyPatch,
 ) -> str:
-    """The address of everything together."""
+    """The URL of the running product."""
     monkeypatch.setattr(chat, "waiting_room", WaitingRoom(20))
     add_shipped_prices()
     worker()

@@ -1,7 +1,7 @@
-"""What libraries send that are no dependency of ours, cut down to its shape.
+"""Requests of libraries that the tests do not install, reduced to their structure.
 
-Recorded with a server on loopback: `openai` 6.49.0 for Node, `langchain-openai` 1.7.4, and `llm` 0.36. Only the tokens
-that `langchain-openai` sends for embeddings are written by hand: its tokenizer is downloaded.
+Recorded with a local server: `openai` 6.49.0 for Node, `langchain-openai` 1.7.4, and `llm` 0.36. Only the tokens that
+`langchain-openai` sends for embeddings are written by hand, because its tokenizer is downloaded.
 """
 
 from typing import Any
@@ -11,13 +11,13 @@ from tests.clients.shapes import Shape
 Object = dict[str, Any]
 
 CHAT, EMBEDDINGS, RESPONSES = "/v1/chat/completions", "/v1/embeddings", "/v1/responses"
-ASKED: list[Object] = [{"role": "user", "content": "How do I plan a garden?"}]
+QUESTION: list[Object] = [{"role": "user", "content": "How do I plan a garden?"}]
 MODEL = "gpt-4"
 SCHEMA: Object = {"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]}
 ADD: Object = {"type": "function", "function": {"name": "add", "description": "Adds.", "parameters": SCHEMA}}
 CALL: Object = {"type": "function", "id": "c1", "function": {"name": "add", "arguments": '{"a": 1}'}}
 ANSWERED: list[Object] = [
-    *ASKED,
+    *QUESTION,
     {"content": None, "role": "assistant", "tool_calls": [CALL]},
     {"content": "3", "role": "tool", "tool_call_id": "c1"},
 ]
@@ -32,7 +32,7 @@ def _formatted(name: str, **more: Any) -> Object:
     return {"response_format": {"type": "json_schema", "json_schema": {"name": name, "schema": SCHEMA, **more}}}
 
 
-def _chat(name: str, messages: list[Object] = ASKED, headers: dict[str, str] | None = None, **more: Any) -> Shape:
+def _chat(name: str, messages: list[Object] = QUESTION, headers: dict[str, str] | None = None, **more: Any) -> Shape:
     return Shape(name, CHAT, {"model": MODEL, "messages": messages, **more}, headers or {})
 
 
@@ -52,7 +52,7 @@ NODE = [
     Shape("Node, responses", RESPONSES, {"model": MODEL, "input": "How?", "stream": True}, NODE_HEADERS),
 ]
 LANGCHAIN = [
-    _chat("LangChain, chat", [{"content": "Be brief.", "role": "system"}, *ASKED], stream=False, temperature=0.2),
+    _chat("LangChain, chat", [{"content": "Be brief.", "role": "system"}, *QUESTION], stream=False, temperature=0.2),
     _chat("LangChain, stream", stream=True, temperature=0.2),
     _chat("LangChain, bind_tools", stream=False, tools=[ADD]),
     _chat("LangChain, tool message", ANSWERED, stream=False, tools=[ADD]),
@@ -66,7 +66,7 @@ LANGCHAIN = [
 ]
 LLM = [
     _chat("llm, stream", **USAGE),
-    _chat("llm, --no-stream", [{"role": "system", "content": "Be brief."}, *ASKED], stream=False),
+    _chat("llm, --no-stream", [{"role": "system", "content": "Be brief."}, *QUESTION], stream=False),
     _chat("llm, --schema", **USAGE, **_formatted("output")),
     _chat("llm, tools", tools=[ADD], **USAGE),
 ]

@@ -1,8 +1,8 @@
-"""What opencode and Continue send, cut down to its shape.
+"""Requests of opencode and Continue, reduced to their structure.
 
 Recorded with a proxy in front of aiinfra: opencode 1.18.33 with its providers `@ai-sdk/openai-compatible`,
-`@ai-sdk/anthropic`, and `@ai-sdk/openai`, and Continue's CLI 1.5.47 with the provider `openai`. Texts, IDs and schemas
-are ours.
+`@ai-sdk/anthropic`, and `@ai-sdk/openai`, and Continue's CLI 1.5.47 with the provider `openai`. The texts, IDs, and
+schemas are made up.
 """
 
 from typing import Any

@@ -1,4 +1,4 @@
-"""The shape of a request that a client has sent, and what its client expects of the answer."""
+"""A recorded request, and checks of its answer."""
 
 import json
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ import httpx2
 
 @dataclass(frozen=True)
 class Shape:
-    """A request."""
+    """A recorded request."""
 
     name: str
     path: str
@@ -17,14 +17,14 @@ class Shape:
     headers: dict[str, str] = field(default_factory=dict)
 
     def send(self, product: str, key: str) -> httpx2.Response:
-        """The whole answer."""
+        """Send the request and read the whole answer."""
         headers = {"Authorization": f"Bearer {key}", **self.headers}
         with httpx2.Client(trust_env=False, timeout=60) as client:
             return client.post(f"{product}{self.path}", json=self.body, headers=headers)
 
 
 def events_of(response: httpx2.Response) -> list[dict[str, Any]]:
-    """The events of a streamed answer, once its end has been checked."""
+    """The events of a streamed answer. Checks that it ended properly."""
     assert response.headers["content-type"] == "text/event-stream"
     data = [line.removeprefix("data: ") for line in response.text.splitlines() if line.startswith("data: ")]
     if response.request.url.path.endswith("/chat/completions"):

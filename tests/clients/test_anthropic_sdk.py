@@ -1,4 +1,4 @@
-"""The official `anthropic` client, unchanged but for address and key."""
+"""The official `anthropic` client with only its base URL and key changed."""
 
 from typing import Any
 
@@ -13,12 +13,12 @@ from queue_app.packing import unpack
 pytestmark = pytest.mark.django_db(transaction=True)
 CLAUDE = "claude-haiku-4-5"
 TOOLS = [{"name": "add", "input_schema": {"type": "object", "properties": {}}}]
-ASKED = [{"role": "user", "content": [{"type": "text", "text": "How do I plan a garden?"}]}]
+QUESTION = [{"role": "user", "content": [{"type": "text", "text": "How do I plan a garden?"}]}]
 
 
 @pytest.mark.parametrize("model", [CLAUDE, "deepseek-chat"])
-def test_a_message_is_answered_and_booked(anthropic_client: anthropic.Anthropic, model: str) -> None:
-    message = anthropic_client.messages.create(model=model, max_tokens=200, system="Be brief.", messages=ASKED)  # type: ignore[arg-type]
+def test_message_is_answered_and_booked(anthropic_client: anthropic.Anthropic, model: str) -> None:
+    message = anthropic_client.messages.create(model=model, max_tokens=200, system="Be brief.", messages=QUESTION)  # type: ignore[arg-type]
     [block] = message.content
     assert block.type == "text" and block.text
     assert (message.stop_reason, message.role) == ("end_turn", "assistant")
@@ -27,7 +27,7 @@ def test_a_message_is_answered_and_booked(anthropic_client: anthropic.Anthropic,
         assert LedgerEntry.objects.get().nano > 0
 
 
-def test_models_are_listed_as_claude_code_discovers_them(
+def test_models_are_listed_as_claude_code_expects(
     anthropic_client: anthropic.Anthropic, product: str, key: str
 ) -> None:
     page = anthropic_client.models.list(limit=1000)
@@ -39,21 +39,21 @@ def test_models_are_listed_as_claude_code_discovers_them(
         assert [model.id for model in by_token.models.list()] == list(found)
 
 
-def test_a_stream_has_the_same_answer(anthropic_client: anthropic.Anthropic) -> None:
-    with anthropic_client.messages.stream(model=CLAUDE, max_tokens=200, messages=ASKED) as stream:  # type: ignore[arg-type]
+def test_stream_has_the_same_answer(anthropic_client: anthropic.Anthropic) -> None:
+    with anthropic_client.messages.stream(model=CLAUDE, max_tokens=200, messages=QUESTION) as stream:  # type: ignore[arg-type]
         streamed = stream.get_final_message()
     assert streamed.usage.output_tokens > 0
-    whole = anthropic_client.messages.create(model=CLAUDE, max_tokens=200, messages=ASKED)  # type: ignore[arg-type]
+    whole = anthropic_client.messages.create(model=CLAUDE, max_tokens=200, messages=QUESTION)  # type: ignore[arg-type]
     assert [block.text for block in streamed.content] == [block.text for block in whole.content]  # type: ignore[union-attr]
 
 
-def test_a_call_for_anthropic_is_kept_as_it_came(anthropic_client: anthropic.Anthropic) -> None:
+def test_call_for_anthropic_is_stored_unchanged(anthropic_client: anthropic.Anthropic) -> None:
     system = [{"type": "text", "text": "Be brief.", "cache_control": {"type": "ephemeral"}}]
     thinking = {"type": "adaptive"}
     anthropic_client.messages.create(
         model=CLAUDE,
         max_tokens=200,
-        messages=ASKED,  # type: ignore[arg-type]
+        messages=QUESTION,  # type: ignore[arg-type]
         system=system,  # type: ignore[arg-type]
         thinking=thinking,  # type: ignore[arg-type]
         tools=TOOLS,  # type: ignore[arg-type]
@@ -61,34 +61,34 @@ def test_a_call_for_anthropic_is_kept_as_it_came(anthropic_client: anthropic.Ant
     )
     with system_scope():
         call = unpack(RequestContent.objects.get().call)
-    assert call["messages"] == ASKED
+    assert call["messages"] == QUESTION
     assert call["parameters"] == {"system": system, "thinking": thinking, "tools": TOOLS}
     assert call["headers"]["anthropic-beta"] == "something-new"
 
 
 def test_tokens_are_counted_without_a_call(anthropic_client: anthropic.Anthropic) -> None:
-    counted = anthropic_client.messages.count_tokens(model=CLAUDE, messages=ASKED)  # type: ignore[arg-type]
+    counted = anthropic_client.messages.count_tokens(model=CLAUDE, messages=QUESTION)  # type: ignore[arg-type]
     assert counted.input_tokens > 0
     with system_scope():
         assert not LedgerEntry.objects.exists()
 
 
-def test_errors_are_the_sdk_s_own(product: str, anthropic_client: anthropic.Anthropic) -> None:
+def test_errors_raise_the_sdks_exceptions(product: str, anthropic_client: anthropic.Anthropic) -> None:
     with (
         anthropic.Anthropic(base_url=product, api_key="nope", max_retries=0) as stranger,
         pytest.raises(anthropic.AuthenticationError),
     ):
-        stranger.messages.count_tokens(model=CLAUDE, messages=ASKED)  # type: ignore[arg-type]
+        stranger.messages.count_tokens(model=CLAUDE, messages=QUESTION)  # type: ignore[arg-type]
     with pytest.raises(anthropic.BadRequestError, match="mcp_servers"):
         anthropic_client.messages.create(
             model=CLAUDE,
             max_tokens=5,
-            messages=ASKED,  # type: ignore[arg-type]
+            messages=QUESTION,  # type: ignore[arg-type]
             extra_body={"mcp_servers": [{"type": "url"}]},
         )
 
 
-def test_search_results_reach_claude_as_they_were_sent(anthropic_client: anthropic.Anthropic) -> None:
+def test_search_results_are_stored_unchanged(anthropic_client: anthropic.Anthropic) -> None:
     found: Any = {
         "type": "search_result",
         "source": "https://example.com/guide",

@@ -1,4 +1,4 @@
-"""`curl`, as the documentation shows it."""
+"""The `curl` command in the documentation."""
 
 import json
 import re
@@ -19,7 +19,7 @@ pytestmark = [
 
 @pytest.fixture
 def curl(product: str, key: str) -> Callable[..., str]:
-    """Runs the documented command, with further arguments, and returns what it printed."""
+    """Runs the documented command with further arguments and returns its output."""
     text = (ROOT / "docs" / "clients.md").read_text(encoding="utf-8")
     found = re.search(r"^curl -s .+?'\n", text, re.MULTILINE | re.DOTALL)
     assert found
@@ -33,15 +33,15 @@ def curl(product: str, key: str) -> Callable[..., str]:
     return run
 
 
-def test_the_documented_command_is_answered(curl: Callable[..., str]) -> None:
+def test_documented_command_is_answered(curl: Callable[..., str]) -> None:
     answer = json.loads(curl())
     assert answer["choices"][0]["message"]["content"]
 
 
-def test_a_stream_ends_with_done(curl: Callable[..., str]) -> None:
+def test_stream_ends_with_done(curl: Callable[..., str]) -> None:
     assert curl("-N", stream=True).endswith("data: [DONE]\n\n")
 
 
-def test_an_error_is_one_that_scripts_can_read(curl: Callable[..., str]) -> None:
+def test_error_is_readable_by_scripts(curl: Callable[..., str]) -> None:
     body, status = curl("-w", "\n%{http_code}", model="no-such-model").rsplit("\n", 1)
     assert (json.loads(body)["error"]["code"], status) == ("model_not_found", "404")

@@ -1,4 +1,4 @@
-"""Responses that continue earlier ones, as OpenAI's SDKs and Vercel's AI SDK ask for them."""
+"""Responses that continue earlier ones, as requested by OpenAI's SDKs and Vercel's AI SDK."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -27,14 +27,14 @@ def other_key(product: str, organization: Organization) -> Iterator[openai.OpenA
 
 
 def last_messages() -> list[dict[str, Any]]:
-    """What the newest request has sent, without empty members."""
+    """The messages of the newest request, without empty fields."""
     with system_scope():
         newest = AIRequest.objects.latest("created_at")
         messages = unpack(RequestContent.objects.get(request=newest).call)["messages"]
     return [{name: value for name, value in message.items() if value} for message in messages]
 
 
-def test_a_response_continues_the_one_that_it_names(openai_client: openai.OpenAI) -> None:
+def test_response_continues_the_previous_response(openai_client: openai.OpenAI) -> None:
     create = openai_client.responses.create
     first = create(model=MODEL, instructions="Be brief.", input="How do I plan a garden?")
     second = create(model=MODEL, input="And a park?", previous_response_id=first.id)
@@ -51,7 +51,7 @@ def test_a_response_continues_the_one_that_it_names(openai_client: openai.OpenAI
     ]
 
 
-def test_earlier_instructions_do_not_apply_to_later_responses_but_system_messages_do(
+def test_system_messages_carry_over_but_instructions_do_not(
     openai_client: openai.OpenAI,
 ) -> None:
     asked: Any = [{"role": "system", "content": "Answer in verse."}, {"role": "user", "content": "How do I sail?"}]
@@ -67,9 +67,7 @@ def test_earlier_instructions_do_not_apply_to_later_responses_but_system_message
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_a_response_that_was_not_stored_cannot_be_continued_or_referred_to(
-    openai_client: openai.OpenAI, stream: bool
-) -> None:
+def test_unstored_response_cannot_be_continued_or_referenced(openai_client: openai.OpenAI, stream: bool) -> None:
     question: Any = {"model": MODEL, "input": "How do I plan a garden?", "store": False}
     if stream:
         with openai_client.responses.stream(**question) as events:
@@ -85,7 +83,7 @@ def test_a_response_that_was_not_stored_cannot_be_continued_or_referred_to(
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_referenced_items_are_the_ones_of_earlier_responses(openai_client: openai.OpenAI, stream: bool) -> None:
+def test_referenced_items_are_those_of_earlier_responses(openai_client: openai.OpenAI, stream: bool) -> None:
     asked: Any = {"role": "user", "content": 'Call add with {"a": 1}'}
     with openai_client.responses.stream(model=MODEL, input=[asked], tools=[ADD]) as events:
         streamed = events.get_final_response()
@@ -101,14 +99,14 @@ def test_referenced_items_are_the_ones_of_earlier_responses(openai_client: opena
     assert last_messages()[3] == {"role": "assistant", "content": second.output_text}
 
 
-def test_referenced_reasoning_is_left_out_like_reasoning_itself(openai_client: openai.OpenAI) -> None:
+def test_referenced_reasoning_is_left_out_like_inline_reasoning(openai_client: openai.OpenAI) -> None:
     items: Any = [{"type": "item_reference", "id": f"rs_{UNKNOWN}_0"}, {"role": "user", "content": "Hello there"}]
     assert openai_client.responses.create(model=MODEL, input=items).output_text
     assert last_messages() == [{"role": "user", "content": "Hello there"}]
 
 
 @pytest.mark.parametrize("response_id", ["", "resp_", "resp_x", f"resp_{UNKNOWN}", f"chatcmpl-{UNKNOWN}"])
-def test_an_unknown_response_is_refused_by_its_name(openai_client: openai.OpenAI, response_id: str) -> None:
+def test_unknown_previous_response_is_refused_by_name(openai_client: openai.OpenAI, response_id: str) -> None:
     with pytest.raises(openai.BadRequestError) as unknown:
         openai_client.responses.create(model=MODEL, input="And a park?", previous_response_id=response_id)
     assert (unknown.value.code, unknown.value.param) == ("previous_response_not_found", "previous_response_id")
@@ -117,7 +115,7 @@ def test_an_unknown_response_is_refused_by_its_name(openai_client: openai.OpenAI
 
 
 @pytest.mark.parametrize("name", ["", "x", f"msg_{UNKNOWN}_0", f"msg_{UNKNOWN}"])
-def test_an_unknown_item_is_refused_by_its_name(openai_client: openai.OpenAI, name: str) -> None:
+def test_unknown_item_is_refused_by_name(openai_client: openai.OpenAI, name: str) -> None:
     items: Any = [{"role": "user", "content": "Hi"}, {"type": "item_reference", "id": name}]
     with pytest.raises(openai.NotFoundError) as unknown:
         openai_client.responses.create(model=MODEL, input=items)
@@ -126,7 +124,7 @@ def test_an_unknown_item_is_refused_by_its_name(openai_client: openai.OpenAI, na
         assert not AIRequest.objects.exists()
 
 
-def test_another_key_finds_neither_the_response_nor_its_items(
+def test_another_key_can_use_neither_the_response_nor_its_items(
     openai_client: openai.OpenAI, other_key: openai.OpenAI
 ) -> None:
     first = openai_client.responses.create(model=MODEL, input="How do I plan a garden?")
@@ -137,7 +135,7 @@ def test_another_key_finds_neither_the_response_nor_its_items(
         other_key.responses.create(model=MODEL, input=items)
 
 
-def test_a_response_is_gone_with_its_content(openai_client: openai.OpenAI) -> None:
+def test_response_without_content_cannot_be_continued(openai_client: openai.OpenAI) -> None:
     first = openai_client.responses.create(model=MODEL, input="How do I plan a garden?")
     with system_scope():
         RequestContent.objects.all().delete()

@@ -1,7 +1,7 @@
-"""OpenAI's SDK for Node, unchanged but for address and key.
+"""OpenAI's SDK for Node with only its base URL and key changed.
 
-It is installed for the test, where there are Node, npm, and npm's registry. Where there are not, this file is skipped
-with the reason, and `test_recorded.py` alone sends what the SDK sends.
+The test installs the SDK if Node, npm, and npm's registry are available. If not, this file is skipped with the
+reason, and only `test_recorded.py` sends the SDK's requests.
 """
 
 import json
@@ -28,12 +28,12 @@ SDK = "openai@6.49.0"
 PROGRAM = Path(__file__).with_name("node_sdk.mjs")
 LIMIT_S = 60
 RETRIES = 2
-"""The SDK's own default."""
+"""The SDK's default."""
 
 
 @pytest.fixture(scope="module")
 def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The program beside an installed SDK, which is where Node looks for it."""
+    """The program, copied to where Node finds the installed SDK."""
     npm, directory = shutil.which("npm"), tmp_path_factory.mktemp("node")
     if not npm or not shutil.which("node"):
         pytest.skip("OpenAI's SDK for Node is NOT tested: node and npm are missing")
@@ -50,7 +50,7 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def node(program: Path, product: str, key: str) -> Callable[[str], Any]:
-    """Runs one of the program's tasks, and returns what it printed."""
+    """Runs one of the program's tasks and returns its output."""
 
     def run(task: str) -> Any:
         environment = {"PATH": os.environ["PATH"], "BASE_URL": product, "API_KEY": key}
@@ -72,7 +72,7 @@ def test_every_kind_of_call_is_answered(node: Callable[[str], Any]) -> None:
 
 
 @pytest.mark.parametrize("kind", ["stream_error", "stream_reset", "stream_malformed", "stream_end"])
-def test_a_fault_in_the_middle_of_a_stream_is_an_error_and_not_retried(
+def test_fault_during_a_stream_raises_an_error_without_retry(
     node: Callable[[str], Any], sandbox: SandboxClient, kind: str
 ) -> None:
     sandbox.behave(faults=[{"kind": kind}]).raise_for_status()
@@ -82,21 +82,21 @@ def test_a_fault_in_the_middle_of_a_stream_is_an_error_and_not_retried(
 
 
 @pytest.mark.parametrize("kind", ["stream_error", "stream_reset", "stream_malformed", "stream_end"])
-def test_a_response_that_fails_in_the_middle_says_why(
-    node: Callable[[str], Any], sandbox: SandboxClient, kind: str
-) -> None:
+def test_failed_response_reports_its_error(node: Callable[[str], Any], sandbox: SandboxClient, kind: str) -> None:
     sandbox.behave(faults=[{"kind": kind}]).raise_for_status()
     assert node("brokenResponse") == {"last": "response.failed", "says": True, "gaps": False, "requests": 0}
 
 
-def test_hanging_up_in_a_stream_costs_what_was_used(node: Callable[[str], Any], sandbox: SandboxClient) -> None:
+def test_disconnecting_from_a_stream_is_billed_for_its_usage(
+    node: Callable[[str], Any], sandbox: SandboxClient
+) -> None:
     sandbox.behave(faults=[{"kind": "stream_hold"}]).raise_for_status()
     assert node("hangUp") == {"aborted": True, "began": True, "requests": 1}
     assert_booked_as_billed_once_released(sandbox)
 
 
 def assert_booked_as_billed_once_released(sandbox: SandboxClient) -> None:
-    """The provider's held answer goes on, and the only call is in the ledger with what it has used."""
+    """Release the held answer, and check that the only call is booked with its usage."""
     with system_scope():
         attempt = Attempt.objects.get()
     wait_until(lambda: sandbox.post(f"/sandbox/calls/{attempt.id}/release", {}).status_code == 200, "the held answer")
@@ -106,7 +106,7 @@ def assert_booked_as_billed_once_released(sandbox: SandboxClient) -> None:
     assert (attempt.input_tokens, attempt.output_tokens) == (row["usage"]["input"], row["usage"]["output"])
 
 
-def test_errors_are_retried_where_a_repeat_helps(
+def test_only_retryable_errors_are_retried(
     node: Callable[[str], Any], organization: Organization, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert node("conflict") == {"status": 409, "code": "idempotency_conflict", "requests": 1}

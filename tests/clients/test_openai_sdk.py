@@ -1,4 +1,4 @@
-"""The official `openai` client, unchanged but for address and key."""
+"""The official `openai` client with only its base URL and key changed."""
 
 import json
 from uuid import uuid4
@@ -32,7 +32,7 @@ CALLED = [
 ]
 
 
-def test_a_chat_is_answered_and_booked(openai_client: openai.OpenAI) -> None:
+def test_chat_is_answered_and_booked(openai_client: openai.OpenAI) -> None:
     raw = openai_client.chat.completions.with_raw_response.create(model=MODEL, messages=ASKED)  # type: ignore[arg-type]
     answer = raw.parse()
     assert answer.choices[0].message.content
@@ -50,7 +50,7 @@ def test_a_chat_is_answered_and_booked(openai_client: openai.OpenAI) -> None:
     assert again.parse().choices == answer.choices
 
 
-def test_a_stream_has_the_same_answer_and_the_usage_at_its_end(openai_client: openai.OpenAI) -> None:
+def test_stream_has_the_same_answer_and_ends_with_its_usage(openai_client: openai.OpenAI) -> None:
     options = {"include_usage": True}
     stream = openai_client.chat.completions.create(
         model=MODEL,
@@ -65,7 +65,7 @@ def test_a_stream_has_the_same_answer_and_the_usage_at_its_end(openai_client: op
     assert last.choices == [] and last.usage is not None and last.usage.total_tokens > 0
 
 
-def test_tools_parts_and_all_parameters_are_kept(openai_client: openai.OpenAI) -> None:
+def test_tools_parts_and_all_parameters_are_stored(openai_client: openai.OpenAI) -> None:
     parts = [{"type": "text", "text": "What is this?"}, {"type": "image_url", "image_url": {"url": "https://e.org/c"}}]
     messages = [{"role": "developer", "content": "Be brief."}, {"role": "user", "content": parts, "name": "ann"}]
     schema = {"type": "json_schema", "json_schema": {"name": "n", "schema": {"type": "object"}}}
@@ -87,7 +87,7 @@ def test_tools_parts_and_all_parameters_are_kept(openai_client: openai.OpenAI) -
     assert (request.priority, request.tags, request.timeout_ms, call["max_tokens"]) == (500, ["a", "b"], 20_000, 50)
 
 
-def test_the_result_of_a_tool_is_answered(openai_client: openai.OpenAI) -> None:
+def test_tool_result_is_answered(openai_client: openai.OpenAI) -> None:
     answer = openai_client.chat.completions.create(model=MODEL, messages=CALLED, tools=TOOLS)  # type: ignore[call-overload]
     assert answer.choices[0].message.content
 
@@ -111,7 +111,7 @@ def test_embeddings_models_and_responses(openai_client: openai.OpenAI) -> None:
         assert stream.get_final_response().output_text == response.output_text
 
 
-def test_errors_are_the_sdk_s_own(product: str, openai_client: openai.OpenAI) -> None:
+def test_errors_raise_the_sdks_exceptions(product: str, openai_client: openai.OpenAI) -> None:
     with (
         openai.OpenAI(base_url=f"{product}/v1", api_key="nope", max_retries=0) as stranger,
         pytest.raises(openai.AuthenticationError),
@@ -125,7 +125,7 @@ def test_errors_are_the_sdk_s_own(product: str, openai_client: openai.OpenAI) ->
     assert (many.value.param, many.value.type) == ("n", "invalid_request_error")
 
 
-def test_a_spent_budget_and_a_reused_key_are_not_retried(
+def test_exhausted_budget_and_reused_key_are_not_retried(
     openai_client: openai.OpenAI, organization: Organization
 ) -> None:
     retrying = openai_client.with_options(max_retries=2)
@@ -146,7 +146,7 @@ def test_a_spent_budget_and_a_reused_key_are_not_retried(
         assert AIRequest.objects.count() == 1
 
 
-def test_an_answer_says_what_its_budget_has_left(openai_client: openai.OpenAI, organization: Organization) -> None:
+def test_answer_reports_the_remaining_budget(openai_client: openai.OpenAI, organization: Organization) -> None:
     with organization_scope(organization.pk):
         Budget.objects.create(organization=organization, period="monthly", limit_nano=10**9, enforcement="block")
     raw = openai_client.chat.completions.with_raw_response.create(model=MODEL, messages=ASKED)  # type: ignore[arg-type]
@@ -178,7 +178,7 @@ def test_files_are_uploaded_listed_read_and_deleted(openai_client: openai.OpenAI
     assert (wrong.value.code, wrong.value.param) == ("invalid_file", "file")
 
 
-def test_a_batch_goes_the_whole_way(openai_client: openai.OpenAI) -> None:
+def test_batch_is_processed_from_upload_to_results(openai_client: openai.OpenAI) -> None:
     calls = [
         {
             "custom_id": name,

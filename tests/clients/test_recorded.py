@@ -1,4 +1,4 @@
-"""Requests as coding agents and libraries have sent them to a recording server."""
+"""Recorded requests of coding agents and libraries."""
 
 import json
 from typing import Any
@@ -37,7 +37,7 @@ def test_every_recorded_request_is_answered(product: str, key: str, client: str)
             assert response.json()["object"] in {"chat.completion", "list"}, shape.name
 
 
-def test_claude_code_s_parameters_reach_anthropic_as_they_were_sent(product: str, key: str) -> None:
+def test_claude_codes_parameters_are_stored_unchanged(product: str, key: str) -> None:
     [shape, *_] = CLAUDE_CODE
     assert shape.send(product, key).status_code == 200
     with system_scope():
@@ -49,7 +49,7 @@ def test_claude_code_s_parameters_reach_anthropic_as_they_were_sent(product: str
 
 
 def test_codex_gets_calls_of_all_kinds_of_tools(product: str, key: str, stepwise: Stepwise) -> None:
-    """As the model calls the functions that stand for them."""
+    """The model calls the functions that represent them."""
     called = [
         ("exec_command", {"cmd": "ls"}),
         ("apply_patch", {"input": PATCH}),
@@ -66,7 +66,7 @@ def test_codex_gets_calls_of_all_kinds_of_tools(product: str, key: str, stepwise
     events = events_of(shape.send(product, key))
 
     items = [event["item"] for event in events if event["type"] == "response.output_item.done"]
-    assert [(item["type"], item.get("name"), item.get("namespace"), _given(item)) for item in items] == [
+    assert [(item["type"], item.get("name"), item.get("namespace"), _input_of(item)) for item in items] == [
         ("function_call", "exec_command", None, json.dumps({"cmd": "ls"})),
         ("custom_tool_call", "apply_patch", None, PATCH),
         ("function_call", "spawn_agent", "multi_agent_v1", json.dumps({"cmd": "x"})),
@@ -83,5 +83,5 @@ def _say(stepwise: Stepwise, **delta: Any) -> None:
     stepwise.send(choices=[{"index": 0, "delta": delta, "finish_reason": None}])
 
 
-def _given(item: dict[str, Any]) -> Any:
+def _input_of(item: dict[str, Any]) -> Any:
     return item["input"] if item["type"] == "custom_tool_call" else item["arguments"]

@@ -1,4 +1,4 @@
-"""Which errors the official Python SDKs repeat. They say so in a header of their requests."""
+"""Which errors the official Python SDKs retry, according to the retry count in their request headers."""
 
 from typing import Any
 from uuid import uuid4
@@ -17,21 +17,21 @@ from tests.clients.conftest import full_room
 from tests.clients.shapes import Shape
 
 pytestmark = pytest.mark.django_db(transaction=True)
-ASKED: Any = [{"role": "user", "content": "How do I plan a garden?"}]
+QUESTION: Any = [{"role": "user", "content": "How do I plan a garden?"}]
 OTHER: Any = [{"role": "user", "content": "How do I sail?"}]
-OPENAIS, CLAUDE = "deepseek-chat", "claude-haiku-4-5"
+CHAT_MODEL, CLAUDE = "deepseek-chat", "claude-haiku-4-5"
 RETRIES = 2
 
 
 @pytest.fixture
 def ask(openai_client: openai.OpenAI, anthropic_client: anthropic.Anthropic) -> Any:
-    """Sends a call through one of the SDKs, which may retry it twice."""
-    openais, anthropics = (each.with_options(max_retries=RETRIES) for each in (openai_client, anthropic_client))
+    """Sends a call with one of the SDKs, which may retry it twice."""
+    openai_sdk, anthropic_sdk = (each.with_options(max_retries=RETRIES) for each in (openai_client, anthropic_client))
 
-    def send(sdk: str, messages: Any = ASKED, **headers: str) -> Any:
+    def send(sdk: str, messages: Any = QUESTION, **headers: str) -> Any:
         if sdk == "openai":
-            return openais.chat.completions.create(model=OPENAIS, messages=messages, extra_headers=headers)
-        return anthropics.messages.create(model=CLAUDE, max_tokens=50, messages=messages, extra_headers=headers)
+            return openai_sdk.chat.completions.create(model=CHAT_MODEL, messages=messages, extra_headers=headers)
+        return anthropic_sdk.messages.create(model=CLAUDE, max_tokens=50, messages=messages, extra_headers=headers)
 
     return send
 
@@ -45,13 +45,13 @@ ERRORS = (openai.APIStatusError, anthropic.APIStatusError)
 
 
 @pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/messages"])
-def test_a_wrong_key_says_not_to_retry_because_claude_code_would(product: str, path: str) -> None:
+def test_invalid_key_is_not_retried_by_claude_code(product: str, path: str) -> None:
     refused = Shape("no client", path, {}).send(product, "aik_wrong")
     assert (refused.status_code, refused.headers["x-should-retry"]) == (401, "false")
 
 
 @SDKS
-def test_a_spent_budget_is_402_and_not_retried(ask: Any, sdk: str, organization: Organization) -> None:
+def test_exhausted_budget_returns_402_and_is_not_retried(ask: Any, sdk: str, organization: Organization) -> None:
     with organization_scope(organization.pk):
         Budget.objects.create(organization=organization, period="monthly", limit_nano=1, enforcement="block")
     with pytest.raises(ERRORS) as spent:
@@ -60,7 +60,7 @@ def test_a_spent_budget_is_402_and_not_retried(ask: Any, sdk: str, organization:
 
 
 @SDKS
-def test_a_key_with_another_body_is_409_and_not_retried(ask: Any, sdk: str) -> None:
+def test_reusing_key_with_different_body_returns_409_and_is_not_retried(ask: Any, sdk: str) -> None:
     key = {"Idempotency-Key": str(uuid4())}
     assert ask(sdk, **key) == ask(sdk, **key)
     with pytest.raises(ERRORS) as conflict:
@@ -71,7 +71,7 @@ def test_a_key_with_another_body_is_409_and_not_retried(ask: Any, sdk: str) -> N
 
 
 @SDKS
-def test_a_full_server_is_429_and_retried_after_the_time_that_it_names(
+def test_full_server_returns_429_and_is_retried_after_its_retry_after(
     ask: Any, sdk: str, organization: Organization, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(chat, "waiting_room", full_room(organization))
@@ -82,7 +82,9 @@ def test_a_full_server_is_429_and_retried_after_the_time_that_it_names(
 
 
 @SDKS
-def test_an_overloaded_server_is_503_or_529_and_retried(ask: Any, sdk: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_overloaded_server_returns_503_or_529_and_is_retried(
+    ask: Any, sdk: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(chat, "waiting_room", WaitingRoom(0))
     for module in (openai, anthropic):
         monkeypatch.setattr(module._base_client, "INITIAL_RETRY_DELAY", 0.01)

@@ -1,4 +1,4 @@
-"""Streams as the official SDKs read them: text, tool calls, usage, errors in the middle, and hanging up."""
+"""Streams as the official SDKs read them: text, tool calls, usage, errors during the stream, and disconnects."""
 
 import json
 from collections.abc import Callable
@@ -19,19 +19,21 @@ from tests.providers.conftest import SandboxClient
 from tests.support.processes import wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
-ASKED: Any = [{"role": "user", "content": "How do I plan a garden?"}]
-OPENAIS, CLAUDE = "deepseek-chat", "claude-haiku-4-5"
+QUESTION: Any = [{"role": "user", "content": "How do I plan a garden?"}]
+CHAT_MODEL, CLAUDE = "deepseek-chat", "claude-haiku-4-5"
 SCHEMA = {"type": "object", "properties": {}}
 TOOLS: Any = [{"type": "function", "function": {"name": "add", "parameters": SCHEMA}}]
 
 
 @pytest.fixture
 def ask(openai_client: openai.OpenAI, anthropic_client: anthropic.Anthropic) -> Callable[[str, str], tuple[str, int]]:
-    """Streams an answer at a door: its text, and its tokens of output."""
+    """Streams an answer from an endpoint. Returns its text and its output tokens."""
 
     def chat(model: str) -> tuple[str, int]:
         usage: Any = {"include_usage": True}
-        stream = openai_client.chat.completions.create(model=model, messages=ASKED, stream=True, stream_options=usage)
+        stream = openai_client.chat.completions.create(
+            model=model, messages=QUESTION, stream=True, stream_options=usage
+        )
         *chunks, last = list(stream)
         assert last.usage is not None and last.choices == []
         return "".join(chunk.choices[0].delta.content or "" for chunk in chunks), last.usage.completion_tokens
@@ -43,7 +45,7 @@ def ask(openai_client: openai.OpenAI, anthropic_client: anthropic.Anthropic) -> 
         return response.output_text, response.usage.output_tokens
 
     def messages(model: str) -> tuple[str, int]:
-        with anthropic_client.messages.stream(model=model, max_tokens=200, messages=ASKED) as stream:
+        with anthropic_client.messages.stream(model=model, max_tokens=200, messages=QUESTION) as stream:
             message = stream.get_final_message()
         return "".join(block.text for block in message.content if block.type == "text"), message.usage.output_tokens
 
@@ -51,9 +53,9 @@ def ask(openai_client: openai.OpenAI, anthropic_client: anthropic.Anthropic) -> 
     return lambda door, model: doors[door](model)
 
 
-@pytest.mark.parametrize("model", [OPENAIS, CLAUDE])
+@pytest.mark.parametrize("model", [CHAT_MODEL, CLAUDE])
 @pytest.mark.parametrize("door", ["chat", "responses", "messages"])
-def test_every_door_streams_every_provider_and_replays_it_from_the_cache(
+def test_every_endpoint_streams_every_provider_and_replays_from_the_cache(
     ask: Callable[[str, str], tuple[str, int]], door: str, model: str
 ) -> None:
     text, tokens = ask(door, model)
@@ -64,9 +66,9 @@ def test_every_door_streams_every_provider_and_replays_it_from_the_cache(
 
 
 @pytest.mark.parametrize("kind", ["stream_error", "stream_reset", "stream_malformed", "stream_end"])
-@pytest.mark.parametrize("model", [OPENAIS, CLAUDE])
+@pytest.mark.parametrize("model", [CHAT_MODEL, CLAUDE])
 @pytest.mark.parametrize("door", ["chat", "responses", "messages"])
-def test_a_fault_in_the_middle_is_an_error_that_the_sdk_raises_and_booked_as_billed(
+def test_fault_during_a_stream_raises_an_sdk_error_and_is_booked_as_billed(
     sandbox: SandboxClient, ask: Callable[[str, str], tuple[str, int]], door: str, model: str, kind: str
 ) -> None:
     provider = "anthropic" if model == CLAUDE else "deepseek"
@@ -85,7 +87,7 @@ def test_a_fault_in_the_middle_is_an_error_that_the_sdk_raises_and_booked_as_bil
 
 
 def assert_booked_as_billed(sandbox: SandboxClient) -> None:
-    """The only call is in the ledger once, with what the provider reports that it has billed."""
+    """The only call is booked once, with the usage that the provider billed."""
     with system_scope():
         Attempt.objects.filter(state="estimated").update(deadline_at=database_time.now())
         sweep_unknown_outcomes()
@@ -95,32 +97,32 @@ def assert_booked_as_billed(sandbox: SandboxClient) -> None:
     assert (attempt.input_tokens, attempt.output_tokens) == (row["usage"]["input"], row["usage"]["output"])
 
 
-def test_a_response_that_fails_in_the_middle_says_why(openai_client: openai.OpenAI, sandbox: SandboxClient) -> None:
+def test_failed_response_reports_its_error(openai_client: openai.OpenAI, sandbox: SandboxClient) -> None:
     sandbox.behave(faults=[{"kind": "stream_error"}])
-    *events, last = openai_client.responses.create(model=OPENAIS, input="How do I plan a garden?", stream=True)
+    *events, last = openai_client.responses.create(model=CHAT_MODEL, input="How do I plan a garden?", stream=True)
     assert last.type == "response.failed" and last.response.error is not None and last.response.error.message
     assert [event.sequence_number for event in (*events, last)] == list(range(len(events) + 1))
 
 
 def test_tool_calls_arrive_in_pieces(openai_client: openai.OpenAI, stepwise: Stepwise) -> None:
     _call_two_tools(stepwise)
-    with openai_client.chat.completions.stream(model=MODEL, messages=ASKED, tools=TOOLS) as stream:
+    with openai_client.chat.completions.stream(model=MODEL, messages=QUESTION, tools=TOOLS) as stream:
         [choice] = stream.get_final_completion().choices
     calls = [call.function for call in choice.message.tool_calls or ()]
     assert [(call.name, json.loads(call.arguments or "")) for call in calls] == [("add", {"a": 1}), ("add", {"b": 2})]
 
 
-def test_translated_tool_calls_are_blocks(anthropic_client: anthropic.Anthropic, stepwise: Stepwise) -> None:
+def test_translated_tool_calls_become_blocks(anthropic_client: anthropic.Anthropic, stepwise: Stepwise) -> None:
     _call_two_tools(stepwise)
     tools: Any = [{"name": "add", "input_schema": SCHEMA}]
-    with anthropic_client.messages.stream(model=MODEL, max_tokens=9, messages=ASKED, tools=tools) as stream:
+    with anthropic_client.messages.stream(model=MODEL, max_tokens=9, messages=QUESTION, tools=tools) as stream:
         message = stream.get_final_message()
     assert [block.type for block in message.content] == ["thinking", "text", "tool_use", "tool_use"]
     assert [block.input for block in message.content if block.type == "tool_use"] == [{"a": 1}, {"b": 2}]
     assert (message.stop_reason, message.usage.output_tokens) == ("tool_use", 2)
 
 
-def test_tool_calls_are_items_of_a_response(openai_client: openai.OpenAI, stepwise: Stepwise) -> None:
+def test_tool_calls_become_items_of_a_response(openai_client: openai.OpenAI, stepwise: Stepwise) -> None:
     _call_two_tools(stepwise)
     with openai_client.responses.stream(model=MODEL, input="Add.") as stream:
         output = stream.get_final_response().output
@@ -129,7 +131,7 @@ def test_tool_calls_are_items_of_a_response(openai_client: openai.OpenAI, stepwi
 
 
 def _call_two_tools(stepwise: Stepwise) -> None:
-    """Thinking, a text, and two tool calls, each in two pieces."""
+    """Reasoning, text, and two tool calls in two pieces each."""
     deltas: list[dict[str, Any]] = [{"role": "assistant", "reasoning_content": "Hm. "}, {"content": "I'll add."}]
     for index, (first, second) in enumerate([('{"a"', ": 1}"), ('{"b"', ": 2}")]):
         begun = {"index": index, "id": f"c{index}", "type": "function", "function": {"name": "add", "arguments": first}}
@@ -140,10 +142,10 @@ def _call_two_tools(stepwise: Stepwise) -> None:
 
 
 @pytest.mark.usefixtures("queued")
-def test_a_queued_stream_is_live_for_openai(openai_client: openai.OpenAI, stepwise: Stepwise) -> None:
-    """The provider sends its second piece only once the client has the first."""
+def test_queued_stream_is_live_for_openai(openai_client: openai.OpenAI, stepwise: Stepwise) -> None:
+    """The provider sends its second piece only after the client has received the first."""
     stepwise.say("Plan ")
-    stream = openai_client.chat.completions.create(model=MODEL, messages=ASKED, stream=True)
+    stream = openai_client.chat.completions.create(model=MODEL, messages=QUESTION, stream=True)
     assert next(stream).choices[0].delta.content == "Plan "
     stepwise.say("it.")
     stepwise.finish()
@@ -152,9 +154,9 @@ def test_a_queued_stream_is_live_for_openai(openai_client: openai.OpenAI, stepwi
 
 
 @pytest.mark.usefixtures("queued")
-def test_a_queued_stream_is_live_for_anthropic(anthropic_client: anthropic.Anthropic, stepwise: Stepwise) -> None:
+def test_queued_stream_is_live_for_anthropic(anthropic_client: anthropic.Anthropic, stepwise: Stepwise) -> None:
     stepwise.say("Plan ")
-    with anthropic_client.messages.stream(model=MODEL, max_tokens=9, messages=ASKED) as stream:
+    with anthropic_client.messages.stream(model=MODEL, max_tokens=9, messages=QUESTION) as stream:
         texts = stream.text_stream
         assert next(texts) == "Plan "
         stepwise.say("it.")
@@ -162,9 +164,9 @@ def test_a_queued_stream_is_live_for_anthropic(anthropic_client: anthropic.Anthr
         assert list(texts) == ["it."]
 
 
-def test_hanging_up_costs_what_was_used(openai_client: openai.OpenAI, sandbox: SandboxClient) -> None:
+def test_disconnecting_is_billed_for_the_usage(openai_client: openai.OpenAI, sandbox: SandboxClient) -> None:
     sandbox.behave(faults=[{"kind": "stream_hold"}])
-    stream = openai_client.chat.completions.create(model=OPENAIS, messages=ASKED, stream=True)
+    stream = openai_client.chat.completions.create(model=CHAT_MODEL, messages=QUESTION, stream=True)
     assert next(stream).choices
     stream.close()
     with system_scope():
@@ -177,6 +179,6 @@ def test_hanging_up_costs_what_was_used(openai_client: openai.OpenAI, sandbox: S
 
 
 def state_of(attempt: Attempt) -> str:
-    """Of the attempt now."""
+    """The attempt's current state."""
     with system_scope():
         return str(Attempt.objects.get(id=attempt.id).state)
