@@ -1,1 +1,1 @@
-"""Several hosts and their servers."""
+"""Tests with several hosts and servers."""

@@ -1,4 +1,4 @@
-"""A certificate of 127.0.0.1 that signs itself."""
+"""A self-signed certificate for 127.0.0.1."""
 
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
@@ -13,7 +13,7 @@ DAY = timedelta(days=1)
 
 
 def write_certificate(directory: Path) -> tuple[Path, Path]:
-    """Its file and that of its key, in PEM."""
+    """Write the certificate and its key as PEM files. Returns their paths."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
     own = x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))])

@@ -1,4 +1,4 @@
-"""PostgreSQL servers of a test's own: they can be stopped, copied, and promoted."""
+"""PostgreSQL servers that a test can stop, copy, and promote."""
 
 import os
 import shutil
@@ -20,11 +20,11 @@ AS_POSTGRES = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
 
 
 class Server:
-    """One server with its own port, and a directory in `parent`. It trusts everyone on this machine."""
+    """A server with its own port, and a data directory in `parent`. It trusts all local users."""
 
     def __init__(self, parent: Path | None = None, **options: str) -> None:
         self.port = free_port()
-        self.directory = Path(tempfile.mkdtemp(dir=parent))  # pytest's own are closed to other users
+        self.directory = Path(tempfile.mkdtemp(dir=parent))  # pytest's own directories are closed to other users
         self._data = self.directory / "data"
         self._options = [*OPTIONS, *(f"{name}={value}" for name, value in options.items())]
         if AS_POSTGRES:
@@ -35,7 +35,7 @@ class Server:
         return f"postgres://postgres@127.0.0.1:{self.port}/{DATABASE}"
 
     def create(self) -> None:
-        """Start it with a copy of the migrated database."""
+        """Start the server with a copy of the migrated database."""
         self._run("initdb", "-D", self._data, "-U", "postgres", "--auth=trust", "--no-sync")
         self.start()
         self.execute(f"CREATE DATABASE {DATABASE}", database="postgres")
@@ -43,34 +43,34 @@ class Server:
             restore(self.url, dump(source.url))
 
     def follow(self, primary: "Server") -> None:
-        """Start it as a standby of another server. What it had is gone."""
+        """Start as a standby of another server. Existing data is deleted."""
         shutil.rmtree(self._data, ignore_errors=True)
         source = ("-h", "127.0.0.1", "-p", primary.port, "-U", "postgres")
-        # Otherwise it waits for the next checkpoint, minutes on a quiet server.
+        # Otherwise, it waits minutes for the next checkpoint on an idle server.
         self._run("pg_basebackup", "-D", self._data, *source, "-R", "--checkpoint=fast")
         self.start()
 
     def start(self) -> None:
-        """Wait until it answers."""
+        """Start the server and wait until it responds."""
         settings = ["port=" + str(self.port), f"unix_socket_directories={self.directory}", *self._options]
         flags = " ".join(f"-c {each}" for each in settings)
         self._run("pg_ctl", "-D", self._data, "-l", self.directory / "log", "-w", "-s", "-o", flags, "start")
 
     def stop(self) -> None:
-        """As if its machine had lost power. One that does not run stays so."""
+        """Stop the server as in a power failure. Has no effect if it is not running."""
         self._run("pg_ctl", "-D", self._data, "-m", "immediate", "-w", "-s", "stop", check=False)
 
     def is_running(self) -> bool:
-        """False for one that was stopped, or has given up."""
+        """False if it was stopped or has crashed."""
         return self._run("pg_ctl", "-D", self._data, "status", check=False) == 0
 
     def remove(self) -> None:
-        """Stop it, and delete what it has."""
+        """Stop the server and delete its data."""
         self.stop()
         shutil.rmtree(self.directory)
 
     def promote(self) -> None:
-        """Wait until the standby takes writes."""
+        """Promote the standby and wait until it accepts writes."""
         self._run("pg_ctl", "-D", self._data, "-w", "-s", "promote")
 
     def execute(self, sql: str, database: str = DATABASE) -> None:
@@ -93,19 +93,19 @@ class Server:
 
 
 class Pair(Postgres):
-    """Two servers, of which one takes writes, as a client with both addresses sees them."""
+    """A primary and a standby, addressed by a client with both addresses."""
 
     def __init__(self, first: Server, second: Server) -> None:
         url = f"postgres://postgres@127.0.0.1:{first.port},127.0.0.1:{second.port}/{DATABASE}"
         super().__init__(url, None)
 
     def rows(self, sql: str) -> list[tuple[object, ...]]:
-        """From the server that takes writes."""
+        """Query the server that accepts writes."""
         return Postgres(self.url + "?target_session_attrs=read-write", None).rows(sql)
 
 
 def dump(url: str) -> bytes:
-    """All of a database, as `pg_dump` writes it."""
+    """Dump the whole database with `pg_dump`."""
     return subprocess.run([_program("pg_dump"), url], capture_output=True, check=True).stdout
 
 
@@ -116,7 +116,7 @@ def restore(url: str, dumped: bytes) -> None:
 
 
 def _program(name: str) -> str:
-    """The newest that is installed; Debian keeps the server's programs off the PATH."""
+    """The newest installed version. Debian does not put the server's programs on the PATH."""
     found = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"), key=lambda path: int(path.parts[4]))
     program = str(found[-1]) if found else shutil.which(name)
     if program is None:

@@ -1,4 +1,4 @@
-"""A PostgreSQL database behind a proxy, a Redis, and a web server of one host."""
+"""A PostgreSQL database behind a proxy, a Redis, and the web server of one host."""
 
 import os
 import subprocess
@@ -18,7 +18,7 @@ from tests.support.processes import ROOT, free_port
 
 @dataclass
 class Host:
-    """The settings of one host, and its address. `http` trusts no proxy."""
+    """The settings and URL of a host. `http` ignores proxy settings."""
 
     env: dict[str, str]
     http: httpx2.Client
@@ -39,7 +39,7 @@ class Host:
         )
 
     def status(self, path: str, **headers: str) -> int:
-        """The status of a page; 0 if nobody answers."""
+        """The status code of a page, or 0 if the host does not respond."""
         try:
             return self.http.get(self.url + path, headers=headers).status_code
         except httpx2.HTTPError:
@@ -48,7 +48,7 @@ class Host:
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """The product on a new database, as `manage.py release` leaves it: its processes are not started."""
+    """The product on a new database after `manage.py release`. Its processes are not started."""
     with fresh_postgres(postgres_template()) as database:
         prepared = Stack(tmp_path_factory.mktemp("product"), database)
         try:
@@ -77,7 +77,7 @@ def proxy(database: Postgres) -> Iterator[Proxy]:
 def host(
     database: Postgres, proxy: Proxy, redis_server: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Host]:
-    """Behind a TLS proxy, and with few threads."""
+    """A host behind a TLS proxy, with few threads."""
     directory: Path = tmp_path_factory.mktemp("host")
     address = urlsplit(database.url)
     user = address.username or "postgres"

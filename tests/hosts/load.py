@@ -1,4 +1,4 @@
-"""Clients that send requests one after another while a test breaks something, and never try one twice."""
+"""Clients that send requests continuously during a disruption and never retry."""
 
 import threading
 from collections.abc import Callable
@@ -15,7 +15,7 @@ END = "data: [DONE]"
 
 
 class Load:
-    """Three clients: one enqueues, one waits for answers, one reads streams. `pause_s` lies between two requests."""
+    """Three clients: one enqueues, one waits for answers, one reads streams. Each pauses `pause_s` between requests."""
 
     def __init__(self, stack: Stack, url: str, pause_s: float = 0.6) -> None:
         self._url, self._pause_s = url, pause_s
@@ -40,7 +40,7 @@ class Load:
             thread.join()
 
     def wait_for_more(self, count: int) -> None:
-        """Until every client has sent so many more requests."""
+        """Wait until every client has sent `count` more requests."""
         goal = {name: done + count for name, done in self.done.items()}
         wait_until(lambda: all(self.done[name] >= most for name, most in goal.items()), f"{count} more of each client")
 

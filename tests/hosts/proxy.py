@@ -1,4 +1,4 @@
-"""A TCP proxy in front of a server, which can freeze its connections or refuse new ones."""
+"""A TCP proxy that can freeze connections or refuse new ones."""
 
 import socket
 import threading
@@ -9,7 +9,7 @@ from typing import Self
 
 
 class Proxy:
-    """Forwards bytes. While `frozen` is set, connections stay open and nothing passes."""
+    """Forwards bytes. While frozen, connections stay open but no bytes pass."""
 
     def __init__(self, host: str, port: int) -> None:
         self._target = host, port
@@ -33,16 +33,16 @@ class Proxy:
                 each.close()
 
     def freeze(self) -> None:
-        """Let nothing pass."""
+        """Stop forwarding."""
         self._flows.clear()
 
     def thaw(self) -> None:
-        """Let everything pass, including what was sent while frozen."""
+        """Forward again, including bytes that were sent while frozen."""
         self._flows.set()
 
     @contextmanager
     def down(self) -> Iterator[None]:
-        """End all connections, and end new ones at once, as if the server were down."""
+        """Close all connections, and close new ones immediately, as if the server were down."""
         self._is_down = True
         for each in self._sockets:
             with suppress(OSError):

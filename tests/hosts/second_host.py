@@ -12,7 +12,7 @@ from tests.support.processes import ROOT, answers, free_port, wait_until
 
 
 class SecondHost:
-    """Has the settings of the first host, another data directory and port, and what `settings` change.
+    """Has the first host's settings with another data directory and port, and the changes in `settings`.
 
     It runs the code in `root`.
     """
@@ -31,7 +31,7 @@ class SecondHost:
         }
         manage, web = MANAGE, GUNICORN
         if root != ROOT:
-            # -P: the code is that of PYTHONPATH, not of the directory in which the tests run.
+            # -P: import from PYTHONPATH, not from the directory in which the tests run.
             manage, web = [sys.executable, str(root / "manage.py")], [sys.executable, "-P", *GUNICORN[1:]]
             web += ["--chdir", str(root)]
             self.env["PYTHONPATH"] = str(root)
@@ -41,23 +41,23 @@ class SecondHost:
         self.programs = [self.workers, self.scheduler, self.web]
 
     def start(self) -> None:
-        """Start the programs, and wait for all of them."""
+        """Start the programs and wait until they are ready."""
         for program in self.programs:
             program.start()
         wait_until(lambda: answers(f"{self.url}/healthz"), "the web server of the second host")
         wait_until(lambda: self.worker_pids() <= set(self._stack.worker_pids().values()), "the second host's workers")
 
     def worker_pids(self) -> set[int]:
-        """The worker processes; one that does not exist until all have started."""
+        """The worker processes, or an invalid PID until they have started."""
         return {process.pid for process in self.workers.children()} or {-1}
 
     def shut_down(self) -> None:
-        """End every process by force."""
+        """Kill all processes."""
         for program in self.programs:
             program.kill_group()
 
     def enqueue(self, text: str, **options: Any) -> str:
-        """The id of a request that this host accepted."""
+        """Enqueue a request on this host. Returns its ID."""
         headers = {"Authorization": f"Bearer {self._stack.keys['north']}"}
         answer = httpx2.post(
             f"{self.url}/api/ai/queue",

@@ -1,4 +1,4 @@
-"""A disk of a few megabytes, which a test fills and frees again."""
+"""A disk of a few megabytes, which a test can fill and free."""
 
 import errno
 import os
@@ -15,21 +15,21 @@ NOT_TESTED = "A FULL DISK WAS NOT TESTED: mounting a small disk needs root"
 
 
 class SmallDisk:
-    """A mounted directory that every user can enter."""
+    """A mounted directory that is accessible to all users."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._filler = path / "filler"
 
     def fill(self) -> None:
-        """Until not even a page fits."""
+        """Fill the disk until not even a page fits."""
         with self._filler.open("wb", buffering=0) as file:
             for size in BLOCKS:
                 while _takes(file.fileno(), size):
                     pass
 
     def free(self) -> None:
-        """Let others have the space again."""
+        """Free the space again."""
         self._filler.unlink(missing_ok=True)
 
 
@@ -44,7 +44,7 @@ def _takes(file: int, size: int) -> bool:
 
 @contextmanager
 def small_disk(megabytes: int) -> Iterator[SmallDisk]:
-    """Skips the test where mounting is not allowed, and fails it where nobody would read that."""
+    """Skips the test where mounting is not allowed; fails it in CI, where a skip would go unnoticed."""
     path = Path(tempfile.mkdtemp())
     command = ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m,mode=755", "tmpfs", str(path)]
     mounted = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -1,4 +1,4 @@
-"""A host whose clock is five minutes wrong takes no work from the other, and does its own work in time."""
+"""A host whose clock is five minutes off takes no work from the other host, and does its own work in time."""
 
 import os
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ WRONG_BY_S = 300
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """The first host, whose clock is right. It has no scheduler: repairs are left to the second."""
+    """The first host, whose clock is right. It has no scheduler, so repairs are left to the second host."""
     with fresh_postgres(postgres_template()) as database:
         running = Stack(tmp_path_factory.mktemp("right"), database)
         running.programs.remove(running.scheduler)
@@ -34,7 +34,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 def wrong(
     request: pytest.FixtureRequest, stack: Stack, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[SecondHost]:
-    """The second host."""
+    """The second host, whose clock is off."""
     directory = tmp_path_factory.mktemp("wrong")
     host = SecondHost(stack, directory, **environment(request.param, directory))
     try:
@@ -44,7 +44,7 @@ def wrong(
         host.shut_down()
 
 
-def test_nothing_is_stolen(stack: Stack, wrong: SecondHost) -> None:
+def test_host_with_a_wrong_clock_takes_no_leased_work(stack: Stack, wrong: SecondHost) -> None:
     stack.hold()
     requests = [enqueue(f"Question {number}") for number in range(SLOTS) for enqueue in (stack.enqueue, wrong.enqueue)]
     stack.wait_until_in_flight(requests, 2 * SLOTS)
@@ -52,7 +52,7 @@ def test_nothing_is_stolen(stack: Stack, wrong: SecondHost) -> None:
     victim = next(child for child in stack.workers.children() if child.pid in workers.values())
     lost = [each for each in requests if workers[each] == victim.pid]
     victim.kill()
-    # The wrong host's scheduler looks at all leases. It finds those that have expired, and only those.
+    # The second host's scheduler checks all leases and must recover only the expired ones.
     wait_until(lambda: all(attempts_of(stack, each) == 2 for each in lost), "the lost requests to be recovered")
     stack.release()
     assert set(assert_sound(stack, requests).values()) == {"completed"}
@@ -60,14 +60,14 @@ def test_nothing_is_stolen(stack: Stack, wrong: SecondHost) -> None:
 
 
 def test_retries_start_in_time(stack: Stack, wrong: SecondHost) -> None:
-    """Pauses between attempts take a second at most, but minutes by the other host's clock."""
+    """Backoff between attempts is at most a second, but minutes by the other host's clock."""
     stack.behave(faults=[{"kind": "status", "times": 4}])
     requests = [enqueue("Again?") for _ in range(4) for enqueue in (stack.enqueue, wrong.enqueue)]
     assert set(assert_sound(stack, requests, limit_s=WRONG_BY_S - 60).values()) == {"completed"}
     assert sum(attempts_of(stack, each) for each in requests) == len(requests) + 4
 
 
-def test_doctor_fails(wrong: SecondHost) -> None:
+def test_doctor_reports_the_clock_difference(wrong: SecondHost) -> None:
     doctor = run([*MANAGE, "doctor"], {**os.environ, **wrong.env})
     assert doctor.returncode == 1
     for other in ("database", "Redis"):
@@ -75,5 +75,5 @@ def test_doctor_fails(wrong: SecondHost) -> None:
 
 
 def attempts_of(stack: Stack, request_id: str) -> int:
-    """How many attempts a request has had."""
+    """The number of a request's attempts."""
     return len(stack.attempts(request_id))

@@ -22,7 +22,7 @@ SECURE = {"X-Forwarded-Proto": "https"}
 ANY_HOST = {"Host": "10.1.2.3"}
 OUTAGE_S = 40
 READY_AGAIN_S = 20
-"""With delays that double, the next attempt would come up to 32 s after such an outage."""
+"""With exponential backoff, the next connection attempt could come up to 32 s after the outage."""
 
 
 @pytest.fixture(scope="module")
@@ -32,16 +32,16 @@ def web(host: Host) -> Iterator[subprocess.Popen[bytes]]:
         wait_until(lambda: host.status("/healthz") == 200, "the web server")
         yield process
     finally:
-        process.kill()  # politely, it would serve on as a lame duck
+        process.kill()  # SIGTERM would only start the lame-duck period
         process.wait()
 
 
 @pytest.mark.usefixtures("web")
-def test_it_is_not_ready_without_migrations(host: Host) -> None:
+def test_host_is_not_ready_without_migrations(host: Host) -> None:
     assert host.status("/readyz") == 503
 
 
-def test_tls_that_the_server_does_not_have_is_refused(host: Host) -> None:
+def test_release_fails_when_the_server_has_no_tls(host: Host) -> None:
     release = host.manage("release", DATABASE_URL=host.env["DATABASE_URL"] + "?sslmode=verify-full")
     _, errors = release.communicate(timeout=300)
     assert release.returncode == 1
@@ -51,7 +51,7 @@ def test_tls_that_the_server_does_not_have_is_refused(host: Host) -> None:
 
 
 @pytest.mark.usefixtures("web")
-def test_two_releases_at_once_make_one_set_of_rows(host: Host, database: Postgres) -> None:
+def test_concurrent_releases_create_each_row_once(host: Host, database: Postgres) -> None:
     releases = [host.manage("release"), host.manage("release")]
     for release in releases:
         output, errors = release.communicate(timeout=300)
@@ -70,13 +70,13 @@ def test_two_releases_at_once_make_one_set_of_rows(host: Host, database: Postgre
 
 @pytest.mark.usefixtures("web")
 @pytest.mark.parametrize("headers", [{}, SECURE, ANY_HOST])
-def test_probes_answer_under_any_host_and_without_tls(host: Host, headers: dict[str, str]) -> None:
+def test_probes_respond_for_any_host_name_and_without_tls(host: Host, headers: dict[str, str]) -> None:
     assert host.status("/healthz", **headers) == 200
     assert host.status("/readyz", **headers) == 200
 
 
 @pytest.mark.usefixtures("web")
-def test_a_frozen_database_makes_it_unready_and_no_more(host: Host, proxy: Proxy) -> None:
+def test_frozen_database_only_makes_the_host_unready(host: Host, proxy: Proxy) -> None:
     proxy.freeze()
     callers = [threading.Thread(target=_call, args=(host,)) for _ in range(8)]
     try:
@@ -94,8 +94,8 @@ def test_a_frozen_database_makes_it_unready_and_no_more(host: Host, proxy: Proxy
 
 
 @pytest.mark.usefixtures("web")
-def test_a_long_outage_leaves_nothing_behind(host: Host, proxy: Proxy) -> None:
-    """Attempts to connect must not grow apart while it lasts: the last of them would come as late again."""
+def test_host_recovers_quickly_after_a_long_outage(host: Host, proxy: Proxy) -> None:
+    """The delay between connection attempts must not grow during the outage."""
     with proxy.down():
         wait_until(lambda: host.status("/readyz") == 503, "503")
         ends_at = time.monotonic() + OUTAGE_S
@@ -107,14 +107,14 @@ def test_a_long_outage_leaves_nothing_behind(host: Host, proxy: Proxy) -> None:
 
 
 def _call(host: Host) -> int:
-    """The status for a client of the API with an unknown key, for which the database is asked."""
+    """The status code for an API client with an unknown key, which requires a database query."""
     key = {"Authorization": f"Bearer {key_text.new()[2]}", **SECURE, "Host": "localhost"}
     url = f"{host.url}/api/ai/queue?action=stats"
     return httpx2.get(url, headers=key, timeout=60, trust_env=False).status_code
 
 
 @pytest.mark.usefixtures("web")
-def test_a_read_only_database_makes_it_unready_until_it_takes_writes(host: Host, database: Postgres) -> None:
+def test_read_only_database_makes_the_host_unready(host: Host, database: Postgres) -> None:
     name = urlsplit(database.url).path[1:]
     end_all = f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"  # noqa: S608
     administer(f"ALTER DATABASE {name} SET default_transaction_read_only = on", end_all)
@@ -125,7 +125,7 @@ def test_a_read_only_database_makes_it_unready_until_it_takes_writes(host: Host,
     wait_until(lambda: host.status("/readyz") == 200, "readiness of the new primary")
 
 
-def test_a_stopping_web_server_is_unready_while_it_still_serves(host: Host, web: subprocess.Popen[bytes]) -> None:
+def test_stopping_web_server_is_unready_but_still_serves(host: Host, web: subprocess.Popen[bytes]) -> None:
     web.send_signal(signal.SIGTERM)
     wait_until(lambda: host.status("/readyz") == 503, "503")
     assert host.status("/login/", **SECURE, Host="localhost") == 200

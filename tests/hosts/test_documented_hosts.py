@@ -1,4 +1,4 @@
-"""Two hosts on empty servers, set up by the commands that `docs/running.md` has under "Several hosts"."""
+"""Two hosts on empty servers, set up with the commands in `docs/running.md` under "Several hosts"."""
 
 import os
 import re
@@ -21,7 +21,7 @@ SHARED = {"SECRET_KEY": "s" * 50, "API_KEY_PEPPER": "p" * 50, "WEB_PROCESSES": "
 
 
 def documented() -> list[list[str]]:
-    """The commands of one host: the release first, then what its supervisor runs."""
+    """The commands of a host: the release, then the programs that its supervisor runs."""
     page = (ROOT / "docs/running.md").read_text(encoding="utf-8")
     section = page.split("\n## Several hosts\n")[1].split("\n### ")[0]
     return [_with_our_python(each) for each in dict.fromkeys(COMMAND.findall(section))]
@@ -38,7 +38,7 @@ def _with_our_python(command: str) -> list[str]:
 def hosts(
     database: Postgres, redis_server: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[list[dict[str, str]]]:
-    """The settings of both, while everything runs that the page says."""
+    """The settings of both hosts, while all documented programs run."""
     release, *served = documented()
     sandbox_port = str(free_port())
     shared = {
@@ -66,7 +66,7 @@ def hosts(
 
 @pytest.fixture(scope="module")
 def key(hosts: list[dict[str, str]]) -> str:
-    """An API key of an organization that the first host has made."""
+    """An API key of an organization created on the first host."""
 
     def manage(*arguments: str) -> str:
         return subprocess.run(
@@ -77,7 +77,7 @@ def key(hosts: list[dict[str, str]]) -> str:
     return manage("createapikey", "north", "--name", "hosts", "--role", "owner").split()[-1]
 
 
-def test_the_page_names_all_programs_of_a_host() -> None:
+def test_documentation_names_all_programs_of_a_host() -> None:
     assert [argv[-1] for argv in documented()] == ["release", "aiinfra.wsgi", "worker", "scheduler"]
 
 
@@ -91,9 +91,7 @@ def test_pages_have_their_static_files(hosts: list[dict[str, str]]) -> None:
                 http.get(path).raise_for_status()
 
 
-def test_every_model_with_a_price_is_accepted_and_answered(
-    hosts: list[dict[str, str]], key: str, database: Postgres
-) -> None:
+def test_every_priced_model_is_answered(hosts: list[dict[str, str]], key: str, database: Postgres) -> None:
     headers = {"Authorization": f"Bearer {key}"}
     with httpx2.Client(headers=headers, trust_env=False, timeout=PATIENCE_S) as http:
         urls = [f"http://127.0.0.1:{each['PORT']}" for each in hosts]

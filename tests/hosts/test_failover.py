@@ -1,4 +1,4 @@
-"""PostgreSQL fails over: the standby is promoted, and the old primary comes back as a standby, first in the list."""
+"""PostgreSQL failover: the standby is promoted, and the old primary, listed first, returns as a standby."""
 
 from collections.abc import Iterator
 
@@ -35,7 +35,7 @@ def stack(servers: tuple[Server, Server], tmp_path_factory: pytest.TempPathFacto
         running.shut_down()
 
 
-def test_the_new_primary_is_found_and_no_standby_is_used(stack: Stack, servers: tuple[Server, Server]) -> None:
+def test_new_primary_is_found_and_no_standby_is_used(stack: Stack, servers: tuple[Server, Server]) -> None:
     first, second = servers
 
     def is_ready() -> bool:
@@ -44,7 +44,7 @@ def test_the_new_primary_is_found_and_no_standby_is_used(stack: Stack, servers: 
     with Load(stack, stack.url, pause_s=0.3) as load:
         load.wait_for_more(2)
         first.stop()
-        wait_until(lambda: not is_ready(), "the outage to be seen")
+        wait_until(lambda: not is_ready(), "the outage to be noticed")
         second.promote()
         wait_until(is_ready, "readiness on the new primary")
         load.wait_for_more(2)
@@ -57,5 +57,5 @@ def test_the_new_primary_is_found_and_no_standby_is_used(stack: Stack, servers: 
     second.stop()
     assert not any(is_ready() for _ in range(3))
     second.start()
-    wait_until(is_ready, "readiness once the primary is back")
+    wait_until(is_ready, "readiness after the primary is back")
     assert set(assert_sound(stack, load.accepted).values()) == {"completed"}

@@ -1,4 +1,4 @@
-"""A PostgreSQL with few connections, and pgbouncer in front of it, which gives each transaction a server.
+"""A PostgreSQL with few connections, alone and behind pgbouncer in transaction mode.
 
 Behind pgbouncer, the product also runs with row-level security.
 """
@@ -39,7 +39,7 @@ logfile = {directory}/pgbouncer.log
 
 ROLE = "aiinfra"
 RESERVED = 3
-"""For the test, which is a superuser."""
+"""For the test itself, which is a superuser."""
 ITERATORS = 6
 ITERATE = """
 from concurrent.futures import ThreadPoolExecutor
@@ -74,7 +74,7 @@ def server() -> Iterator[Server]:
 
 @pytest.fixture(scope="module")
 def stack(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """Five processes with pools that are larger than what the server allows."""
+    """Five processes whose pools are larger than the server's connection limit."""
     size = {"DATABASE_POOL_SIZE": str(POOL), "WEB_PROCESSES": "2"}
     size["DATABASE_URL"] = server.url.replace("postgres@", f"{ROLE}@")
     running = Stack(tmp_path_factory.mktemp("product"), Postgres(server.url, None))
@@ -90,7 +90,7 @@ def stack(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 @pytest.fixture
 def bouncer(stack: Stack, server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """The product connects through pgbouncer, as a role that sees only the organization of each statement."""
+    """Connects the product through pgbouncer, with a role that is subject to row-level security."""
     binary = shutil.which("pgbouncer") or shutil.which("pgbouncer", path="/usr/sbin")
     if binary is None:
         pytest.fail("this test needs pgbouncer: apt-get install pgbouncer")
@@ -124,12 +124,12 @@ def accepts_connections(port: int) -> bool:
         return attempt.connect_ex(("127.0.0.1", port)) == 0
 
 
-def test_more_pools_than_connections_only_wait(stack: Stack) -> None:
+def test_pools_larger_than_the_connection_limit_only_wait(stack: Stack) -> None:
     work(stack)
 
 
 @pytest.mark.usefixtures("bouncer")
-def test_pgbouncer_gives_each_transaction_a_server(stack: Stack) -> None:
+def test_pgbouncer_assigns_a_server_per_transaction(stack: Stack) -> None:
     work(stack)
     ((count,),) = stack.database.rows("SELECT COUNT(*) FROM queue_app_airequest")
     script = ITERATE.format(count=ITERATORS)
@@ -139,7 +139,7 @@ def test_pgbouncer_gives_each_transaction_a_server(stack: Stack) -> None:
 
 
 def work(stack: Stack) -> None:
-    """A burst, and clients that go on at the same time."""
+    """Send a burst of requests while other clients continue."""
     with Load(stack, stack.url, pause_s=0.3) as load:
         burst = [stack.enqueue(f"Question {number}") for number in range(CALLS)]
         load.wait_for_more(3)

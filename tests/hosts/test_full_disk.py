@@ -1,4 +1,4 @@
-"""The database's disk fills up while calls are in flight: everything accepted is completed, and each call paid once."""
+"""The database's disk fills up during calls: all accepted requests complete, and each call is billed once."""
 
 import os
 import secrets
@@ -22,7 +22,7 @@ from tests.support.forked import run
 from tests.support.processes import wait_until
 
 LARGE, SMALL = 200_000, 100
-"""Characters of a prompt. A small one still fits where a large one doesn't."""
+"""Prompt lengths in characters. A small prompt still fits where a large one doesn't."""
 DONE, QUEUED = "[DONE]", "A question that is asked twice"
 STREAM = {"model": MODEL, "max_tokens": WHOLE_ANSWER, "stream": True}
 WAITS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -30,19 +30,19 @@ WAITS: dict[str, tuple[str, dict[str, Any]]] = {
     "worker": ("/api/ai/chat", order(QUEUED, wait=True)),
     "stream": ("/v1/chat/completions", {**STREAM, "messages": order("A third question")["messages"]}),
 }
-"""Calls whose clients wait. A worker makes the second attempt of a call."""
+"""Calls of waiting clients. A worker makes a call's second attempt."""
 
 
 @dataclass
 class Product:
-    """A running product, and the disk of its database."""
+    """A running product and its database's disk."""
 
     stack: Stack
     disk: SmallDisk
     server: Server | None = None
 
     def free_disk(self) -> None:
-        """And restart a PostgreSQL that has stopped, as its service manager would."""
+        """Free the disk, and restart a stopped PostgreSQL, as its service manager would."""
         self.disk.free()
         if self.server and not self.server.is_running():
             self.server.start()
@@ -50,7 +50,7 @@ class Product:
 
 @pytest.fixture(params=["sqlite", "postgres"])
 def product(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Product]:
-    """The whole data directory is on the small disk with SQLite. With PostgreSQL, its cluster is."""
+    """The small disk holds the whole data directory (SQLite) or the cluster (PostgreSQL)."""
     with ExitStack() as cleanup:
         found = _on_sqlite(cleanup) if request.param == "sqlite" else _on_postgres(cleanup, tmp_path)
         cleanup.callback(found.disk.free)
@@ -74,7 +74,7 @@ def _on_postgres(cleanup: ExitStack, directory: Path) -> Product:
     return Product(Stack(directory, Postgres(server.url, None)), disk, server)
 
 
-def test_what_was_accepted_is_completed_once_there_is_space(product: Product) -> None:
+def test_accepted_requests_complete_when_there_is_space_again(product: Product) -> None:
     stack = product.stack
     in_flight, waiting = stack.held_backlog(SLOTS + 5)
     product.disk.fill()
@@ -97,7 +97,7 @@ def test_what_was_accepted_is_completed_once_there_is_space(product: Product) ->
     wait_until(lambda: stack.http.get(f"{stack.url}/readyz").status_code == 200, "the web server to be ready")
 
 
-def test_clients_that_wait_get_an_error_and_later_their_answer(product: Product) -> None:
+def test_waiting_clients_get_an_error_and_later_their_answer(product: Product) -> None:
     stack = product.stack
     stack.behave(faults=[{"kind": "status", "status": 503, "times": 1, "contains": QUEUED}, {"kind": "hold"}])
     with ThreadPoolExecutor(len(WAITS)) as clients:
@@ -122,20 +122,20 @@ def test_clients_that_wait_get_an_error_and_later_their_answer(product: Product)
 
 
 def wait_for(stack: Stack, name: str) -> httpx2.Response:
-    """What a client gets that waits. Repeated, it is the same call."""
+    """Send the call of a waiting client. Repeating it replays the same call."""
     path, body = WAITS[name]
     headers = {"Authorization": f"Bearer {stack.keys['north']}", "Idempotency-Key": name}
     return stack.http.post(f"{stack.url}{path}", json=body, headers=headers)
 
 
 def running_calls(stack: Stack) -> int:
-    """How many calls the sandbox works on."""
+    """The number of calls that the sandbox is working on."""
     rows = stack.database.rows("SELECT id FROM cost_app_attempt WHERE state = 'dispatched'")
     return sum(stack.call_state(text(attempt)) == "running" for (attempt,) in rows)
 
 
 def fill_the_rest(stack: Stack) -> tuple[list[str], httpx2.Response]:
-    """What the database accepts in the space that it has reserved, and how it refuses the next request."""
+    """Fill the space that the database has reserved. Returns the accepted requests and the first refusal."""
     accepted: list[str] = []
     for size in (LARGE, SMALL):
         while (answer := stack.post(order(secrets.token_hex(size // 2)))).status_code == 202:
@@ -145,7 +145,7 @@ def fill_the_rest(stack: Stack) -> tuple[list[str], httpx2.Response]:
 
 
 def has_expired(stack: Stack, requests: list[str]) -> bool:
-    """Whether none of the leases has been renewed in time."""
+    """Whether all leases have expired."""
     ((now,),) = stack.database.rows("SELECT CURRENT_TIMESTAMP")
     return all(seconds(stack.column(request, "lease_until")) < seconds(now) for request in requests)
 

@@ -1,5 +1,5 @@
-"""The programs on a root file system that is read-only, as containers and systemd units have it: only the data
-directory can be written.
+"""The programs on a read-only root file system, as in containers and systemd units: only the data directory is
+writable.
 """
 
 import os
@@ -21,7 +21,7 @@ CONFINE = 'mount --bind "$0" "$0" && mount -o remount,bind,ro / && exec "$@"'
 
 
 def confined(directory: Path, argv: Sequence[str]) -> list[str]:
-    """The command, for which everything outside of the directory is read-only."""
+    """The command, for which everything outside the directory is read-only."""
     return ["unshare", "--mount", "sh", "-c", CONFINE, str(directory), *argv]
 
 
@@ -43,12 +43,12 @@ def stack(tmp_path: Path) -> Iterator[Stack]:
 
 
 def confine(program: Program, data: Path) -> None:
-    """With a home that does not exist, as the user of the image has."""
+    """Confine the program, and set a nonexistent home directory, as for the image's user."""
     program.argv = confined(data, program.argv)
     program.env |= {"TMPDIR": str(data / "tmp"), "HOME": "/nonexistent"}
 
 
-def test_the_product_writes_only_to_its_data_directory(stack: Stack) -> None:
+def test_product_writes_only_to_its_data_directory(stack: Stack) -> None:
     release = confined(stack.directory, [*MANAGE, "release"])
     subprocess.run(release, cwd=ROOT, env={**os.environ, **stack.workers.env}, check=True, capture_output=True)
     stack.revive()

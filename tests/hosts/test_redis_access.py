@@ -1,4 +1,4 @@
-"""The product reaches its Redis over TLS as an ACL user that may do only what the documentation says."""
+"""The product connects to Redis over TLS, as an ACL user with only the documented permissions."""
 
 import os
 import re
@@ -20,14 +20,14 @@ PASSWORD = "a-password-of-the-test"
 
 
 def documented_rules() -> list[str]:
-    """What follows the user's name in docs/running.md."""
+    """The rules after the user name in docs/running.md."""
     (rules,) = re.findall(r"^ACL SETUSER aiinfra (.*)$", (ROOT / "docs/running.md").read_text(), re.MULTILINE)
     return str(rules).replace("PASSWORD", PASSWORD).split()
 
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """Its Redis has a port with TLS, on which the product logs in, and one without for the test."""
+    """Redis has a TLS port for the product, with a login, and a plain port for the test."""
     directory: Path = tmp_path_factory.mktemp("tls")
     certificate, key = write_certificate(directory)
     port = free_port()
@@ -45,14 +45,14 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
             running.prepare()
             running.redis.execute_command("ACL", "SETUSER", "default", "on", "nopass", "~*", "&*", "+@all")
             running.redis.execute_command("ACL", "SETUSER", "aiinfra", *documented_rules())
-            running.redis.execute_command("ACL", "LOG", "RESET")  # the user had no access before
+            running.redis.execute_command("ACL", "LOG", "RESET")  # discard denials from before the user was created
             running.revive()
             yield running
         finally:
             running.shut_down()
 
 
-def test_the_documented_rights_are_enough(stack: Stack) -> None:
+def test_documented_permissions_are_sufficient(stack: Stack) -> None:
     in_flight, waiting = stack.held_backlog(SLOTS + 5)
     stack.post({"action": "cancel", "requestId": waiting.pop()})
     answers = [stack.ask(f"Is this cached {number}?") for number in (1, 2, 2)]

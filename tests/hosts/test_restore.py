@@ -1,4 +1,4 @@
-"""A restore drill: the database comes back from a dump, Redis comes back empty, and the books agree."""
+"""A restore drill: the database is restored from a dump, Redis is empty, and the books agree."""
 
 from urllib.parse import urlsplit
 
@@ -8,7 +8,7 @@ from tests.faults.stack import SLOTS, Stack
 from tests.hosts.clusters import dump, restore
 
 
-def test_what_the_dump_has_is_completed_and_the_books_agree(stack: Stack) -> None:
+def test_restored_requests_complete_and_the_books_agree(stack: Stack) -> None:
     stack.revive()
     done = [stack.enqueue(f"Question {number}") for number in range(3)]
     stack.wait_until_ended(done)

@@ -1,4 +1,4 @@
-"""Two web hosts behind HAProxy, restarted one after the other: no client sees an error, and none tries twice."""
+"""Two web hosts behind HAProxy are restarted in turn: no client sees an error, and none retries."""
 
 import re
 import shutil
@@ -18,7 +18,7 @@ from tests.hosts.second_host import SecondHost
 from tests.support.processes import ROOT, answers, free_port, wait_until
 
 PACE = {"WEB_LAME_DUCK_S": "10", "WEB_DRAIN_S": "60"}
-"""The first is time for HAProxy to notice, on a busy machine too."""
+"""The lame-duck time is long enough for HAProxy to notice, even on a busy machine."""
 LONG, LONG_S = "A question with a long answer", 15
 """Longer than servers usually wait."""
 CALL_MS = 800
@@ -50,7 +50,7 @@ def other(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Se
 
 @pytest.fixture(scope="module")
 def proxy(stack: Stack, other: SecondHost, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of an HAProxy with the configuration in `deploy/`, without TLS."""
+    """The URL of an HAProxy with the configuration in `deploy/`, without TLS."""
     binary = shutil.which("haproxy") or shutil.which("haproxy", path="/usr/sbin")
     if binary is None:
         pytest.fail("this test needs HAProxy: apt-get install haproxy")
@@ -73,7 +73,7 @@ def proxy(stack: Stack, other: SecondHost, tmp_path_factory: pytest.TempPathFact
 
 @contextmanager
 def long_stream(stack: Stack, url: str) -> Iterator[httpx2.Response]:
-    """A stream that has begun, and that the sandbox holds in the middle for `LONG_S` seconds."""
+    """A started stream, which the sandbox holds in the middle for `LONG_S` seconds."""
     body = {**CHAT, "messages": [{"role": "user", "content": LONG}], "stream": True}
     headers = {"Authorization": f"Bearer {stack.keys['north']}", "x-aiinfra-cache": "bypass"}
     with stack.http.stream("POST", f"{url}/v1/chat/completions", json=body, headers=headers) as answer:
@@ -92,7 +92,7 @@ def test_no_request_fails_while_both_hosts_restart(stack: Stack, other: SecondHo
                 assert END in answer.read().decode()
             load.wait_for_more(AFTER)
             web.start()
-            wait_until(lambda url=url: answers(f"{url}/readyz"), "the host that was restarted")  # type: ignore[misc]
+            wait_until(lambda url=url: answers(f"{url}/readyz"), "the restarted host")  # type: ignore[misc]
             load.wait_for_more(AFTER)
     assert load.failures == []
     stack.behave()

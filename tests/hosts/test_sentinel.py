@@ -1,4 +1,4 @@
-"""Redis behind Sentinels: when it dies and they promote its replica, everything that was accepted is completed."""
+"""Redis with Sentinels: when the primary dies and the replica is promoted, all accepted requests complete."""
 
 import os
 import threading
@@ -32,8 +32,8 @@ sentinel failover-timeout {service} 5000
 """
 
 
-class Guarded:
-    """A replica of the stack's Redis, and three Sentinels that watch both."""
+class SentinelCluster:
+    """A replica of the stack's Redis, and three Sentinels that monitor both."""
 
     def __init__(self, stack: Stack, directory: Path) -> None:
         primary = int(stack.redis.connection_pool.connection_kwargs["port"])
@@ -51,7 +51,7 @@ class Guarded:
         self.url = f"redis+sentinel://{','.join(f'127.0.0.1:{port}' for port in self._ports)}/{SERVICE}"
 
     def start(self) -> None:
-        """Wait until every Sentinel knows the replica and the others."""
+        """Start the programs, and wait until every Sentinel knows the replica and the other Sentinels."""
         for program in self.programs:
             program.start()
         for port in self._ports:
@@ -65,13 +65,13 @@ class Guarded:
         return bool(state["num-slaves"] == 1 and state["num-other-sentinels"] == 2)
 
     def primary_port(self) -> int:
-        """Of the Redis that the Sentinels name; 0 while they name none."""
+        """The port of the current primary, or 0 while there is none."""
         with suppress(MasterNotFoundError):
             return int(self._sentinel().discover_master(SERVICE)[1])
         return 0
 
     def client(self) -> Redis:
-        """Of that Redis, whichever it is."""
+        """A client of the current primary."""
         return self._sentinel().master_for(SERVICE, decode_responses=True, socket_timeout=PATIENCE_S)
 
     def _sentinel(self) -> Sentinel:
@@ -79,31 +79,31 @@ class Guarded:
 
 
 @pytest.fixture(scope="module")
-def guarded(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
-    """The product finds its Redis through the Sentinels."""
-    guards = Guarded(stack, tmp_path_factory.mktemp("sentinels"))
+def cluster(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SentinelCluster]:
+    """Lets the product find its Redis through Sentinels."""
+    running = SentinelCluster(stack, tmp_path_factory.mktemp("sentinels"))
     try:
-        guards.start()
+        running.start()
         for program in stack.programs:
-            program.env["REDIS_URL"] = guards.url
-        stack.env["REDIS_URL"] = guards.url
-        stack.redis = guards.client()
+            program.env["REDIS_URL"] = running.url
+        stack.env["REDIS_URL"] = running.url
+        stack.redis = running.client()
         stack.revive()
-        yield guards
+        yield running
     finally:
-        for program in guards.programs:
+        for program in running.programs:
             program.kill_group()
 
 
-def test_doctor_and_the_pages_of_rq_find_redis(stack: Stack, guarded: Guarded) -> None:
+def test_doctor_and_rq_pages_find_redis(stack: Stack, cluster: SentinelCluster) -> None:
     doctor = run([*MANAGE, "doctor"], {**os.environ, **stack.env})
     assert "Redis evicts nothing" in doctor.stdout, doctor.stderr
-    assert get_redis_connection(rq_address(guarded.url)).ping()
+    assert get_redis_connection(rq_address(cluster.url)).ping()
 
 
-def test_what_was_accepted_during_a_failover_is_completed(stack: Stack, guarded: Guarded) -> None:
+def test_requests_accepted_during_a_failover_complete(stack: Stack, cluster: SentinelCluster) -> None:
     in_flight, waiting = stack.held_backlog(SLOTS + 5)
-    before = guarded.primary_port()
+    before = cluster.primary_port()
     accepted: list[str] = []
     over = threading.Event()
 
@@ -116,7 +116,7 @@ def test_what_was_accepted_during_a_failover_is_completed(stack: Stack, guarded:
     try:
         wait_until(lambda: len(accepted) > 2, "requests before the failover")
         stack.redis_server.kill_group()
-        wait_until(lambda: guarded.primary_port() not in {0, before}, "the replica to be promoted")
+        wait_until(lambda: cluster.primary_port() not in {0, before}, "the replica to be promoted")
         during = len(accepted)
         wait_until(lambda: len(accepted) > during + 2, "requests after the failover")
     finally:
@@ -125,4 +125,4 @@ def test_what_was_accepted_during_a_failover_is_completed(stack: Stack, guarded:
     stack.release()
     statuses = assert_sound(stack, [*in_flight, *waiting, *accepted])
     assert set(statuses.values()) == {"completed"}
-    assert guarded.primary_port() == guarded.replica_port
+    assert cluster.primary_port() == cluster.replica_port

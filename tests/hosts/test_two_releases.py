@@ -1,4 +1,4 @@
-"""The previous release and this one on one database: forward, together, and back, while clients send requests."""
+"""The previous release and this one on one database: upgrade, both together, and rollback, under load."""
 
 import subprocess
 import tarfile
@@ -40,7 +40,7 @@ def older(stack: Stack, previous: Path, tmp_path_factory: pytest.TempPathFactory
         host.shut_down()
 
 
-def test_an_upgrade_and_its_rollback_lose_nothing(stack: Stack, older: SecondHost) -> None:
+def test_upgrade_and_rollback_lose_nothing(stack: Stack, older: SecondHost) -> None:
     accepted: list[str] = []
     ours = [stack.web, stack.workers, stack.scheduler]
     older.start()
@@ -61,7 +61,7 @@ def test_an_upgrade_and_its_rollback_lose_nothing(stack: Stack, older: SecondHos
 
 
 def requests_to(stack: Stack, *urls: str) -> list[str]:
-    """The requests that clients of each address enqueued. No call of any client has failed."""
+    """Enqueue through each URL until every client has sent some requests. Checks that no call failed."""
     with ExitStack() as running:
         loads = [running.enter_context(Load(stack, url, pause_s=0.3)) for url in urls]
         for load in loads:
