@@ -1,4 +1,4 @@
-"""What must be true after every fault: nothing lost, nothing ended twice, the ledger is the provider's book."""
+"""Checks after every fault: nothing is lost, nothing ends twice, and the ledger equals the provider's book."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
@@ -14,7 +14,7 @@ CLASSES = {
     "output": "output",
 }
 NANO_PER_PRICE_UNIT = 10**6
-# In one process, because each start takes more CPU time than what it is to wait for.
+# In one process, because each start takes more CPU time than the wait.
 RECONCILE = f"""
 import time
 from django.core.management import CommandError, call_command
@@ -40,7 +40,7 @@ class Verdict:
 
 
 def assert_sound(stack: Stack, request_ids: Sequence[str], limit_s: float = START_LIMIT_S) -> dict[str, str]:
-    """Wait until all of it has come right, or fail; gives the status of each request."""
+    """Wait until all requests have ended and all books agree, or fail. Returns the status of each request."""
     statuses = stack.wait_until_ended(request_ids, limit_s)
     assert ended_more_than_once(stack, request_ids) == {}
     stack.bring_deadlines_forward()
@@ -52,12 +52,12 @@ def assert_sound(stack: Stack, request_ids: Sequence[str], limit_s: float = STAR
 
 
 def assert_agreement(stack: Stack) -> None:
-    """Wait until `reconcile` finds that ledger, sums, and budgets agree, or fail."""
+    """Wait until `reconcile` finds that the ledger, sums, and budgets agree, or fail."""
     stack.manage("shell", "--no-imports", "-c", RECONCILE)
 
 
 def verdict(stack: Stack, request_ids: Sequence[str]) -> Verdict:
-    """The figures to print, once `assert_sound` has passed."""
+    """The figures to print after `assert_sound` has passed."""
     ended = [status for status in stack.statuses(request_ids).values() if status in ENDED]
     return Verdict(
         lost=len(request_ids) - len(ended),
@@ -67,7 +67,7 @@ def verdict(stack: Stack, request_ids: Sequence[str]) -> Verdict:
 
 
 def ended_more_than_once(stack: Stack, request_ids: Iterable[str]) -> dict[str, int]:
-    """Requests that went into a final status several times, by the trigger that watched every UPDATE."""
+    """Requests that entered a final status more than once, according to a database trigger."""
     wanted = set(request_ids)
     rows = stack.database.rows("SELECT request, after FROM transitions")
     ends = Counter(text(request) for request, after in rows if after in ENDED)
@@ -82,13 +82,13 @@ def started_in_order(stack: Stack, request_ids: Iterable[str]) -> list[str]:
 
 
 def open_attempts(stack: Stack, request_ids: Iterable[str]) -> list[str]:
-    """Requests with an attempt whose money is not settled."""
+    """Requests with an attempt that is not settled."""
     wanted = set(request_ids)
     return [each for each in stack.requests_of_attempts("state NOT IN ('settled', 'released')") if each in wanted]
 
 
 def ledger_differences(stack: Stack) -> dict[str, tuple[int, int]]:
-    """Attempt -> (nano-dollars in the ledger, nano-dollars by the book) wherever they differ."""
+    """Attempt -> (nano-dollars in the ledger, nano-dollars in the book), where they differ."""
     prices = _prices(stack)
     booked: dict[str, int] = defaultdict(int)
     for attempt, nano in stack.database.rows(
@@ -106,7 +106,7 @@ def ledger_differences(stack: Stack) -> dict[str, tuple[int, int]]:
 
 
 def _prices(stack: Stack) -> dict[str, dict[str, int]]:
-    """Attempt -> the price that it was admitted or sent at: some prices hold in some hours only."""
+    """Attempt -> the price at which it was admitted or sent. Some prices apply only at certain hours."""
     columns = ", ".join(f"price.{column}" for column in CLASSES.values())
     rows = stack.database.rows(
         f"SELECT attempt.id, {columns} FROM cost_app_attempt attempt "  # noqa: S608 - constants
@@ -116,7 +116,7 @@ def _prices(stack: Stack) -> dict[str, dict[str, int]]:
 
 
 def index_leftovers(stack: Stack) -> dict[str, object]:
-    """What Redis still holds of a queue that has nothing to do."""
+    """What Redis still contains although the queue is idle."""
     redis = stack.redis
     lanes = {key: redis.zcard(key) for key in redis.scan_iter("{aiq}:lane:*")}
     found = {
@@ -139,7 +139,7 @@ def counted(stack: Stack) -> dict[str, int]:
 
 
 def ended_by_status(stack: Stack) -> dict[str, int]:
-    """How many times requests went into each final status."""
+    """How many times requests entered each final status."""
     rows = stack.database.rows("SELECT after FROM transitions")
     ends = Counter(after for (after,) in rows if after in ENDED)
     return {status: ends[status] for status in ("completed", "failed", "cancelled")}

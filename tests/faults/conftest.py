@@ -1,4 +1,4 @@
-"""The running product, one for each database; the tests kill parts of it and leave the rest to `revive`."""
+"""The running product, on each database. Tests kill parts of it and leave the restart to `revive`."""
 
 import os
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from tests.faults.stack import Stack
 
 @pytest.fixture(scope="session", params=vendors())
 def running_stack(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """The product on a new database, as long as its tests run."""
+    """The product on a new database, for all tests of the session."""
     directory = tmp_path_factory.mktemp(request.param)
     with ExitStack() as cleanup:
         database = cast(Database, Sqlite(directory) if request.param == "sqlite" else _postgres(cleanup))
@@ -34,6 +34,6 @@ def _postgres(cleanup: ExitStack) -> Database:
 
 @pytest.fixture
 def stack(running_stack: Stack, request: pytest.FixtureRequest) -> Iterator[Stack]:
-    """The product in good health, whatever the test before did to it."""
+    """The product with all parts running, whatever the previous test did."""
     running_stack.revive()
     yield running_stack

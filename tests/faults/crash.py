@@ -1,7 +1,7 @@
-"""Takes one request through its whole way, and dies by kill -9 at a named point; see `tests.faults.deaths`.
+"""Processes a request from acceptance to sweep, and kills itself at a named point; see `tests.faults.deaths`.
 
-Prints the request's id first. The points are functions of the product that are made to kill this process, so that the
-product itself knows nothing of them.
+First prints the request's ID. At each point, a function of the product is replaced by one that kills this process, so
+the product needs no test hooks.
 """
 
 import json
@@ -21,15 +21,15 @@ import django
 ORGANIZATION = "north"
 MID_CALL_S = 0.5
 LOADED = ("aiinfra.gateway.lane.calling", "cost_app.facade", "openai", "queue_app.facade")
-"""What the product imports where it is used."""
+"""Modules that the product imports lazily."""
 
 _fork = multiprocessing.get_context("fork")
 
 
 def run_each(main: Callable[..., None]) -> None:
-    """Load the product once, and fork a process for each list of arguments that the command line names as JSON.
+    """Load the product once, and fork a process for each list of arguments in the command line's JSON.
 
-    Prints the exit status of each, and what it printed.
+    Prints each process's exit status and output.
     """
     django.setup()
     for name in LOADED:
@@ -51,17 +51,17 @@ def _run(main: Callable[..., None], arguments: Sequence[str], output: int) -> No
 
 
 def die(*_: object, **__: object) -> None:
-    """As a power cut would."""
+    """Kill this process, as a power failure would."""
     os.kill(os.getpid(), signal.SIGKILL)
 
 
 def before(owner: Any, name: str) -> None:
-    """Die instead of calling."""
+    """Die instead of calling the function."""
     setattr(owner, name, die)
 
 
 def after(owner: Any, name: str) -> None:
-    """Die when the call is over."""
+    """Die after the call returned."""
     original: Callable[..., object] = getattr(owner, name)
 
     def run(*arguments: Any, **named: Any) -> None:
@@ -72,7 +72,7 @@ def after(owner: Any, name: str) -> None:
 
 
 def within(owner: Any, name: str) -> None:
-    """Die while the call is under way."""
+    """Die during the call."""
     original: Callable[..., object] = getattr(owner, name)
 
     def run(*arguments: Any, **named: Any) -> object:
@@ -83,7 +83,7 @@ def within(owner: Any, name: str) -> None:
 
 
 def plant(point: str) -> None:
-    """Make the named point deadly."""
+    """Make the process die at the named point."""
     from cost_app.budgets import holds
     from cost_app.ledger import admission, attempts, rollups, sweeper
     from queue_app.ordering import claims
@@ -120,7 +120,7 @@ POINTS = [
 
 
 def main(point: str) -> None:
-    """Budget, request, claim, call, settlement, fold and sweep."""
+    """Budget, request, claim, call, settlement, fold, and sweep."""
     from aiinfra.tenants.models import Organization
     from aiinfra.tenants.scope import organization_scope, system_scope
     from cost_app.ledger.rollups import fold

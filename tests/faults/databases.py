@@ -1,4 +1,4 @@
-"""The databases that the product is tested on, read with plain SQL: the witness must not share the product's code."""
+"""The databases under test, read with plain SQL: the checks must not share the product's code."""
 
 import os
 import sqlite3
@@ -33,14 +33,14 @@ class Sqlite:
 
     @contextmanager
     def migrating(self) -> Iterator[None]:
-        """During the block `migrate` runs; it finds most of its work done in a copy of the migrated database."""
+        """Wraps `migrate`, which starts from a copy of an already migrated database."""
         template = Template(template_path())
         template.begin(self._path)
         yield
         template.keep(self._path)
 
     def can_write(self) -> bool:
-        """Whether no one keeps the lock of the file, of which there is one, or the gate in front of it."""
+        """Whether no process holds the file's lock or its gate."""
         with closing(sqlite3.connect(self._path, timeout=2, isolation_level=None)) as connection:
             try:
                 with Gate(str(self._path)).passed(2):
@@ -50,13 +50,13 @@ class Sqlite:
             return True
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
-        """Run a statement and give what it returns."""
+        """Run a statement. Returns its rows."""
         with closing(sqlite3.connect(self._path, timeout=20)) as connection, connection:
             return connection.execute(sql).fetchall()
 
 
 class Postgres:
-    """A database of its own on a server that runs here."""
+    """A new database on a local server."""
 
     witness = (
         "CREATE TABLE transitions (number bigserial PRIMARY KEY, request uuid, before text, after text)",
@@ -73,13 +73,13 @@ class Postgres:
 
     @contextmanager
     def migrating(self) -> Iterator[None]:
-        """During the block `migrate` runs; it finds most of its work done in a copy of the migrated database."""
+        """Wraps `migrate`, which starts from a copy of an already migrated database."""
         yield
         if self._template:
             self._template.keep(urlsplit(self.url).path[1:])
 
     def can_write(self) -> bool:
-        """Whether no transaction is left open, whose locks on rows would stay."""
+        """Whether no transaction is left open, which would keep its row locks."""
         time.sleep(1)
         ((open_transactions,),) = self.rows(
             "SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database()"
@@ -88,7 +88,7 @@ class Postgres:
         return not open_transactions
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
-        """Run a statement and give what it returns."""
+        """Run a statement. Returns its rows."""
         with psycopg.connect(self.url, autocommit=True) as connection:
             cursor = connection.execute(sql)
             return cursor.fetchall() if cursor.description else []
@@ -98,13 +98,13 @@ Database = Sqlite | Postgres
 
 
 def vendors() -> list[str]:
-    """Both; where DATABASE_URL names one, as `python -m tests` does, only that."""
+    """Both, or only the one in DATABASE_URL, which `python -m tests` sets."""
     chosen = urlsplit(os.environ.get("DATABASE_URL", "")).scheme
     return [name for name in ("sqlite", "postgres") if chosen in {"", name, name + "ql"}]
 
 
 def postgres_answers() -> bool:
-    """Whether there is a server to test on."""
+    """Whether a PostgreSQL server is available."""
     try:
         psycopg.connect(_server("postgres"), connect_timeout=30).close()
     except psycopg.OperationalError:
@@ -114,7 +114,7 @@ def postgres_answers() -> bool:
 
 @contextmanager
 def fresh_postgres(template: PostgresTemplate | None = None) -> Iterator[Postgres]:
-    """A new database that is dropped afterwards: empty, or a copy of the template if there is one."""
+    """A new database, empty or copied from the template, which is dropped afterwards."""
     name = f"aiinfra_faults_{os.getpid()}"
     copied = (template and template.begin()) or "template1"
     administer(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)", f"CREATE DATABASE {name} TEMPLATE {copied}")
@@ -125,12 +125,12 @@ def fresh_postgres(template: PostgresTemplate | None = None) -> Iterator[Postgre
 
 
 def postgres_template() -> PostgresTemplate:
-    """The migrated database on the server."""
+    """The template of the migrated database on the server."""
     return PostgresTemplate(_server("postgres"), template_path().stem)
 
 
 def administer(*statements: str) -> None:
-    """Run statements on the server."""
+    """Run administrative statements on the server."""
     with psycopg.connect(_server("postgres"), autocommit=True) as connection:
         for statement in statements:
             connection.execute(statement)

@@ -1,4 +1,4 @@
-"""Running the processes of a module that ends with `run_each`, such as `tests.faults.crash`, which die by kill -9."""
+"""Runs processes of a module that ends with `run_each`, such as `tests.faults.crash`, which kill themselves."""
 
 import json
 import os
@@ -12,7 +12,7 @@ from tests.support.processes import START_LIMIT_S
 
 
 def deaths(stack: Stack, module: str, processes: Sequence[Sequence[str]]) -> list[str]:
-    """Run a process for each list of arguments, one after the other. Returns what each printed before it died."""
+    """Run a process for each list of arguments in turn. Returns what each printed before it died."""
     environment = {**os.environ, **stack.env, "DJANGO_SETTINGS_MODULE": "aiinfra.settings"}
     command = [sys.executable, "-m", module, json.dumps(processes)]
     done = run(command, environment, START_LIMIT_S)

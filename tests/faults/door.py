@@ -1,7 +1,7 @@
-"""A door that takes one waited call, and dies by kill -9 at a named point; see `tests.faults.deaths`.
+"""Makes a direct call for a waiting client, and kills itself at a named point; see `tests.faults.deaths`.
 
-Prints the request's id once it is committed. Its second argument is its idempotency key, "-" for none. Like `crash`, it
-changes functions of the product, which knows nothing of it.
+Prints the request's ID after the commit. The second argument is the idempotency key, or "-" for none. Like `crash`,
+it replaces functions of the product.
 """
 
 from collections.abc import Callable
@@ -12,7 +12,7 @@ POINTS = ["before_call", "mid_call", "after_call", "mid_settle", "after_settle"]
 
 
 def plant(point: str) -> None:
-    """Make the named point deadly."""
+    """Make the process die at the named point."""
     from cost_app.budgets import holds
     from queue_app.processing import outcomes, provider_call
 
@@ -27,7 +27,7 @@ def plant(point: str) -> None:
 
 
 def main(point: str, key: str) -> None:
-    """What the door does for a client that waits."""
+    """What an endpoint does for a waiting client."""
     from aiinfra.gateway.lane import calling
     from aiinfra.tenants.models import Organization
     from aiinfra.tenants.scope import organization_scope

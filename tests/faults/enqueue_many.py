@@ -1,6 +1,6 @@
-"""`python -m tests.faults.enqueue_many ORGANIZATION COUNT PRIORITY...`: through the public door; prints the ids.
+"""`python -m tests.faults.enqueue_many ORGANIZATION COUNT PRIORITY...`: enqueues through the Python API.
 
-All of one process, so that little time passes between them.
+All requests come from one process, so that little time passes between them.
 """
 
 import sys
@@ -9,7 +9,7 @@ import django
 
 
 def main() -> None:
-    """Enqueue that many of each priority in turn and print one id a line."""
+    """Enqueue COUNT requests of each priority in turn, and print one ID per line."""
     django.setup()
     from queue_app import create_ai_request_queue
 

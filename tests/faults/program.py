@@ -1,4 +1,4 @@
-"""One program of the product as a real process that tests kill, stop and start again."""
+"""A program of the product as a real process that tests can kill, stop, and restart."""
 
 import os
 import signal
@@ -15,7 +15,7 @@ DRAIN_LIMIT_S = 90
 
 
 class Program:
-    """Runs in a process group of its own, so that a kill of the group reaches its children and no one else."""
+    """Runs in its own process group, so that killing the group kills its children and nothing else."""
 
     def __init__(self, name: str, argv: Sequence[str], env: Mapping[str, str], log: Path) -> None:
         self.name = name
@@ -27,12 +27,12 @@ class Program:
 
     @property
     def pid(self) -> int:
-        """The process that was started; its children are others."""
+        """The PID of the started process."""
         assert self._process, f"{self.name} was never started"
         return self._process.pid
 
     def start(self, **env: str) -> None:
-        """Start it (again); `env` adds to its environment this once."""
+        """Start or restart the program. `env` adds to its environment this time only."""
         if self._process:
             self._orphans += self.group()
         with self._log.open("ab") as log:
@@ -40,25 +40,25 @@ class Program:
             self._process = begin(self.argv, environment, stdout=log, stderr=log, new_session=True)
 
     def children(self) -> list[psutil.Process]:
-        """The processes that it forked and that live."""
+        """Its running child processes."""
         return [child for child in psutil.Process(self.pid).children() if child.status() != psutil.STATUS_ZOMBIE]
 
     def group(self) -> list[psutil.Process]:
-        """Every living process of its group, also those whose parent is gone."""
+        """All running processes of its group, including those without their parent."""
         return [process for process in psutil.process_iter() if _belongs(process, self.pid)]
 
     def send(self, number: signal.Signals) -> None:
-        """Send a signal to the started process alone."""
+        """Send a signal to the started process only."""
         os.kill(self.pid, number)
 
     def kill(self) -> None:
-        """kill -9 of the started process alone."""
+        """Kill the started process only."""
         assert self._process
         self._process.kill()
         self._process.wait()
 
     def kill_group(self) -> None:
-        """kill -9 of the started process and of everything that it forked, also before it was last started."""
+        """Kill the started process and everything that it forked, including orphans of earlier starts."""
         if self._process is None:
             return
         for orphan in filter(psutil.Process.is_running, self._orphans):
@@ -70,12 +70,12 @@ class Program:
         wait_until(lambda: not self.group(), f"{self.name} to be gone")
 
     def stop(self) -> int:
-        """SIGTERM; returns the exit status. What does not end in time is killed."""
+        """Send SIGTERM. Returns the exit status. Kills processes that do not end in time."""
         self.send(signal.SIGTERM)
         return self.wait()
 
     def wait(self) -> int:
-        """Wait for the end of what was told to stop; returns the exit status. What does not end in time is killed."""
+        """Wait for a stopping process to end. Returns the exit status. Kills processes that do not end in time."""
         assert self._process
         try:
             return self._process.wait(DRAIN_LIMIT_S)
@@ -83,7 +83,7 @@ class Program:
             self.kill_group()
 
     def is_running(self) -> bool:
-        """Whether the started process lives."""
+        """Whether the started process is running."""
         return self._process is not None and self._process.poll() is None
 
     def last_words(self) -> str:

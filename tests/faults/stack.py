@@ -1,4 +1,4 @@
-"""The whole product as real processes on free ports, driven over HTTP as a client would."""
+"""The whole product as real processes on free ports, used over HTTP like a client would."""
 
 import json
 import os
@@ -23,12 +23,12 @@ from tests.support.processes import START_LIMIT_S, answers, free_port, wait_unti
 MANAGE = [sys.executable, "manage.py"]
 GUNICORN = [sys.executable, "-m", "gunicorn", "-c", "python:aiinfra.stack.gunicorn", "aiinfra.wsgi"]
 WHOLE_ANSWER = 500
-"""Tokens that no answer of the sandbox reaches: one that is cut off is not shared with others."""
+"""More tokens than the sandbox's answers have. A truncated answer is not shared with other requests."""
 LEASE_S = 8.0
 PATIENCE_S = 60
-"""How long a client waits for an answer: the machine may be busy."""
+"""How long a client waits for an answer, even on a busy machine."""
 TIMEOUT_MS = 60_000
-"""No call times out unless a test wants it to. Held calls wait for the test, and the machine may be busy."""
+"""No call times out unless a test wants it: held calls wait for the test, and the machine may be busy."""
 HEAD_START_S = {"low": 0, "normal": 1, "high": 2, "critical": 4}
 TIMES = ("dispatched_at", "finished_at", "deadline_at")
 ENDED = frozenset({"completed", "failed", "cancelled"})
@@ -36,12 +36,12 @@ PROVIDER, MODEL = "deepseek", "deepseek-chat"
 PROCESSES, SLOTS = 2, 8
 PAST = "2020-01-01 00:00:00"
 
-# Short times, so that what is promised in leases and pauses can be watched.
+# Short intervals, so that leases and backoff can be tested quickly.
 SETTINGS = {
     "QUEUE_LEASE_S": str(LEASE_S),
     "WORKER_PROCESSES": str(PROCESSES),
     "WORKER_THREADS": str(SLOTS // PROCESSES),
-    "WORKER_NICE": "0",  # other tests run beside these
+    "WORKER_NICE": "0",  # other tests run in parallel
     "WEB_PROCESSES": "1",
     "WEB_THREADS": "8",
     "DATABASE_POOL_SIZE": "6",
@@ -62,7 +62,7 @@ call_command("createapikey", "{0}", "--name", "faults", "--role", "owner")
 
 
 class Stack:
-    """Redis with an append-only file, sandbox provider, database, workers, scheduler and web server."""
+    """Redis with an append-only file, sandbox provider, database, workers, scheduler, and web server."""
 
     def __init__(self, directory: Path, database: Database, **settings: str) -> None:
         self.database = database
@@ -100,7 +100,7 @@ class Stack:
         return Program(name, argv, self.env, self.directory / f"{name}.log")
 
     def prepare(self) -> None:
-        """Database, Redis, sandbox and the organization `north`."""
+        """Set up the database, Redis, the sandbox, and the organization `north`."""
         self._loaded.enter_context(product_loaded({**os.environ, **self.env}))
         with self.database.migrating():
             self.manage("migrate", "--skip-checks", "--verbosity", "0")
@@ -111,16 +111,16 @@ class Stack:
         self.add_organization("north")
 
     def add_organization(self, slug: str) -> None:
-        """Make an organization and a key that may do everything."""
+        """Create an organization and an owner's API key."""
         if slug not in self.keys:
             self.keys[slug] = self.manage("shell", "--no-imports", "-c", ADD_ORGANIZATION.format(slug)).split()[-1]
 
     def manage(self, *arguments: str) -> str:
-        """What a management command prints."""
+        """Run a management command. Returns its output."""
         return run([*MANAGE, *arguments], {**os.environ, **self.env}, check=True).stdout
 
     def revive(self) -> None:
-        """Start what is not running, let go on what was stopped, end what a failed test left, calm the sandbox."""
+        """Restart what is not running, resume stopped processes, cancel leftover requests, and reset the sandbox."""
         for program in self.programs:
             if program.is_running():
                 for process in program.group():
@@ -136,22 +136,24 @@ class Stack:
             self.post({"action": "cancel", "requestId": text(request_id)})
 
     def wait_until_ready(self) -> None:
-        """Block until every server answers and the workers beat."""
+        """Wait until every server responds and the workers send heartbeats."""
         wait_until(self.redis_answers, "Redis")
         wait_until(lambda: answers(f"{self.sandbox_url}/"), "the sandbox")
         wait_until(lambda: answers(f"{self.url}/healthz"), "the web server")
         wait_until(lambda: len(self.workers.children()) == PROCESSES, "the workers")
-        wait_until(lambda: set(self.worker_pids().values()) >= {p.pid for p in self.workers.children()}, "their beats")
+        wait_until(
+            lambda: set(self.worker_pids().values()) >= {p.pid for p in self.workers.children()}, "their heartbeats"
+        )
 
     def redis_answers(self) -> bool:
-        """Whether Redis is up and has its data."""
+        """Whether Redis is up and has loaded its data."""
         try:
             return bool(self.redis.ping())
         except RedisError:
             return False
 
     def shut_down(self) -> None:
-        """End every process of the stack by force."""
+        """Kill all processes."""
         for program in reversed(self.programs):
             program.kill_group()
         self._loaded.close()
@@ -159,7 +161,7 @@ class Stack:
 
     @contextmanager
     def workers_restarted(self, **env: str) -> Iterator[None]:
-        """Workers with other settings during the block."""
+        """Runs workers with other settings during the block."""
         self.workers.stop()
         self.workers.start(**env)
         try:
@@ -168,14 +170,14 @@ class Stack:
             self.workers.stop()
 
     def freeze(self, pid: int) -> None:
-        """Stop a process of the product, though not amid a write: its lock would stop all the others too."""
+        """Stop a process with SIGSTOP, but not during a write: its lock would block all other processes."""
         while True:
             os.kill(pid, signal.SIGSTOP)
             if self.database.can_write():
                 return
             os.kill(pid, signal.SIGCONT)
 
-    # What a client does
+    # Clients
 
     def post(self, body: dict[str, Any], *, organization: str = "north", **headers: str) -> httpx2.Response:
         """POST to the queue with the organization's key."""
@@ -183,27 +185,27 @@ class Stack:
         return self.http.post(f"{self.url}/api/ai/queue", json=body, headers=headers)
 
     def enqueue(self, text: str = "How do I plan a garden?", *, organization: str = "north", **options: Any) -> str:
-        """The id of an accepted request."""
+        """Enqueue a request. Returns its ID."""
         answer = self.post(order(text, **options), organization=organization)
         assert answer.status_code == 202, answer.text
         return str(answer.json()["requestId"])
 
     def ask(self, text: str) -> str:
-        """The id of a request that came by the front door, where the cache is asked first."""
+        """Send a request through the chat endpoint, which checks the cache first. Returns its ID."""
         headers = {"Authorization": f"Bearer {self.keys['north']}"}
         answer = self.http.post(f"{self.url}/api/ai/chat", json=order(text, maxTokens=WHOLE_ANSWER), headers=headers)
         assert answer.status_code == 202, answer.text
         return str(answer.json()["requestId"])
 
     def is_cached(self, text: str) -> bool:
-        """Whether the front door answers from the cache."""
+        """Whether the chat endpoint answers from the cache."""
         headers = {"Authorization": f"Bearer {self.keys['north']}"}
         body = order(text, maxTokens=WHOLE_ANSWER)
         answer = self.http.post(f"{self.url}/api/ai/chat", json=body, headers=headers)
         return bool(answer.raise_for_status().json()["cached"])
 
     def status(self, request_id: str) -> dict[str, Any]:
-        """What the API says of a request."""
+        """The API's status of a request."""
         headers = {"Authorization": f"Bearer {self.keys['north']}"}
         query = {"action": "status", "requestId": request_id}
         return self.http.get(f"{self.url}/api/ai/queue", params=query, headers=headers).raise_for_status().json()  # type: ignore[no-any-return]
@@ -211,33 +213,33 @@ class Stack:
     # The sandbox provider
 
     def behave(self, **behaviour: Any) -> None:
-        """Set what the sandbox does to the calls that follow."""
+        """Set the sandbox's behavior for the following calls."""
         self.http.post(f"{self.sandbox_url}/sandbox/behaviour", json=behaviour).raise_for_status()
 
     def hold(self, **which: Any) -> None:
-        """Hold the calls that follow, or those that `which` describes, until `release`, `release_call` or `behave`."""
+        """Hold the following calls, or those matching `which`, until `release`, `release_call`, or `behave`."""
         self.behave(faults=[{"kind": "hold", **which}])
 
     def release(self) -> None:
-        """Let every held call and those that follow be answered at once."""
+        """Answer all held calls, and the following ones immediately."""
         self.behave()
 
     def release_call(self, attempt_id: str) -> None:
-        """Let one held call be answered."""
+        """Answer one held call."""
         self.http.post(f"{self.sandbox_url}/sandbox/calls/{attempt_id}/release").raise_for_status()
 
     def book(self) -> list[dict[str, Any]]:
-        """Every call that the sandbox billed."""
+        """All calls that the sandbox billed."""
         return self.http.get(f"{self.sandbox_url}/sandbox/book").raise_for_status().json()  # type: ignore[no-any-return]
 
     def calls_in_flight(self, request_ids: Iterable[str]) -> list[str]:
-        """Those of the requests whose latest call the sandbox is working on now."""
+        """The requests whose latest call the sandbox is working on."""
         rows = self.database.rows("SELECT request_id, id FROM cost_app_attempt WHERE state = 'dispatched'")
         sent = {text(request): text(attempt) for request, attempt in rows}
         return [request for request in set(request_ids) & sent.keys() if self.call_state(sent[request]) == "running"]
 
     def open_circuits(self) -> list[str]:
-        """`provider/model` of every circuit that is not closed, as the health endpoint tells them."""
+        """`provider/model` of every circuit that is not closed, from the health endpoint."""
         headers = {"Authorization": f"Bearer {self.keys['north']}"}
         health = self.http.get(f"{self.url}/api/ai/health", headers=headers).raise_for_status().json()
         return [
@@ -248,19 +250,19 @@ class Stack:
         ]
 
     def call_state(self, attempt_id: str) -> str:
-        """billed, running or unknown."""
+        """billed, running, or unknown."""
         return str(self.http.get(f"{self.sandbox_url}/sandbox/calls/{attempt_id}").json()["state"])
 
-    # The rows
+    # Rows
 
     def statuses(self, request_ids: Iterable[str]) -> dict[str, str]:
-        """Request id -> status."""
+        """Request ID -> status."""
         wanted = set(request_ids)
         rows = self.database.rows("SELECT id, status FROM queue_app_airequest")
         return {text(row_id): status for row_id, status in rows if text(row_id) in wanted}
 
     def attempts(self, request_id: str) -> list[dict[str, Any]]:
-        """The attempts of a request in order."""
+        """A request's attempts, in order."""
         columns = [
             "id",
             "provider",
@@ -272,7 +274,7 @@ class Stack:
             "finished_at",
             "deadline_at",
         ]
-        # Calls for embeddings belong to no request.
+        # Calls for embeddings have no request.
         rows = self.database.rows(
             f"SELECT request_id, {', '.join(columns)} FROM cost_app_attempt "  # noqa: S608 - constants
             "WHERE request_id IS NOT NULL ORDER BY number"
@@ -281,12 +283,12 @@ class Stack:
         return [{**attempt, "id": text(attempt["id"])} for attempt in mine]
 
     def requests_of_attempts(self, condition: str) -> list[str]:
-        """The requests of the attempts that match, one for each attempt. Calls for embeddings have none."""
+        """The requests of the matching attempts, one per attempt, except those of embeddings."""
         of_requests = f"FROM cost_app_attempt WHERE request_id IS NOT NULL AND {condition}"
         return [text(request) for (request,) in self.database.rows(f"SELECT request_id {of_requests}")]
 
     def bring_deadlines_forward(self) -> None:
-        """Let the sweeper look now at the calls of requests that have ended; it would wait for their time-outs."""
+        """Make the sweeper check the calls of ended requests now instead of after their timeouts."""
         self.database.rows(
             f"UPDATE cost_app_attempt SET deadline_at = '{PAST}'"  # noqa: S608 - a constant
             f" WHERE state IN ('dispatched', 'estimated') AND deadline_at > '{PAST}' AND request_id IN"
@@ -294,23 +296,23 @@ class Stack:
         )
 
     def worker_of(self, request_id: str) -> int:
-        """The pid of the worker process that has claimed a request."""
+        """The PID of the worker process that claimed a request."""
         return self.worker_pids()[self.column(request_id, "worker")]
 
     def column(self, request_id: str, name: str) -> Any:
-        """One column of a request's row."""
+        """A column of a request's row."""
         rows = self.database.rows(f"SELECT id, {name} FROM queue_app_airequest")  # noqa: S608 - a constant
         return next(value for row_id, value in rows if text(row_id) == request_id)
 
     def worker_pids(self) -> dict[str, int]:
-        """Worker name -> pid, as they say themselves."""
+        """Worker name -> PID, from the heartbeats."""
         return {name: beat["pid"] for name, beat in self._beats().items()}
 
     def _beats(self) -> dict[str, dict[str, Any]]:
         return {name: json.loads(beat) for name, beat in self.redis.hgetall("{aiq}:workers").items()}
 
     def wait_until_draining(self) -> None:
-        """Block until every worker has said that it takes nothing new."""
+        """Wait until every worker reports that it is draining."""
 
         def all_drain() -> bool:
             alive = {process.pid for process in self.workers.group()}
@@ -320,7 +322,7 @@ class Stack:
         wait_until(all_drain, "the workers to drain")
 
     def held_backlog(self, count: int, **options: Any) -> tuple[list[str], list[str]]:
-        """That many requests: as many as there are slots in held calls, and the others, which wait for a slot."""
+        """Enqueue `count` requests: calls in all slots are held, and the other requests wait."""
         self.hold()
         requests = [self.enqueue(f"Question {number}", **options) for number in range(count)]
         in_flight = self.wait_until_in_flight(requests, SLOTS)
@@ -330,7 +332,7 @@ class Stack:
         return in_flight, waiting
 
     def wait_until_in_flight(self, request_ids: Sequence[str], count: int) -> list[str]:
-        """Block until the sandbox works on that many of them; gives those."""
+        """Wait until the sandbox works on at least `count` of the requests. Returns these."""
         found: list[str] = []
 
         def enough() -> bool:
@@ -341,7 +343,7 @@ class Stack:
         return found
 
     def wait_until_ended(self, request_ids: Sequence[str], limit_s: float = START_LIMIT_S) -> dict[str, str]:
-        """Block until every request has ended; gives the statuses."""
+        """Wait until every request has ended. Returns the statuses."""
         wait_until(self._all_ended(request_ids), f"{len(request_ids)} requests to end", limit_s)
         return self.statuses(request_ids)
 
@@ -360,11 +362,11 @@ def order(text: str, **options: Any) -> dict[str, Any]:
 
 
 def text(row_id: object) -> str:
-    """An id as the API writes it: SQLite gives 32 digits, PostgreSQL a UUID."""
+    """An ID as the API writes it: SQLite returns 32 digits, PostgreSQL a UUID."""
     return str(UUID(str(row_id)))
 
 
 def seconds(moment: Any) -> float:
-    """Unix time of a column: SQLite gives text in UTC, PostgreSQL a datetime."""
+    """The Unix time of a column: SQLite returns text in UTC, PostgreSQL a datetime."""
     value = datetime.fromisoformat(moment) if isinstance(moment, str) else moment
     return float(value.replace(tzinfo=value.tzinfo or UTC).timestamp())

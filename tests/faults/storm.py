@@ -1,8 +1,8 @@
-"""`python -m tests.faults.storm [SECONDS] [CLIENTS]`: waited and streamed calls while everything is killed at random.
+"""`python -m tests.faults.storm [SECONDS] [CLIENTS]`: waiting and streamed calls during random kills.
 
-Workers, the web server, and Redis die and come back. Every call must end in an answer, in an error of the vendor's
-shape, or with the connection of the web server that died. The ledger must equal the provider's book. Prints figures.
-Runs on SQLite, or with DATABASE_URL=postgres:// on a database of its own in the server that the fault tests use.
+Kills and restarts workers, the web server, and Redis. Every call must end with an answer, with an error in the
+vendor's format, or with a connection closed by a killed web server. The ledger must equal the provider's book. Prints
+figures. Runs on SQLite, or with DATABASE_URL=postgres:// on a new database of the server that the fault tests use.
 """
 
 import json
@@ -33,7 +33,7 @@ WHOLE, CUT_OFF, NOBODY = "whole", "cut off with the web server", "not sent: the 
 
 
 class Storm:
-    """Clients that call until the last kill is over, half of them streaming, and how their calls ended."""
+    """Clients that make calls until the last kill, half of them streaming, and the results of their calls."""
 
     def __init__(self, stack: Stack, clients: int) -> None:
         self._stack = stack
@@ -42,7 +42,7 @@ class Storm:
         self.ends: Counter[str] = Counter()
 
     def rage(self, seconds: float, dice: random.Random) -> list[str]:
-        """Kill for this long. Returns the victims."""
+        """Kill for this many seconds. Returns the victims."""
         killed = []
         with ThreadPoolExecutor(self._clients) as threads:
             calling = [threads.submit(self._call_on, number) for number in range(self._clients)]
@@ -66,7 +66,7 @@ class Storm:
             time.sleep(PAUSE_S)
 
     def _call(self, number: int, *, is_streamed: bool) -> str:
-        """How one call ended. Raises AssertionError for an answer of the wrong shape."""
+        """The result of a call. Raises AssertionError if the answer has the wrong format."""
         messages = [{"role": "user", "content": f"Storm {number}"}]
         body = {"model": f"deepseek/{MODEL}", "max_tokens": 100, "stream": is_streamed, "messages": messages}
         headers = {"Authorization": f"Bearer {self._stack.keys['north']}"}
@@ -102,7 +102,7 @@ def _database(folder: Path) -> Iterator[Database]:
 
 
 def main(seconds: float = 60.0, clients: int = 128) -> None:
-    """One storm, with two web processes."""
+    """Run a storm with two web processes."""
     with tempfile.TemporaryDirectory() as folder, _database(Path(folder)) as database:
         stack = Stack(Path(folder), database, WEB_PROCESSES="2")
         try:

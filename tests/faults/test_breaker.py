@@ -1,4 +1,4 @@
-"""The circuit breaker, as all workers share it."""
+"""The circuit breaker, shared by all workers."""
 
 from collections.abc import Iterator
 
@@ -13,7 +13,7 @@ FAILURES = 5
 
 @pytest.fixture
 def no_default_fallback(stack: Stack) -> Iterator[None]:
-    """Requests wait for the circuit of their model, for they have nowhere else to go."""
+    """Requests have no fallback, so they wait for the circuit of their model."""
     stack.database.rows(
         "INSERT INTO providers_fallbackoptout (organization_id, provider, model) "
         "SELECT id, '', '' FROM tenants_organization WHERE slug = 'north'"
@@ -23,18 +23,18 @@ def no_default_fallback(stack: Stack) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("no_default_fallback")
-def test_the_circuit_opens_for_all_workers_and_lets_one_probe_through(stack: Stack) -> None:
+def test_circuit_opens_for_all_workers_and_allows_one_probe(stack: Stack) -> None:
     stack.behave(faults=[{"kind": "status", "status": 500}])
     failing = [stack.enqueue(f"Down {number}", maxRetries=0) for number in range(FAILURES)]
     assert set(stack.wait_until_ended(failing).values()) == {"failed"}
     assert {stack.attempts(request)[0]["error_code"] for request in failing} == {"SERVER_ERROR"}
 
-    # The first one that comes when the pause is over is the probe. It is held, so that the others find it on its way.
+    # The first call after the circuit's open time is the probe. It is held, so that the others find it running.
     stack.hold()
     waiting = [stack.enqueue(f"Later {number}", maxRetries=1) for number in range(16)]
     (probe,) = stack.wait_until_in_flight(waiting, 1)
     others = [request for request in waiting if request != probe]
-    wait_until(lambda: _turned_away(stack, others) == set(others), "the others to be turned away")
+    wait_until(lambda: _rejected_by_circuit(stack, others) == set(others), "the circuit to reject the others")
     wait_until(lambda: len({stack.column(request, "worker") for request in waiting}) == 2, "both workers to ask")
     assert _sent(stack, waiting) == 1
     stack.release()
@@ -42,7 +42,7 @@ def test_the_circuit_opens_for_all_workers_and_lets_one_probe_through(stack: Sta
     assert set(assert_sound(stack, waiting).values()) == {"completed"}
 
 
-def _turned_away(stack: Stack, requests: list[str]) -> set[str]:
+def _rejected_by_circuit(stack: Stack, requests: list[str]) -> set[str]:
     return set(stack.requests_of_attempts("error_code = 'CIRCUIT_OPEN'")) & set(requests)
 
 

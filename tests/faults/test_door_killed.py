@@ -1,4 +1,4 @@
-"""kill -9 of a door at every point of a call that it makes itself."""
+"""kill -9 of a web server at every point of a direct call."""
 
 import json
 import socket
@@ -22,18 +22,18 @@ CLIENTS = 50
 STREAMS, RESPONSES = "/v1/chat/completions", "/v1/responses"
 STREAMED = "Streamed question"
 ABANDONED = (datetime.now(UTC) - timedelta(minutes=5)).isoformat(" ")
-"""When a call without an answer began whose server must have died."""
+"""A start time of a call without an answer, so old that its server must have died."""
 HELD = [{"kind": "stream_hold", "contains": STREAMED}, {"kind": "hold"}]
-"""Streams stop in their middle, other calls before their answer."""
+"""Streams are held in the middle, other calls before their answer."""
 
 
-def test_a_door_that_dies_at_any_point_leaves_no_hold_and_no_dollar_unbooked(stack: Stack) -> None:
+def test_crash_during_a_direct_call_leaves_no_hold_and_no_unbooked_cost(stack: Stack) -> None:
     stack.scheduler.stop()
     wait_until_idle(stack)
     stack.hold(contains="mid_call")
     doors = [(point, key) for point in POINTS for key in (WITHOUT_KEY, f"key-{point}")]
     dead = dict(zip(doors, deaths(stack, "tests.faults.door", doors), strict=True))
-    assert held(stack) > 0, "nothing was held: there was nothing to lose"
+    assert held(stack) > 0, "nothing was reserved"
     stack.release()
     stack.scheduler.start()
 
@@ -49,9 +49,9 @@ def test_a_door_that_dies_at_any_point_leaves_no_hold_and_no_dollar_unbooked(sta
 
 
 @pytest.mark.parametrize("key", [None, "once-more"])
-def test_a_web_server_that_is_killed_in_the_middle_of_calls(stack: Stack, key: str | None) -> None:
-    """Its clients are cut off, two of them in the middle of a stream. Their calls were sent, and are booked as the
-    provider bills them. Clients that repeat them with their key get the answers, and pay for nothing more.
+def test_calls_of_a_killed_web_server_are_booked_and_can_be_repeated(stack: Stack, key: str | None) -> None:
+    """The server's clients are cut off, two of them during a stream. Their calls are booked as billed. Clients that
+    repeat them with their idempotency key get the answers at no further cost.
     """
     before = all_requests(stack)
     stack.behave(faults=HELD)
@@ -74,7 +74,7 @@ def test_a_web_server_that_is_killed_in_the_middle_of_calls(stack: Stack, key: s
         assert (all_requests(stack) - before, len(stack.book())) == (set(mine), billed)
 
 
-def test_an_embedding_whose_web_server_is_killed_is_booked_and_frees_its_key(stack: Stack) -> None:
+def test_embedding_of_a_killed_web_server_is_booked_and_frees_its_key(stack: Stack) -> None:
     stack.hold()
     with ThreadPoolExecutor(1) as client:
         cut_off = client.submit(embed, stack)
@@ -95,9 +95,9 @@ def test_an_embedding_whose_web_server_is_killed_is_booked_and_frees_its_key(sta
     assert held(stack) == 0
 
 
-def test_clients_that_hang_up_leave_nothing_behind(stack: Stack) -> None:
-    """Their calls are under way, so they end like any other: answered, booked, and cached. Half of them were reading a
-    stream.
+def test_disconnected_clients_leave_nothing_behind(stack: Stack) -> None:
+    """Their calls are in progress, so they end like others: answered, booked, and cached. Half of the clients were
+    reading a stream.
     """
     before = all_requests(stack)
     stack.behave(faults=HELD)
@@ -119,14 +119,14 @@ def test_clients_that_hang_up_leave_nothing_behind(stack: Stack) -> None:
 
 
 def restart_web(stack: Stack) -> None:
-    """Start the killed web server, and let the provider answer."""
+    """Restart the killed web server, and let the provider answer."""
     stack.release()
     stack.web.start()
     stack.wait_until_ready()
 
 
 def restart_and_audit(stack: Stack, requests: list[str], key: str | None) -> None:
-    """Restart the web server. Calls whose clients can repeat them with a key complete; the others fail."""
+    """Restart the web server. Calls with an idempotency key complete; the others fail."""
     restart_web(stack)
     statuses = assert_sound(stack, requests)
     assert set(statuses.values()) == {"completed" if key else "failed"}
@@ -172,7 +172,7 @@ def embed(stack: Stack) -> httpx2.Response:
 
 
 def embedding_calls(stack: Stack) -> list[str]:
-    """What the provider says of each open call that belongs to no request."""
+    """The sandbox's state of each open call without a request."""
     rows = stack.database.rows(
         "SELECT id FROM cost_app_attempt WHERE request_id IS NULL AND state NOT IN ('settled', 'released')"
     )
@@ -185,7 +185,7 @@ def streamed_order(text: str) -> dict[str, Any]:
 
 
 def read_stream(stack: Stack, number: int, key: str | None, begun: Semaphore) -> bool:
-    """Reads a stream to its end, and says when it has begun. Whether it ended as it should."""
+    """Read a stream to its end, and signal when it has begun. Returns whether it ended properly."""
     headers = {"Authorization": f"Bearer {stack.keys['north']}"}
     if key:
         headers["Idempotency-Key"] = f"{key}-stream-{number}"
@@ -201,7 +201,7 @@ def read_stream(stack: Stack, number: int, key: str | None, begun: Semaphore) ->
 
 
 def wait_until_idle(stack: Stack) -> None:
-    """Ready work would go first, and the doors would only queue their calls."""
+    """Wait for an empty queue: ready work would go first, and direct calls would only be queued."""
     live = "SELECT id FROM queue_app_airequest WHERE status IN ('pending', 'processing')"
     wait_until(lambda: not stack.database.rows(live), "the queue to be empty")
 

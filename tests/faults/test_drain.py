@@ -1,4 +1,4 @@
-"""SIGTERM: what runs is finished, nothing new starts."""
+"""SIGTERM: running calls finish, and nothing new starts."""
 
 import signal
 
@@ -23,12 +23,12 @@ def test_sigterm_lets_calls_finish_and_starts_nothing_new(stack: Stack) -> None:
     assert all(len(stack.attempts(request)) == 1 for request in in_flight + waiting)
 
 
-def test_the_scheduler_and_the_web_server_end_cleanly(stack: Stack) -> None:
+def test_scheduler_and_web_server_exit_cleanly(stack: Stack) -> None:
     assert stack.scheduler.stop() == 0
     assert stack.web.stop() == 0
 
 
-def test_a_second_sigterm_does_not_break_the_drain(stack: Stack) -> None:
+def test_second_sigterm_does_not_interrupt_the_drain(stack: Stack) -> None:
     requests, _ = stack.held_backlog(SLOTS)
 
     stack.workers.send(signal.SIGTERM)

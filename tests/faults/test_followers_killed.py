@@ -1,4 +1,4 @@
-"""kill -9 while equal requests wait for one answer."""
+"""kill -9 while identical requests wait for one answer."""
 
 from uuid import uuid4
 
@@ -14,7 +14,7 @@ def test_followers_survive_the_loss_of_all_workers(stack: Stack) -> None:
     question = f"How do I plan a garden of {uuid4()}?"
     leader, *followers = [stack.ask(question) for _ in range(1 + FOLLOWERS)]
     stack.wait_until_in_flight([leader], 1)
-    assert all(stack.column(follower, "leader_id") for follower in followers), "there is nobody to lose"
+    assert all(stack.column(follower, "leader_id") for follower in followers), "there are no followers"
     stack.workers.kill_group()
     stack.scheduler.kill_group()
     late = [stack.ask(question) for _ in range(3)]
@@ -31,7 +31,7 @@ def test_followers_survive_the_loss_of_all_workers(stack: Stack) -> None:
     assert len(answers) == 1
 
 
-def test_followers_of_a_leader_that_fails_are_answered_by_another_call(stack: Stack) -> None:
+def test_followers_of_a_failed_leader_are_answered_by_another_call(stack: Stack) -> None:
     stack.hold()
     question = f"How do I plant a hedge of {uuid4()}?"
     leader, *followers = [stack.ask(question) for _ in range(4)]

@@ -1,4 +1,4 @@
-"""The order in which requests start, seen at the rows."""
+"""The order in which requests start, read from the rows."""
 
 import os
 import sys
@@ -14,7 +14,7 @@ FLOOD_LIMIT_S = 200
 ONE_SLOT = {"WORKER_PROCESSES": "1", "WORKER_THREADS": "1"}
 
 
-def test_with_one_slot_priorities_start_in_their_order(stack: Stack) -> None:
+def test_priorities_start_in_order_with_one_slot(stack: Stack) -> None:
     with stack.workers_restarted(**ONE_SLOT):
         stack.hold()
         first = stack.enqueue("Takes the slot")
@@ -26,8 +26,8 @@ def test_with_one_slot_priorities_start_in_their_order(stack: Stack) -> None:
         assert started_in_order(stack, [low, normal, high, critical]) == [critical, high, normal, low]
 
 
-def test_a_low_request_under_a_stream_of_high_ones_starts_within_its_bound(stack: Stack) -> None:
-    """It may be overtaken by what is accepted within the difference of the head starts, and by nothing later."""
+def test_low_priority_request_in_a_stream_of_high_ones_starts_within_its_bound(stack: Stack) -> None:
+    """Only requests accepted within the difference of the head starts may overtake it."""
     bound_s = HEAD_START_S["high"] - HEAD_START_S["low"]
     with stack.workers_restarted(**ONE_SLOT):
         stack.hold()
@@ -43,10 +43,11 @@ def test_a_low_request_under_a_stream_of_high_ones_starts_within_its_bound(stack
         assert started_in_order(stack, [low, *early, *late]) == [*early, low, *late]
 
 
-def test_a_busy_organization_does_not_delay_another(stack: Stack) -> None:
-    """One slot's time is when every slot has been taken once more: counted in starts, whatever the machine's load.
+def test_busy_organization_does_not_delay_another(stack: Stack) -> None:
+    """A quiet organization's request starts before every slot has been reused once. This is counted in starts, so it
+    does not depend on the machine's load.
 
-    The quiet organization has nothing else in flight, because its share would otherwise depend on the time.
+    The quiet organization has nothing else in flight; otherwise, its share would depend on timing.
     """
     stack.add_organization("south")
     stack.hold()
@@ -59,7 +60,7 @@ def test_a_busy_organization_does_not_delay_another(stack: Stack) -> None:
             stack.release_call(stack.attempts(running[0])[-1]["id"])
             running = stack.wait_until_in_flight([*flood, *quiet], SLOTS)
         stack.release_call(stack.attempts(quiet[-1])[-1]["id"])
-    assert "pending" in stack.statuses(flood).values(), "nobody is left to wait behind"
+    assert "pending" in stack.statuses(flood).values(), "the flood is over"
 
     stack.release()
     assert_sound(stack, [*flood, *quiet], FLOOD_LIMIT_S)
@@ -68,7 +69,7 @@ def test_a_busy_organization_does_not_delay_another(stack: Stack) -> None:
 
 
 def _overtaken(stack: Stack, requests: list[str], others: list[str]) -> list[int]:
-    """How many of the others started while each of the requests waited."""
+    """How many of the others started while each request was waiting."""
     rows = stack.database.rows("SELECT id, created_at, started_at FROM queue_app_airequest")
     moments = {text(row_id): (seconds(created), seconds(started)) for row_id, created, started in rows if started}
     starts = [moments[request][1] for request in others]
@@ -85,7 +86,7 @@ def _later_s(stack: Stack, first: str, second: str) -> float:
 
 
 def _accepted_within(stack: Stack, limit_s: float, *priorities: str) -> list[str]:
-    """One request of each priority; they are cancelled and made again while the machine is too busy for the limit."""
+    """Enqueue one request of each priority. Retries while the machine is too busy to do it within the limit."""
     while True:
         requests = _enqueue_many(stack, "north", 1, *priorities)
         if _later_s(stack, requests[0], requests[-1]) < limit_s:

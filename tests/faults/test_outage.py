@@ -1,4 +1,4 @@
-"""An outage from beginning to end, as an operator in a browser and an on-call webhook see it."""
+"""An outage from start to recovery, as seen by an operator's browser and an on-call webhook."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -34,14 +34,14 @@ with installation_scope():
 
 @pytest.fixture
 def on_call() -> Iterator[Receiver]:
-    """The webhook of the people on call."""
+    """The on-call webhook."""
     with receiving() as found:
         yield found
 
 
 @pytest.fixture
 def watched(tmp_path: Path, on_call: Receiver) -> Iterator[Stack]:
-    """A product whose circuits stay open long enough to be seen by two checks, and whose requests have no fallback."""
+    """A product whose circuits stay open for at least two checks, and whose requests have no fallback."""
     stack = Stack(tmp_path, Sqlite(tmp_path), BREAKER_OPEN_S="20")
     try:
         stack.prepare()
@@ -55,7 +55,7 @@ def watched(tmp_path: Path, on_call: Receiver) -> Iterator[Stack]:
 
 @pytest.fixture
 def queue_page(watched: Stack, chromium: Browser) -> Iterator[Page]:  # noqa: F811
-    """The queue page of someone who keeps it open."""
+    """An operator's open queue page."""
     context = chromium.new_context(base_url=watched.url)
     page = context.new_page()
     page.set_default_timeout(SOON_MS)
@@ -69,7 +69,7 @@ def queue_page(watched: Stack, chromium: Browser) -> Iterator[Page]:  # noqa: F8
 
 
 @pytest.mark.timeout(900)
-def test_an_outage_alerts_once_and_ends_with_recovery(watched: Stack, queue_page: Page, on_call: Receiver) -> None:
+def test_outage_alerts_once_and_ends_with_recovery(watched: Stack, queue_page: Page, on_call: Receiver) -> None:
     watched.behave(faults=[{"kind": "status", "status": 500, "model": MODEL}])
     affected = [watched.enqueue(f"Affected {number}", maxRetries=10) for number in range(FAILING)]
     outage = queue_page.locator(".queue-outage")
@@ -81,15 +81,15 @@ def test_an_outage_alerts_once_and_ends_with_recovery(watched: Stack, queue_page
     unaffected = [watched.enqueue(f"Unaffected {number}", **HEALTHY) for number in range(FAILING)]
     assert set(watched.wait_until_ended(unaffected).values()) == {"completed"}
     assert watched.open_circuits() == [f"{PROVIDER}/{MODEL}"]
-    wait_until(lambda: _told(on_call, "alert.opened") == ["provider_down", "system_health"], "the alerts")
+    wait_until(lambda: _alerts(on_call, "alert.opened") == ["provider_down", "system_health"], "the alerts")
 
     watched.behave()
     assert set(watched.wait_until_ended(affected).values()) == {"completed"}
     assert watched.open_circuits() == []
     expect(outage).to_have_count(0, timeout=PATIENCE_MS)
-    wait_until(lambda: _told(on_call, "alert.resolved") == ["provider_down", "system_health"], "the all-clear")
-    assert _told(on_call, "alert.opened") == ["provider_down", "system_health"]
+    wait_until(lambda: _alerts(on_call, "alert.resolved") == ["provider_down", "system_health"], "the resolved alerts")
+    assert _alerts(on_call, "alert.opened") == ["provider_down", "system_health"]
 
 
-def _told(receiver: Receiver, kind: str) -> list[str]:
+def _alerts(receiver: Receiver, kind: str) -> list[str]:
     return sorted(message["data"]["type"] for message in receiver.messages() if message["type"] == kind)

@@ -1,4 +1,4 @@
-"""kill -9 of workers and web servers in the middle of streams that had to wait in the queue."""
+"""kill -9 of workers and web servers during streams that waited in the queue."""
 
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -14,14 +14,14 @@ from tests.faults.test_door_killed import HELD, all_requests, read_stream, resta
 from tests.support.processes import START_LIMIT_S, wait_until
 
 STREAMS = 2
-"""One at each of two doors."""
+"""One at each of two endpoints."""
 
 
 @contextmanager
-def in_the_middle(stack: Stack, key: str | None) -> Iterator[tuple[list[Future[bool]], list[str]]]:
-    """Streams that waited until their organization was resumed, and whose clients have the first half of the answer.
+def half_sent_streams(stack: Stack, key: str | None) -> Iterator[tuple[list[Future[bool]], list[str]]]:
+    """Streams that waited until their organization was resumed, and whose clients have half of the answer.
 
-    Gives what `read_stream` makes of them, and their requests.
+    Yields the futures of `read_stream`, and the requests.
     """
     wait_until_idle(stack)
     before = all_requests(stack)
@@ -38,8 +38,8 @@ def in_the_middle(stack: Stack, key: str | None) -> Iterator[tuple[list[Future[b
         yield waiting, mine
 
 
-def test_workers_that_are_killed_do_not_interrupt_them(stack: Stack) -> None:
-    with in_the_middle(stack, "unhurt") as (streams, mine):
+def test_killed_workers_do_not_interrupt_queued_streams(stack: Stack) -> None:
+    with half_sent_streams(stack, "unhurt") as (streams, mine):
         stack.workers.kill_group()
         for request in mine:
             send_the_rest(stack, request)
@@ -50,16 +50,16 @@ def test_workers_that_are_killed_do_not_interrupt_them(stack: Stack) -> None:
 
 
 def send_the_rest(stack: Stack, request: str) -> None:
-    """Release the call of a request, once the provider has sent its first half."""
+    """Release a request's call after the provider has sent its first half."""
     [attempt] = stack.attempts(request)
     path = f"{stack.sandbox_url}/sandbox/calls/{attempt['id']}/release"
     wait_until(lambda: stack.http.post(path).status_code == 200, "the held answer")
 
 
 @pytest.mark.parametrize("key", [None, "waited"])
-def test_a_web_server_that_is_killed_cuts_them_off_and_they_are_booked(stack: Stack, key: str | None) -> None:
-    """Clients that repeat them with their key get the answers, and pay for nothing more."""
-    with in_the_middle(stack, key) as (streams, mine):
+def test_queued_streams_of_a_killed_web_server_are_booked_and_can_be_repeated(stack: Stack, key: str | None) -> None:
+    """Clients that repeat them with their idempotency key get the answers at no further cost."""
+    with half_sent_streams(stack, key) as (streams, mine):
         stack.web.kill_group()
         assert all(isinstance(stream.exception(START_LIMIT_S), httpx2.HTTPError) for stream in streams)
     restart_and_audit(stack, mine, key)

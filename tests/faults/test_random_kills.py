@@ -1,4 +1,4 @@
-"""Many requests while parts of the product are killed at random: the promise as a whole."""
+"""Many requests while random parts of the product are killed."""
 
 import itertools
 import os
@@ -21,7 +21,7 @@ CLIENTS = 4
 BETWEEN_KILLS_S = 2.5
 PAUSE_S = 0.2
 LIMIT_S = 150
-# Most kills hit the workers: they hold the calls.
+# Most kills hit workers, because they make the calls.
 VICTIMS = ["child", "child", "parent", "group", "scheduler", "web", "redis"]
 FAULTS = [
     {"kind": "rate_limit", "probability": 0.02},
@@ -32,14 +32,14 @@ FAULTS = [
 
 @dataclass
 class Clients:
-    """What several clients have sent; a lost answer is asked for again under the same idempotency key."""
+    """Requests of several clients, which retry a lost answer with the same idempotency key."""
 
     stack: Stack
     accepted: dict[int, str] = field(default_factory=dict)
     kills_are_over: threading.Event = field(default_factory=threading.Event)
 
     def send_all(self) -> None:
-        """Send request after request until the last kill is over, and as many as there have to be."""
+        """Send requests until the last kill, and at least `REQUESTS`."""
         with ThreadPoolExecutor(CLIENTS) as threads:
             for sent in [threads.submit(self._send_every, client) for client in range(CLIENTS)]:
                 sent.result()
@@ -77,7 +77,7 @@ def test_random_kills_lose_nothing_and_charge_nothing_twice(stack: Stack) -> Non
         try:
             for victim in victims:
                 time.sleep(BETWEEN_KILLS_S * dice.uniform(0.6, 1.4))
-                wait_until(lambda: _at_work(stack, clients), "calls in flight")
+                wait_until(lambda: _has_calls_in_flight(stack, clients), "calls in flight")
                 _kill(stack, victim, dice)
         finally:
             clients.kills_are_over.set()
@@ -92,13 +92,13 @@ def test_random_kills_lose_nothing_and_charge_nothing_twice(stack: Stack) -> Non
     assert all(stack.column(request, "error_code") == "QUARANTINED" for request in failed)
 
 
-def _at_work(stack: Stack, clients: Clients) -> bool:
-    """Something can be lost: calls are in flight. More requests come until the last kill is over."""
+def _has_calls_in_flight(stack: Stack, clients: Clients) -> bool:
+    """Whether calls that can be lost are in flight. More requests are sent until the last kill."""
     return "processing" in stack.statuses(list(clients.accepted.values())).values()
 
 
 def _kill(stack: Stack, victim: str, dice: random.Random) -> None:
-    """kill -9, and a start as the supervisor would do it; the parent of the workers replaces a child by itself."""
+    """Kill a victim and restart it, as the supervisor would. The workers' parent replaces a child itself."""
     match victim:
         case "child":
             if children := stack.workers.children():

@@ -1,4 +1,4 @@
-"""Redis dies, forgets everything, or hangs, with a backlog and with calls in flight."""
+"""Redis dies, loses its data, or hangs, with a backlog and calls in flight."""
 
 import signal
 import time
@@ -8,20 +8,20 @@ from tests.faults.stack import Stack
 from tests.support.processes import answers, wait_until
 
 
-def test_a_restarted_redis_loses_nothing(stack: Stack) -> None:
+def test_restarted_redis_loses_nothing(stack: Stack) -> None:
     in_flight, waiting = stack.held_backlog(30)
 
     stack.redis_server.kill()
     stack.release()
     end_of_outage = time.monotonic() + 2
-    meanwhile = [stack.enqueue("Asked while Redis was down")]
+    during_outage = [stack.enqueue("Asked while Redis was down")]
     wait_until(lambda: time.monotonic() > end_of_outage, "the end of the outage")
     stack.redis_server.start()
 
-    assert set(assert_sound(stack, [*in_flight, *waiting, *meanwhile]).values()) == {"completed"}
+    assert set(assert_sound(stack, [*in_flight, *waiting, *during_outage]).values()) == {"completed"}
 
 
-def test_an_emptied_redis_loses_nothing(stack: Stack) -> None:
+def test_emptied_redis_loses_nothing(stack: Stack) -> None:
     in_flight, waiting = stack.held_backlog(30)
 
     stack.redis.flushall()
@@ -33,18 +33,18 @@ def test_an_emptied_redis_loses_nothing(stack: Stack) -> None:
 
 
 def test_requests_are_accepted_while_redis_hangs(stack: Stack) -> None:
-    """Redis hangs until all are accepted, or a client of `stack` has given up."""
+    """Redis hangs until all requests are accepted or a client of `stack` times out."""
     in_flight, waiting = stack.held_backlog(30)
 
     stack.redis_server.send(signal.SIGSTOP)
-    meanwhile = [stack.enqueue(f"Asked while Redis hung: {number}") for number in range(4)]
+    during_outage = [stack.enqueue(f"Asked while Redis hung: {number}") for number in range(4)]
     stack.release()
     stack.redis_server.send(signal.SIGCONT)
 
-    assert set(assert_sound(stack, [*in_flight, *waiting, *meanwhile]).values()) == {"completed"}
+    assert set(assert_sound(stack, [*in_flight, *waiting, *during_outage]).values()) == {"completed"}
 
 
-def test_the_product_starts_and_accepts_requests_while_redis_is_down(stack: Stack) -> None:
+def test_product_starts_and_accepts_requests_while_redis_is_down(stack: Stack) -> None:
     for program in (stack.web, stack.workers, stack.scheduler):
         program.kill_group()
     stack.redis_server.kill()

@@ -1,4 +1,4 @@
-"""RQ's tickets are only a wake-up: too many, lost or stale ones change nothing."""
+"""RQ's tickets only wake workers: extra, lost, or stale tickets have no effect."""
 
 import pytest
 from redis import Redis
@@ -50,7 +50,7 @@ def test_rq_records_of_a_killed_worker_are_dropped() -> None:
     queue.connection.zadd(queue.started_job_registry.key, {entry: 1})
     queue.connection.delete(worker.key)
     assert Job.fetch(ticket.id, queue.connection, JSONSerializer).get_status() == "started"
-    assert queue.connection.ttl(ticket.key) == -1, "it would have gone by itself"
+    assert queue.connection.ttl(ticket.key) == -1, "it would have expired on its own"
 
     tickets.replace_lost_tickets()
 

@@ -1,4 +1,4 @@
-"""kill -9 of the web server between the commit of a request and its entry into Redis."""
+"""kill -9 of the web server between committing a request and adding it to Redis."""
 
 import signal
 from concurrent.futures import ThreadPoolExecutor
@@ -11,10 +11,12 @@ from tests.faults.stack import Stack, order, text
 from tests.support.processes import wait_until
 
 
-def test_a_request_that_was_committed_but_never_reached_redis_is_processed(stack: Stack) -> None:
-    """Redis hangs, so that the web server is caught behind its commit; the hung Redis dies with what was sent to it."""
+def test_request_committed_but_not_in_redis_is_processed(stack: Stack) -> None:
+    """Redis hangs, so that the web server can be killed after its commit. Redis is then killed with the pending
+    command.
+    """
     stack.freeze(stack.scheduler.pid)
-    request, _ = _catch_behind_commit(stack)
+    request, _ = _kill_web_after_commit(stack)
     stack.redis_server.kill_group()
 
     stack.redis_server.start()
@@ -26,8 +28,8 @@ def test_a_request_that_was_committed_but_never_reached_redis_is_processed(stack
     assert assert_sound(stack, [request]) == {request: "completed"}
 
 
-def test_a_client_that_lost_its_answer_gets_the_same_request_with_its_idempotency_key(stack: Stack) -> None:
-    request, key = _catch_behind_commit(stack)
+def test_repeat_with_idempotency_key_after_a_lost_answer_returns_the_same_request(stack: Stack) -> None:
+    request, key = _kill_web_after_commit(stack)
     stack.redis_server.send(signal.SIGCONT)
     stack.web.start()
     stack.wait_until_ready()
@@ -39,10 +41,12 @@ def test_a_client_that_lost_its_answer_gets_the_same_request_with_its_idempotenc
     assert assert_sound(stack, [request]) == {request: "completed"}
 
 
-def _catch_behind_commit(stack: Stack) -> tuple[str, str]:
-    """The request, and its idempotency key, of a client whose web server was killed while it waited for a hung Redis.
+def _kill_web_after_commit(stack: Stack) -> tuple[str, str]:
+    """Kill the web server while it waits for a hung Redis after its commit. Returns the request and its idempotency
+    key.
 
-    It waits for two seconds and answers then. Where the machine was too busy to kill it in time, another one is tried.
+    The server waits for two seconds and then answers. If the machine was too busy to kill it in time, another request
+    is tried.
     """
     while True:
         stack.redis_server.send(signal.SIGSTOP)

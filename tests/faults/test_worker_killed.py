@@ -1,4 +1,4 @@
-"""kill -9 of workers in the middle of calls."""
+"""kill -9 of workers during calls."""
 
 import os
 import signal
@@ -8,13 +8,13 @@ from tests.faults.stack import PROCESSES, SLOTS, Stack
 from tests.support.processes import wait_until
 
 
-def test_requests_whose_workers_are_killed_in_their_calls_are_completed_by_others(stack: Stack) -> None:
-    """First one child, then the whole group with what it had taken over."""
+def test_requests_of_killed_workers_are_completed_by_others(stack: Stack) -> None:
+    """First kill one child, then the whole group with the requests that it took over."""
     in_flight, waiting = stack.held_backlog(16)
     requests = in_flight + waiting
     held_by_child = in_flight[0]
     os.kill(stack.worker_of(held_by_child), signal.SIGKILL)
-    wait_until(lambda: _lost(stack, [held_by_child]), "the child to be missed")
+    wait_until(lambda: _lost(stack, [held_by_child]), "the lost child to be noticed")
     held_by_group = stack.wait_until_in_flight(requests, SLOTS)
     stack.workers.kill_group()
     stack.release()
@@ -25,11 +25,11 @@ def test_requests_whose_workers_are_killed_in_their_calls_are_completed_by_other
 
 
 def _lost(stack: Stack, requests: list[str]) -> list[str]:
-    """Those that lost a worker in a call."""
+    """The requests that lost a worker during a call."""
     return [r for r in requests if "WORKER_LOST" in {attempt["error_code"] for attempt in stack.attempts(r)}]
 
 
-def test_workers_whose_parent_is_killed_finish_their_calls_and_end(stack: Stack) -> None:
+def test_workers_without_a_parent_finish_their_calls_and_exit(stack: Stack) -> None:
     in_flight, waiting = stack.held_backlog(12)
     orphans = stack.workers.children()
     assert len(orphans) == PROCESSES
@@ -40,7 +40,7 @@ def test_workers_whose_parent_is_killed_finish_their_calls_and_end(stack: Stack)
 
     wait_until(lambda: not any(orphan.is_running() for orphan in orphans), "the orphans to end")
     assert {stack.statuses([request])[request] for request in in_flight} == {"completed"}
-    assert all(len(stack.attempts(request)) == 1 for request in in_flight), "a call was thrown away"
+    assert all(len(stack.attempts(request)) == 1 for request in in_flight), "a call was repeated"
     assert set(stack.statuses(waiting).values()) == {"pending"}, "an orphan took new work"
     stack.workers.start()
     assert set(assert_sound(stack, in_flight + waiting).values()) == {"completed"}
