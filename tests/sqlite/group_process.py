@@ -1,6 +1,6 @@
-"""A process in which threads commit together, and which dies around the COMMIT: see `test_crashes`.
+"""A process in which threads commit as a group, and which kills itself around the COMMIT: see `test_crashes`.
 
-Started with the number of threads and the moment of its death. Prints the answer of each thread.
+The arguments are the number of threads and the moment of the kill. Prints each thread's answer.
 """
 
 import os
@@ -13,7 +13,7 @@ from django.db import connection
 
 
 def die() -> None:
-    """As by `kill -9`."""
+    """Kill this process, like `kill -9`."""
     os.kill(os.getpid(), signal.SIGKILL)
 
 
@@ -38,7 +38,7 @@ def main() -> None:
 
     def write(number: int) -> None:
         group_commit.grouped(lambda: Organization.objects.create(slug=str(number), name="x"))
-        os.write(sys.stdout.fileno(), f"{number}\n".encode())  # print would write the line in two parts
+        os.write(sys.stdout.fileno(), f"{number}\n".encode())  # print could write the line in two parts
         connection.close()
 
     with Gate(os.path.realpath(connection.settings_dict["NAME"])).passed(60):

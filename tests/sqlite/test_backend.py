@@ -1,4 +1,4 @@
-"""Whoever writes passes the gate and leaves it, however the transaction ends; whoever reads does not wait."""
+"""Writers pass the gate and leave it however their transaction ends; readers do not wait."""
 
 import os
 import sqlite3
@@ -22,7 +22,7 @@ pytestmark = [
 
 
 def own_gate() -> Gate:
-    """The gate of this process."""
+    """This process's gate."""
     return gate_of(os.path.realpath(connection.settings_dict["NAME"]))
 
 
@@ -32,8 +32,8 @@ def is_free() -> bool:
 
 
 @pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A connection that waits for no lock."""
+def without_lock_timeout(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A connection that does not wait for locks."""
     connection.close()
     monkeypatch.setitem(connection.settings_dict["OPTIONS"], "timeout", 0.01)
     yield
@@ -42,7 +42,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.fixture
 def other_writer() -> Iterator[Gate]:
-    """Another process, inside the gate."""
+    """Another process inside the gate."""
     gate = Gate(os.path.realpath(connection.settings_dict["NAME"]))
     with gate.passed(60):
         yield gate
@@ -52,7 +52,7 @@ def write(slug: str = "a") -> None:
     Organization.objects.create(slug=slug, name=slug)
 
 
-def test_a_transaction_is_inside_until_its_commit() -> None:
+def test_transaction_is_inside_the_gate_until_its_commit() -> None:
     with transaction.atomic():
         assert not is_free()
         with transaction.atomic():
@@ -61,24 +61,24 @@ def test_a_transaction_is_inside_until_its_commit() -> None:
     assert is_free()
 
 
-def test_a_transaction_that_is_rolled_back_leaves() -> None:
+def test_rolled_back_transaction_leaves_the_gate() -> None:
     with pytest.raises(ZeroDivisionError), transaction.atomic():
         write()
         raise ZeroDivisionError
     assert is_free()
 
 
-def test_a_transaction_that_cannot_commit_leaves() -> None:
+def test_transaction_that_fails_to_commit_leaves_the_gate() -> None:
     with pytest.raises(DatabaseError), transaction.atomic():
         write()
-        Membership(organization_id=999, user_id=999, role="owner").save(force_insert=True)  # noticed at the COMMIT
+        Membership(organization_id=999, user_id=999, role="owner").save(force_insert=True)  # fails at the COMMIT
         has_written = True
     assert has_written
     assert is_free()
     assert not Organization.objects.exists()
 
 
-def test_a_connection_that_closes_inside_leaves() -> None:
+def test_closing_the_connection_leaves_the_gate() -> None:
     with transaction.atomic():
         write()
         connection.close()
@@ -86,16 +86,16 @@ def test_a_connection_that_closes_inside_leaves() -> None:
     assert not Organization.objects.exists()
 
 
-def test_a_transaction_that_cannot_begin_leaves(impatient: None) -> None:
-    with closing(sqlite3.connect(connection.settings_dict["NAME"], isolation_level=None)) as ignorant:
-        ignorant.execute("BEGIN IMMEDIATE")
+def test_transaction_that_fails_to_begin_leaves_the_gate(without_lock_timeout: None) -> None:
+    with closing(sqlite3.connect(connection.settings_dict["NAME"], isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
         with pytest.raises(OperationalError, match="database is locked"), transaction.atomic():
             pass
     assert is_free()
     write()
 
 
-def test_a_statement_outside_a_transaction_passes_and_leaves(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_statement_outside_a_transaction_passes_and_leaves_the_gate(monkeypatch: pytest.MonkeyPatch) -> None:
     passed: list[float] = []
     monkeypatch.setattr(own_gate(), "enter", lambda timeout: passed.append(timeout))
     monkeypatch.setattr(own_gate(), "leave", lambda: passed.append(0))
@@ -107,19 +107,19 @@ def test_a_statement_outside_a_transaction_passes_and_leaves(monkeypatch: pytest
     assert passed == [connection.settings_dict["OPTIONS"]["timeout"], 0] * 4
 
 
-def test_a_process_that_stays_at_the_gate_does_not_stop_writers(impatient: None, other_writer: Gate) -> None:
+def test_process_stuck_at_the_gate_does_not_stop_writers(without_lock_timeout: None, other_writer: Gate) -> None:
     write("a")
     with transaction.atomic():
         write("b")
     assert Organization.objects.count() == 2
 
 
-def test_a_reader_does_not_wait(impatient: None, other_writer: Gate) -> None:
+def test_reader_does_not_wait(without_lock_timeout: None, other_writer: Gate) -> None:
     assert not Organization.objects.exists()
     assert list(Organization.objects.all()) == []
 
 
-def test_a_second_connection_of_a_thread_is_refused_and_harms_nothing(impatient: None) -> None:
+def test_second_connection_of_a_thread_is_refused_without_side_effects(without_lock_timeout: None) -> None:
     second = connections["default"].copy()
     with transaction.atomic():
         write()
@@ -130,7 +130,7 @@ def test_a_second_connection_of_a_thread_is_refused_and_harms_nothing(impatient:
     assert is_free()
 
 
-def test_threads_that_write_all_get_through() -> None:
+def test_concurrent_writers_all_succeed() -> None:
     def run(number: int) -> None:
         for turn in range(10):
             with transaction.atomic():
@@ -146,7 +146,7 @@ def test_threads_that_write_all_get_through() -> None:
     assert is_free()
 
 
-def test_a_database_in_memory_has_no_gate() -> None:
+def test_in_memory_database_has_no_gate() -> None:
     settings: dict[str, Any] = {**connection.settings_dict, "NAME": ":memory:", "OPTIONS": {}}
     memory = DatabaseWrapper(settings, "memory")
     with memory.cursor() as cursor:

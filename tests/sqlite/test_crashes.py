@@ -1,4 +1,4 @@
-"""A process that is killed around a group's COMMIT leaves all of its rows or none, and no answer without its row."""
+"""A kill around a group's COMMIT leaves all of its rows or none, and no answer without its row."""
 
 import os
 import signal
@@ -22,7 +22,7 @@ THREADS = 5
 
 
 def run(moment: str, directory: Path) -> subprocess.CompletedProcess[str]:
-    """The process, after its end."""
+    """Run the process to its end."""
     environment = {
         **os.environ,
         "DJANGO_SETTINGS_MODULE": "aiinfra.settings",
@@ -34,7 +34,7 @@ def run(moment: str, directory: Path) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize(("moment", "rows"), [("before the commit", 0), ("before the answers", THREADS)])
-def test_a_killed_process_leaves_a_whole_group_or_none(moment: str, rows: int, tmp_path: Path) -> None:
+def test_kill_during_a_commit_leaves_the_whole_group_or_nothing(moment: str, rows: int, tmp_path: Path) -> None:
     process = run(moment, tmp_path)
     assert process.returncode == -signal.SIGKILL
     assert process.stdout == ""
@@ -43,7 +43,7 @@ def test_a_killed_process_leaves_a_whole_group_or_none(moment: str, rows: int, t
         pass
 
 
-def test_without_a_crash_every_thread_gets_its_answer(tmp_path: Path) -> None:
+def test_every_thread_gets_its_answer_without_a_crash(tmp_path: Path) -> None:
     process = run("never", tmp_path)
     assert process.returncode == 0
     assert sorted(process.stdout.split()) == sorted(map(str, range(THREADS)))

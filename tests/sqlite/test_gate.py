@@ -1,6 +1,6 @@
-"""The gate lets writers pass in order, ends with its process, and never holds one up for longer than allowed.
+"""The gate admits writers in order, is released when its process dies, and limits each wait.
 
-A second `Gate` of the same file stands for another process: file locks belong to whoever opened the file.
+A second `Gate` of the same file represents another process, because file locks belong to the open file.
 """
 
 import fcntl
@@ -30,7 +30,7 @@ def path(tmp_path: Path) -> str:
 
 @contextmanager
 def queue_of(gate: Gate, count: int, passed: list[int]) -> Iterator[None]:
-    """Threads that wait at a gate that is taken, in the order of their numbers; all have passed at the end."""
+    """Threads that wait at a taken gate in the order of their numbers. At the end, all have passed."""
 
     def pass_by(number: int) -> None:
         with gate.passed(LONG_S):
@@ -53,25 +53,25 @@ def test_threads_pass_in_the_order_of_their_arrival(path: str) -> None:
     assert passed == list(range(20))
 
 
-def test_another_process_gets_its_turn_while_threads_are_waiting(path: str) -> None:
+def test_another_process_gets_its_turn_while_threads_wait(path: str) -> None:
     ours, theirs, passed = Gate(path), Gate(path), list[int]()
-    came_at = []
+    entered_after = []
 
-    def come() -> None:
+    def enter_once() -> None:
         with theirs.passed(LONG_S):
-            came_at.append(len(passed))
+            entered_after.append(len(passed))
 
-    other = threading.Thread(target=come)
+    other = threading.Thread(target=enter_once)
     ours.enter(LONG_S)
     with queue_of(ours, 5 * TURNS, passed):
         other.start()
         wait_until(lambda: is_locked(f"{path}-next"), "the other process to be next")
         ours.leave()
     other.join()
-    assert came_at == [TURNS - 1]
+    assert entered_after == [TURNS - 1]
 
 
-def test_a_wait_is_limited_within_a_process(path: str) -> None:
+def test_wait_within_a_process_is_limited(path: str) -> None:
     gate = Gate(path)
     gate.enter(LONG_S)
     with pytest.raises(sqlite3.OperationalError, match="database is locked"):
@@ -82,7 +82,7 @@ def test_a_wait_is_limited_within_a_process(path: str) -> None:
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
-def test_a_process_that_stays_at_the_gate_does_not_stop_others(path: str, suffix: str) -> None:
+def test_process_stuck_at_the_gate_does_not_stop_others(path: str, suffix: str) -> None:
     gate = Gate(path)
     with Path(f"{path}{suffix}").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
@@ -93,7 +93,7 @@ def test_a_process_that_stays_at_the_gate_does_not_stop_others(path: str, suffix
         assert is_locked(f"{path}-gate")
 
 
-def test_one_who_gave_up_is_skipped(path: str) -> None:
+def test_timed_out_waiter_is_skipped(path: str) -> None:
     gate, passed = Gate(path), list[int]()
     gate.enter(LONG_S)
     with queue_of(gate, 1, passed):
@@ -106,8 +106,8 @@ def test_one_who_gave_up_is_skipped(path: str) -> None:
         pass
 
 
-def test_a_turn_that_comes_at_the_last_moment_is_taken(path: str) -> None:
-    """A turn that was handed over between the end of the wait and giving up would be lost for everyone."""
+def test_turn_granted_at_the_timeout_is_kept(path: str) -> None:
+    """Otherwise, a turn handed over between the timeout and giving up would be lost for everyone."""
     gate = Gate(path)
     gate.enter(LONG_S)
     turn = threading.Lock()
@@ -117,7 +117,7 @@ def test_a_turn_that_comes_at_the_last_moment_is_taken(path: str) -> None:
     assert not gate._give_up(turn)
 
 
-def test_a_gate_that_cannot_be_opened_is_an_error_of_the_database(tmp_path: Path) -> None:
+def test_unopenable_gate_raises_a_database_error(tmp_path: Path) -> None:
     gate = Gate(str(tmp_path / "missing" / "database"))
     for _ in range(2):
         with pytest.raises(sqlite3.OperationalError, match="No such file"):
@@ -134,7 +134,7 @@ threading.Event().wait()
 """
 
 
-def test_the_gate_of_a_killed_process_opens(path: str) -> None:
+def test_gate_of_a_killed_process_is_released(path: str) -> None:
     process = subprocess.Popen(
         [sys.executable, "-c", ENTER_AND_STAY, path], cwd=ROOT, stdout=subprocess.PIPE, text=True
     )
@@ -159,13 +159,13 @@ with gate_of(sys.argv[1]).passed(60):
 """
 
 
-def test_a_forked_process_does_not_open_the_gate_of_its_parent(path: str) -> None:
+def test_forked_process_does_not_release_its_parents_gate(path: str) -> None:
     command = [sys.executable, "-c", FORK_INSIDE, path]
     with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout and process.stdout.readline() == "inside\n"
         assert is_locked(f"{path}-gate")
 
 
-def test_the_files_are_private(path: str) -> None:
+def test_gate_files_are_private(path: str) -> None:
     with Gate(path).passed(0):
         assert [Path(f"{path}{suffix}").stat().st_mode & 0o777 for suffix in SUFFIXES] == [0o600, 0o600]

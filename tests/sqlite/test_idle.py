@@ -1,4 +1,4 @@
-"""A thread that waits leaves its connection to the next one, unless something is wrong with it."""
+"""A waiting thread leaves its connection to the next thread, unless the connection is unusable."""
 
 import os
 import shutil
@@ -23,8 +23,8 @@ pytestmark = [
 
 
 @pytest.fixture(autouse=True)
-def nothing_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Connections of earlier tests are out of reach; this thread's was opened in another way than those that follow."""
+def _no_kept_connections(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Discards connections of earlier tests. This thread's connection was opened with other options."""
     connection.close()
     monkeypatch.setattr(idle, "_kept", type(idle._kept)())
 
@@ -40,8 +40,8 @@ def other_file(tmp_path: Path) -> Iterator[DatabaseWrapper]:
     wrapper.close()
 
 
-def in_a_thread(call: Callable[[], Any]) -> Any:
-    """What a new thread returns, which releases its connection afterwards."""
+def run_in_thread(call: Callable[[], Any]) -> Any:
+    """Run the call in a new thread, which then releases its connection. Returns the result."""
     results: list[Any] = []
 
     def run() -> None:
@@ -55,26 +55,26 @@ def in_a_thread(call: Callable[[], Any]) -> Any:
 
 
 def opened() -> Any:
-    """The thread's connection to SQLite."""
+    """The thread's SQLite connection."""
     connection.ensure_connection()
     return connection.connection
 
 
-def test_the_next_thread_gets_a_released_connection() -> None:
+def test_next_thread_gets_a_released_connection() -> None:
     mine = opened()
     release_connections()
     assert connection.connection is None
-    assert in_a_thread(opened) is in_a_thread(opened) is opened() is mine
+    assert run_in_thread(opened) is run_in_thread(opened) is opened() is mine
 
 
-def test_a_released_connection_sees_what_was_written_meanwhile() -> None:
+def test_released_connection_sees_later_writes() -> None:
     assert not Organization.objects.exists()
     release_connections()
     Organization.objects.create(slug="a", name="a")
-    assert in_a_thread(lambda: Organization.objects.get().slug) == "a"
+    assert run_in_thread(lambda: Organization.objects.get().slug) == "a"
 
 
-def test_a_connection_in_a_transaction_stays_with_its_thread() -> None:
+def test_connection_in_a_transaction_stays_with_its_thread() -> None:
     with transaction.atomic():
         mine = opened()
         release_connections()
@@ -84,7 +84,7 @@ def test_a_connection_in_a_transaction_stays_with_its_thread() -> None:
 @pytest.mark.parametrize(
     "prepare", [lambda raw: raw.execute("BEGIN"), lambda _: setattr(connection, "errors_occurred", True)]
 )
-def test_a_connection_that_is_not_as_new_is_closed(prepare: Callable[[Any], object]) -> None:
+def test_unclean_connection_is_closed(prepare: Callable[[Any], object]) -> None:
     mine = opened()
     prepare(mine)
     release_connections()
@@ -93,16 +93,16 @@ def test_a_connection_that_is_not_as_new_is_closed(prepare: Callable[[Any], obje
     assert opened() is not mine
 
 
-def test_so_many_are_kept_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_number_of_kept_connections_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(idle, "KEPT_MAX", 1)
-    mine, (other, _) = opened(), in_a_thread(lambda: (opened(), None))
+    mine, (other, _) = opened(), run_in_thread(lambda: (opened(), None))
     release_connections()
     with pytest.raises(sqlite3.ProgrammingError, match="closed"):
         mine.execute("SELECT 1")
     assert opened() is other
 
 
-def test_a_file_that_was_replaced_is_opened_again(other_file: DatabaseWrapper) -> None:
+def test_replaced_file_is_opened_again(other_file: DatabaseWrapper) -> None:
     path = Path(other_file.settings_dict["NAME"])
     other_file.ensure_connection()
     first = other_file.connection
@@ -113,7 +113,7 @@ def test_a_file_that_was_replaced_is_opened_again(other_file: DatabaseWrapper) -
     assert other_file.connection is not first
 
 
-def test_connections_that_were_opened_differently_are_not_mixed(
+def test_connections_with_different_options_are_not_mixed(
     other_file: DatabaseWrapper, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     other_file.ensure_connection()
@@ -124,7 +124,7 @@ def test_connections_that_were_opened_differently_are_not_mixed(
     assert other_file.connection is not first
 
 
-def test_a_forked_process_opens_its_own() -> None:
+def test_forked_process_opens_its_own_connection() -> None:
     opened()
     release_connections()
     child = os.fork()

@@ -1,6 +1,6 @@
-"""The lock between processes: it is fair, its waits are limited, and it is never kept by a process that gave up.
+"""The lock between processes is fair, its waits are limited, and a process that gave up never keeps it.
 
-A second `ProcessLock` at the same path stands for another process: file locks belong to whoever opened the file.
+A second `ProcessLock` at the same path represents another process, because file locks belong to the open file.
 """
 
 import threading
@@ -20,7 +20,7 @@ def path(tmp_path: Path) -> str:
     return str(tmp_path / "database")
 
 
-def test_a_waiting_process_gets_the_lock_as_soon_as_it_is_released(path: str) -> None:
+def test_waiting_process_gets_the_lock_when_it_is_released(path: str) -> None:
     ours, theirs = ProcessLock(path), ProcessLock(path)
     assert theirs.acquire(0)
     got: list[bool] = []
@@ -35,20 +35,22 @@ def test_a_waiting_process_gets_the_lock_as_soon_as_it_is_released(path: str) ->
     assert not is_locked(f"{path}-next")
 
 
-def test_a_process_cannot_overtake_the_next_one(path: str) -> None:
+def test_process_cannot_overtake_the_next_one(path: str) -> None:
     first, second, third = ProcessLock(path), ProcessLock(path), ProcessLock(path)
     order: list[str] = []
 
-    def come(name: str, lock: ProcessLock) -> None:
+    def lock_once(name: str, lock: ProcessLock) -> None:
         assert lock.acquire(LONG_S)
         order.append(name)
         lock.release()
 
     assert first.acquire(0)
-    threads = [threading.Thread(target=come, args=("second", second))]
+    threads = [threading.Thread(target=lock_once, args=("second", second))]
     threads[0].start()
     wait_until(lambda: is_locked(f"{path}-next"), "the second process to be next")
-    threads += [threading.Thread(target=come, args=(name, lock)) for name, lock in (("third", third), ("first", first))]
+    threads += [
+        threading.Thread(target=lock_once, args=(name, lock)) for name, lock in (("third", third), ("first", first))
+    ]
     first.release()
     for thread in threads[1:]:
         thread.start()
@@ -57,19 +59,19 @@ def test_a_process_cannot_overtake_the_next_one(path: str) -> None:
     assert (order[0], sorted(order)) == ("second", ["first", "second", "third"])
 
 
-def test_a_lock_that_comes_too_late_is_given_back(path: str) -> None:
+def test_lock_granted_too_late_is_released(path: str) -> None:
     ours, theirs = ProcessLock(path), ProcessLock(path)
     assert theirs.acquire(0)
     assert not ours.acquire(0)
     theirs.release()
-    wait_until(lambda: not is_locked(f"{path}-gate"), "the lock to be given back")
+    wait_until(lambda: not is_locked(f"{path}-gate"), "the lock to be released")
     assert theirs.acquire(LONG_S)
     theirs.release()
     assert ours.acquire(LONG_S)
 
 
-def test_a_second_wait_continues_the_first_one(path: str) -> None:
-    """Otherwise, a process that loses patience again and again would be last again, and never be next."""
+def test_second_wait_continues_the_first_one(path: str) -> None:
+    """Otherwise, a process that times out repeatedly would always be last again."""
     ours, theirs = ProcessLock(path), ProcessLock(path)
     assert theirs.acquire(0)
     assert [ours.acquire(0) for _ in range(3)] == [False] * 3
@@ -85,8 +87,8 @@ def test_a_second_wait_continues_the_first_one(path: str) -> None:
     assert ours.acquire(0)
 
 
-def test_a_lock_that_comes_at_the_last_moment_is_taken(path: str) -> None:
-    """A lock that is given between the end of the wait and giving up would otherwise be kept for ever."""
+def test_lock_granted_at_the_timeout_is_kept(path: str) -> None:
+    """Otherwise, a lock granted between the timeout and giving up would be kept forever."""
     ours, theirs = ProcessLock(path), ProcessLock(path)
     assert theirs.acquire(0)
 
@@ -95,7 +97,7 @@ def test_a_lock_that_comes_at_the_last_moment_is_taken(path: str) -> None:
             if timeout is None:
                 return super().acquire()
             theirs.release()
-            wait_until(lambda: not ours._is_awaited, "the lock to be given")
+            wait_until(lambda: not ours._is_awaited, "the lock to be granted")
             return False
 
     ours._given = LastMoment(0)
