@@ -316,8 +316,8 @@ class Stack:
 
         def all_drain() -> bool:
             alive = {process.pid for process in self.workers.group()}
-            said = [beat["stopping"] for beat in self._beats().values() if beat["pid"] in alive]
-            return len(said) == PROCESSES and all(said)
+            draining = [beat["stopping"] for beat in self._beats().values() if beat["pid"] in alive]
+            return len(draining) == PROCESSES and all(draining)
 
         wait_until(all_drain, "the workers to drain")
 

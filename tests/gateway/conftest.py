@@ -11,7 +11,7 @@ from aiinfra.gateway.feed import feed
 from aiinfra.gateway.waiting import WaitingRoom
 from queue_app import tasks
 from queue_app.processing import direct
-from tests.api.conftest import _queue, admin_browser, browser, completed, key_of, nothing_stored, other_program, program  # noqa: F401 - fixtures  # noqa: F401 - fixtures
+from tests.api.conftest import _queue, admin_browser, browser, completed, key_of, nothing_stored, other_program, program  # noqa: F401 - fixtures
 from tests.gateway.stepwise import stepwise  # noqa: F401 - fixture
 from tests.gateway.streams import listen, places  # noqa: F401 - fixtures
 from tests.providers.conftest import sandbox, sandbox_process  # noqa: F401 - fixtures

@@ -27,7 +27,7 @@ def in_flight() -> dict[str, str]:
     return redis_client().hgetall(index.PREFIX + "inflight")
 
 
-def test_a_claim_is_final_once_the_row_changes(submit: Submit) -> None:
+def test_a_claim_marks_the_row_as_processing(submit: Submit) -> None:
     request = submit(timeout_ms=5_000)
     claim = claim_next("worker-1")
     assert claim and (claim.request.id, claim.attempt_number) == (request.id, 1)

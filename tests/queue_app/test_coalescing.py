@@ -127,7 +127,7 @@ def test_a_follower_in_the_index_is_skipped(send: Ask) -> None:
     assert (index.ready_total(), statuses(follower)) == (0, [Status.PENDING])
 
 
-def test_a_request_at_the_leaders_end_gets_its_answer(send: Ask, provider: ScriptedProvider) -> None:
+def test_a_request_that_arrives_at_the_leaders_end_gets_its_answer(send: Ask, provider: ScriptedProvider) -> None:
     leader = send()
     claim = claimed()
     cache_key = CacheKey.unpacked(claim.call["cache"])

@@ -124,7 +124,7 @@ def test_other_organizations_minutes_are_not_counted(
     assert CHARTS["throughput"](scoped.pk).figure["data"] == []
 
 
-def test_the_depth_is_downsampled_for_the_screen(redis_url: str, scoped: Organization, now: datetime) -> None:
+def test_the_depth_is_downsampled(redis_url: str, scoped: Organization, now: datetime) -> None:
     for seconds_ago in (40, 35, 30, 25, 20, 15, 10, 5):
         sample(scoped, seconds_ago, low=seconds_ago)
     points = trace(CHARTS["depth"](scoped.pk), "low")

@@ -134,7 +134,7 @@ def test_a_paused_priority_does_not_block_others() -> None:
     assert index.claim() == IndexEntry.of(high)
 
 
-def test_the_penalty_reorders_among_the_64_best_heads_only() -> None:
+def test_the_penalty_reorders_only_the_64_best_heads() -> None:
     """A claim looks at 64 organizations only, so a busy crowd of older ones goes first."""
     crowd = range(1, 65)
     index.hold(IndexEntry(organization, NORMAL.value, UUID(int=next(_numbers))) for organization in crowd)
@@ -184,7 +184,7 @@ def test_only_claims_beyond_the_age_are_old() -> None:
     assert index.old_claims(-1) == [entry]
 
 
-def test_the_completeness_mark_is_lost_with_the_data() -> None:
+def test_an_emptied_redis_is_not_marked_complete() -> None:
     assert not index.state().is_complete
     index.mark_complete()
     assert index.state().is_complete

@@ -89,7 +89,9 @@ def test_an_entry_without_a_row_is_dropped_by_the_claim(submit: Submit, organiza
     assert in_flight() == {str(organization.pk): "1"}
 
 
-def test_an_orphaned_claim_is_dropped_and_frees_its_organization(submit: Submit, organization: Organization) -> None:
+def test_an_orphaned_claim_is_dropped_and_frees_its_organizations_slot(
+    submit: Submit, organization: Organization
+) -> None:
     QueuePolicy.objects.create(organization=organization, max_in_flight=1)
     index.hold([IndexEntry(organization.pk, 100, uuid4())])
     request, repair = submit(), repair_after_first_run()

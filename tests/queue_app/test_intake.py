@@ -138,7 +138,7 @@ def test_an_unknown_provider_or_model_is_refused_by_name(submit: Submit) -> None
     assert nothing_is_stored()
 
 
-def test_lone_surrogates_are_refused_and_leave_nothing_behind(submit: Submit) -> None:
+def test_lone_surrogates_are_refused_and_nothing_is_stored(submit: Submit) -> None:
     with pytest.raises(ValueError, match="surrogates"):
         submit(messages=[{"role": "user", "content": "\ud800"}])
     assert nothing_is_stored()
@@ -174,7 +174,7 @@ def test_the_position_counts_earlier_requests(submit: Submit, other_organization
     assert numbered == [1, 1, 2, 2, 5]
 
 
-def test_a_repeat_with_the_same_key_is_the_same_request(submit: Submit) -> None:
+def test_a_repeat_with_the_same_key_returns_the_same_request(submit: Submit) -> None:
     first = submit(idempotency_key="k")
     assert submit(idempotency_key="k").id == first.id
     assert AIRequest.objects.count() == Attempt.objects.count() == index.state().size == 1
@@ -186,7 +186,7 @@ def test_a_repeat_is_answered_even_if_the_queue_is_full(submit: Submit, organiza
     assert submit(idempotency_key="k").id == first.id
 
 
-def test_the_same_key_with_another_body_is_a_conflict(submit: Submit) -> None:
+def test_reusing_key_with_different_body_is_a_conflict(submit: Submit) -> None:
     submit(idempotency_key="k", metadata={"a": 1})
     with pytest.raises(IdempotencyConflictError):
         submit(idempotency_key="k", metadata={"a": 2})

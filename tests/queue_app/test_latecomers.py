@@ -111,7 +111,9 @@ def test_a_zombies_answer_is_dropped_and_its_cost_booked(
     assert booked() == 2 * COST
 
 
-def test_a_zombies_failure_moves_nothing(zombie: tuple[Claim, Attempt], successor: tuple[Claim, Attempt]) -> None:
+def test_a_zombies_failure_does_not_change_the_request(
+    zombie: tuple[Claim, Attempt], successor: tuple[Claim, Attempt]
+) -> None:
     outcomes.fail_attempt(*zombie, refusal("SERVER_ERROR"))
     assert (row().status, row().attempt_number, states()) == (Status.PROCESSING, 2, ["estimated", "dispatched"])
     assert (row().not_before, row().error_code) == (successor[0].request.not_before, "")

@@ -87,7 +87,7 @@ def test_workers_are_shown_with_their_slots(queue: None, viewer: User, client_of
     assert "120 MB" in page
 
 
-def test_without_workers_the_page_says_so(queue: None, viewer: User, client_of: Browser) -> None:
+def test_page_warns_when_no_worker_is_running(queue: None, viewer: User, client_of: Browser) -> None:
     assert "no worker is running" in client_of(viewer).get(reverse("queue_live")).text
 
 

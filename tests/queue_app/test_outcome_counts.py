@@ -144,7 +144,7 @@ def test_an_empty_queue_has_no_averages() -> None:
     assert recent.throughput_per_minute == 0
 
 
-def test_old_ends_are_only_in_the_totals(organization: Organization) -> None:
+def test_old_requests_count_only_in_the_totals(organization: Organization) -> None:
     ended(organization, at=timezone.now() - timedelta(hours=1))
     count_ended()
     stats = queue_stats()

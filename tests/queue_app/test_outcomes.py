@@ -76,7 +76,7 @@ def test_each_timeout_books_its_own_bound(claimed: Claimed, provider: ScriptedPr
     assert (states(), booked()) == (["estimated", "settled"], bound + COST)
 
 
-def test_usage_that_comes_with_an_error_is_booked(claimed: Claimed, provider: ScriptedProvider) -> None:
+def test_usage_reported_with_an_error_is_booked(claimed: Claimed, provider: ScriptedProvider) -> None:
     error = refusal("CONTENT_FILTERED")
     error.usage = TokenUsage(input=20, output=10)
     provider.script = [error]

@@ -77,7 +77,7 @@ def test_new_requests_do_not_shift_pages(organization: Organization) -> None:
     assert first.requests + second.requests == rows[::-1]
 
 
-def test_a_page_carries_the_cost_of_its_requests(claimed: Callable[..., Claim], provider: ScriptedProvider) -> None:
+def test_page_includes_the_costs_of_its_requests(claimed: Callable[..., Claim], provider: ScriptedProvider) -> None:
     process(claimed())
     page = page_of(RequestFilter())
     assert page.sums == {page.requests[0].id: Sums(cost_nano=5_600, tokens=30)}
@@ -95,7 +95,7 @@ def test_a_page_carries_the_cost_of_its_requests(claimed: Callable[..., Claim], 
         RequestFilter(cached=True),
     ],
 )
-def test_each_filter_narrows(organization: Organization, narrowed: RequestFilter) -> None:
+def test_each_filter_selects_matching_requests(organization: Organization, narrowed: RequestFilter) -> None:
     stored(organization, 1)
     field, value = next((field, value) for field, value in vars(narrowed).items() if value)
     wanted = stored(organization, 2)
@@ -104,14 +104,14 @@ def test_each_filter_narrows(organization: Organization, narrowed: RequestFilter
     assert page_of(narrowed).requests == [wanted]
 
 
-def test_a_period_narrows_and_its_end_is_outside(organization: Organization) -> None:
+def test_period_filter_excludes_its_end(organization: Organization) -> None:
     rows = [stored(organization, second) for second in range(4)]
     narrowed = RequestFilter(since=NOON + timedelta(seconds=1), until=NOON + timedelta(seconds=3))
     assert page_of(narrowed).requests == [rows[2], rows[1]]
     assert page_of(replace(narrowed, oldest_first=True)).requests == rows[1:3]
 
 
-def test_the_key_filter_narrows(organization: Organization) -> None:
+def test_key_filter_selects_matching_requests(organization: Organization) -> None:
     key, _ = create_key(organization=organization, name="shop", role=Role.OPERATOR, actor="command:test")
     stored(organization, 1)
     wanted = stored(organization, 2, api_key=key)
@@ -230,7 +230,7 @@ def test_another_organizations_request_is_not_found(
     assert request_by_id("nonsense") is None
 
 
-def test_the_status_of_a_completed_request(claimed: Callable[..., Claim], provider: ScriptedProvider) -> None:
+def test_status_includes_attempts_cost_and_answer(claimed: Callable[..., Claim], provider: ScriptedProvider) -> None:
     provider.script = [refusal("SERVER_ERROR"), answer()]
     claim = claimed()
     process(claim)

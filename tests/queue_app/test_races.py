@@ -82,7 +82,9 @@ def test_cancelling_races_dispatch_and_completion(race: Race, organization: Orga
     assert index.ready_total() == 0
 
 
-def test_a_caller_that_lost_its_claim_does_not_extend_the_successors(race: Race, organization: Organization) -> None:
+def test_caller_that_lost_its_claim_does_not_extend_the_successors_lease(
+    race: Race, organization: Organization
+) -> None:
     """With a longer lease, a crash of the successor would go unnoticed until the deadline of a call that is never
     made.
     """

@@ -219,7 +219,7 @@ def test_more_attempts_cost_no_more_queries(submit: Submit, browser: Client) -> 
     assert len(many) == len(few)
 
 
-def test_a_cached_request_says_so(
+def test_a_cached_request_shows_how_it_was_answered(
     submit: Submit, browser: Client, viewer: User, client_of: Browser, organization: Organization
 ) -> None:
     request = submit()

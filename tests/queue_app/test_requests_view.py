@@ -49,7 +49,7 @@ def status_of(request: AIRequest) -> str:
         return AIRequest.objects.get(id=request.id).status
 
 
-def test_the_empty_page_says_so(queue: None, browser: Client) -> None:
+def test_an_empty_list_is_explained(queue: None, browser: Client) -> None:
     assert "No requests yet" in browser.get(URL).text
 
 
@@ -172,7 +172,7 @@ def test_a_refusal_is_shown_once(submit: Submit, browser: Client) -> None:
     }
 
 
-def test_a_request_whose_prompt_is_gone_is_not_retried(submit: Submit, browser: Client) -> None:
+def test_a_request_whose_prompt_was_deleted_is_not_retried(submit: Submit, browser: Client) -> None:
     request = submit()
     cancel(request)
     with organization_scope(request.organization_id):
@@ -238,7 +238,7 @@ def test_the_filter_offers_only_models_that_were_used(
     assert options == ["", "deepseek-chat"]
 
 
-def test_a_period_stays_in_the_address_in_the_organizations_time(submit: Submit, browser: Client) -> None:
+def test_period_filter_is_kept_in_the_url_in_local_time(submit: Submit, browser: Client) -> None:
     submit()
     context = browser.get(URL, {"since": "2026-01-01T10:30", "until": "0001-01-01T00:00"}).context
     assert context["filters"] == "since=2026-01-01T10%3A30"

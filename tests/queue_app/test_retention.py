@@ -56,7 +56,7 @@ def test_cleanup_runs_in_batches_and_counts_requests(submit: Submit, monkeypatch
     assert not RequestContent.objects.exists()
 
 
-def test_the_totals_outlive_the_requests_and_the_minutes(submit: Submit) -> None:
+def test_totals_are_kept_after_requests_and_minutes_are_deleted(submit: Submit) -> None:
     end(submit(), 31)
     count_ended()
     cleanup()

@@ -79,13 +79,13 @@ def test_after_all_retries_the_request_fails_with_the_reason(
     assert booked() == 0
 
 
-def test_a_refusal_is_final(claimed: Claimed, provider: ScriptedProvider) -> None:
+def test_an_invalid_request_is_not_retried(claimed: Claimed, provider: ScriptedProvider) -> None:
     provider.script = [refusal("INVALID_REQUEST")]
     process(claimed())
     assert (row().status, states()) == (Status.FAILED, ["released"])
 
 
-def test_the_next_model_of_the_chain_answers_and_is_booked(
+def test_the_fallback_models_answer_is_booked(
     claimed: Claimed, provider: ScriptedProvider, organization: Organization
 ) -> None:
     FallbackRoute.objects.create(
@@ -108,7 +108,7 @@ def test_the_next_model_of_the_chain_answers_and_is_booked(
     assert (row().status, row().provider, booked()) == (Status.COMPLETED, "deepseek", 20 * 500 + 10 * 1500)
 
 
-def test_a_next_model_without_a_price_ends_the_request(
+def test_a_fallback_model_without_a_price_fails_the_request(
     claimed: Claimed, provider: ScriptedProvider, organization: Organization
 ) -> None:
     FallbackRoute.objects.create(

@@ -59,7 +59,7 @@ def test_without_retries_there_is_no_wait_for_a_circuit() -> None:
     assert step(ErrorCode.CIRCUIT_OPEN, chain=[A], tried=[], waited=1, retries=0) is None
 
 
-def test_a_refusal_ends_the_request_and_a_wrong_key_tries_the_next_model() -> None:
+def test_an_invalid_request_fails_but_an_invalid_key_tries_the_next_model() -> None:
     assert step(ErrorCode.INVALID_REQUEST) is None
     assert step(ErrorCode.CONTENT_FILTERED) is None
     assert step(ErrorCode.INTERNAL_ERROR) is None

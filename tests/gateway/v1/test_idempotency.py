@@ -45,8 +45,8 @@ class Door:
     def ask(self, program: Caller, text: str = "How do I plan a garden?", **headers: str) -> Answer:
         """Send the request and read the whole response."""
         named = {"model": "text-embedding-3-small" if self.path == EMBEDDINGS else "deepseek-chat"}
-        said = {"input": text} if self.path in {EMBEDDINGS, RESPONSES} else {"messages": _turns(text)}
-        response = program.post(self.path, {**named, **said, **self.body}, **{**KEY, **headers})
+        prompt = {"input": text} if self.path in {EMBEDDINGS, RESPONSES} else {"messages": _turns(text)}
+        response = program.post(self.path, {**named, **prompt, **self.body}, **{**KEY, **headers})
         return Answer(response.status_code, dict(response.headers), _text_of(response))
 
 
