@@ -225,6 +225,8 @@ CHANGES = {
     "parameters": {"top_p": 0.5},
     "dialect": Dialect.ANTHROPIC,
     "headers": {"anthropic-beta": "b"},
+    "has_instructions": True,
+    "can_be_continued": False,
     "tags": ["t"],
     "metadata": {"a": 1},
     "cache_mode": "bypass",
