@@ -129,9 +129,16 @@ def test_a_fallback_model_without_a_price_fails_the_request(
     )
 
 
-@pytest.mark.parametrize(("reserved", "code"), [(0, outcomes.BUDGET_EXCEEDED), (10**9, outcomes.BUDGET_BUSY)])
+@pytest.mark.parametrize(
+    ("reserved", "code", "reason"),
+    [
+        (0, outcomes.BUDGET_EXCEEDED, "The daily budget"),
+        (10**9, outcomes.BUDGET_BUSY, "Calls in progress hold the rest of the daily budget"),
+    ],
+    ids=["exceeded", "busy"],
+)
 def test_a_retry_without_budget_ends_the_request_with_both_reasons(
-    claimed: Claimed, provider: ScriptedProvider, organization: Organization, reserved: int, code: str
+    claimed: Claimed, provider: ScriptedProvider, organization: Organization, reserved: int, code: str, reason: str
 ) -> None:
     claim = claimed()
     Budget.objects.create(organization=organization, period="daily", limit_nano=reserved, enforcement="block")
@@ -140,5 +147,5 @@ def test_a_retry_without_budget_ends_the_request_with_both_reasons(
     provider.script = [refusal("SERVER_ERROR")]
     process(claim)
     assert (row().status, row().error_code, row().attempt_number) == (Status.FAILED, code, 1)
-    assert row().error_message.startswith("it said SERVER_ERROR. Not retried: The daily")
+    assert row().error_message.startswith(f"it said SERVER_ERROR. Not retried: {reason}")
     assert (states(), index.state().size) == (["released"], 0)
