@@ -75,7 +75,7 @@ def test_budget_is_marked_as_refusing_until_calls_fit(scoped: Organization, open
     bound = open_attempt().bound_nano
     set_in(scoped, limit_nano=bound - 1, enforcement="block", from_now=True)
     for _ in range(2):
-        with pytest.raises(BudgetExceededError, match="maxTokens"):
+        with pytest.raises(BudgetExceededError, match="at most 99 output tokens"):
             open_attempt()
     assert count_refusals() == {scoped.pk}
     assert count_refusals() == set()
