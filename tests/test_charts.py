@@ -7,7 +7,7 @@ from django.test import Client
 
 from aiinfra.charts import escaped_figure
 from aiinfra.tenants.models import Organization, User
-from tests.cost_app.spend.conftest import use  # noqa: F401 - a fixture
+from tests.cost_app.spend.conftest import add_usage  # noqa: F401 - a fixture
 from tests.support.dates import current_day
 
 LINK = '<a href="https://evil.example/">R&D</a>'
@@ -35,10 +35,10 @@ def test_html_in_a_client_s_tag_is_escaped_in_the_figure(
     organization: Organization,
     finance: User,
     client_of: Callable[[User], Client],
-    use: Callable[..., None],  # noqa: F811
+    add_usage: Callable[..., None],  # noqa: F811
 ) -> None:
     today = current_day()
-    use(today, 5_000_000_000)
-    use(today, 5_000_000_000, "tag", LINK)
+    add_usage(today, 5_000_000_000)
+    add_usage(today, 5_000_000_000, "tag", LINK)
     figure = client_of(finance).get("/costs/figures/spend/?range=7d&by=tag").json()
     assert figure["data"][0]["name"] == SHOWN

@@ -25,7 +25,7 @@ class PageCell:
     method: str
     permission: str
     names: str = ""
-    finds: str = "open"
+    expected: str = "open"
     """The result for a user with the permission; 404 if the page needs a row that the test users do not have."""
 
     def __str__(self) -> str:
@@ -40,7 +40,7 @@ PAGE_CELLS = [
     PageCell("password", "post", SIGNED_IN),
     PageCell("switch_organization", "post", SIGNED_IN),
     PageCell("invitation", "get", PUBLIC, "token"),
-    PageCell("invitation_accept", "get", PUBLIC, finds="404"),
+    PageCell("invitation_accept", "get", PUBLIC, expected="404"),
     PageCell("account_login", "get", PUBLIC),
     PageCell("account_logout", "post", SIGNED_IN),
     PageCell("account_change_password", "get", SIGNED_IN),
@@ -53,22 +53,22 @@ PAGE_CELLS = [
     PageCell("account_reset_password_from_key_done", "get", PUBLIC),
     PageCell("sso", "get", PUBLIC),
     PageCell("sso_callback", "get", PUBLIC),
-    PageCell("sso_start", "get", PUBLIC, "slug", finds="404"),
+    PageCell("sso_start", "get", PUBLIC, "slug", expected="404"),
     PageCell("sso_settings", "get", "sso:manage"),
     PageCell("sso_settings", "post", "sso:manage"),
     PageCell("sso_remove", "post", "sso:manage"),
     PageCell("mfa_index", "get", SIGNED_IN),
     PageCell("mfa_activate_totp", "get", SIGNED_IN),
-    PageCell("mfa_deactivate_totp", "get", SIGNED_IN, finds="404"),
+    PageCell("mfa_deactivate_totp", "get", SIGNED_IN, expected="404"),
     PageCell("mfa_add_webauthn", "get", SIGNED_IN),
     PageCell("mfa_remove_webauthn", "get", SIGNED_IN, "passkey"),
-    PageCell("mfa_view_recovery_codes", "get", SIGNED_IN, finds="404"),
+    PageCell("mfa_view_recovery_codes", "get", SIGNED_IN, expected="404"),
     PageCell("mfa_generate_recovery_codes", "get", SIGNED_IN),
     PageCell("account_reauthenticate", "get", SIGNED_IN),
     PageCell("mfa_reauthenticate", "get", SIGNED_IN),
     PageCell("mfa_reauthenticate_webauthn", "get", SIGNED_IN),
     PageCell("sessions_end", "post", SIGNED_IN),
-    PageCell("session_end", "post", SIGNED_IN, "session", finds="404"),
+    PageCell("session_end", "post", SIGNED_IN, "session", expected="404"),
     PageCell("members", "get", "member:read"),
     PageCell("member_invite", "post", "member:manage"),
     PageCell("member_role", "post", "member:manage", "membership"),
@@ -248,14 +248,14 @@ OF_AN_ORGANIZATION = {
 def expected_of_page(cell: PageCell, role: Role, credential: str, place: str) -> str:
     """Pages require a session; an API key does not log in. None of the test users is staff."""
     if cell.permission == PUBLIC:
-        return cell.finds
+        return cell.expected
     if place == "anonymous" or credential == "key":
         return "login"
     if cell.permission.startswith("staff:"):
         return "403"
     if cell.permission != SIGNED_IN and role not in PERMISSIONS[cell.permission].roles:
         return "403"
-    return "404" if place == "foreign" else cell.finds
+    return "404" if place == "foreign" else cell.expected
 
 
 def views(resolver: URLResolver | None = None, prefix: str = "/") -> Iterator[tuple[str, Any, str | None]]:

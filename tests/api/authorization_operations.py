@@ -50,7 +50,7 @@ class ApiCell:
     key_only: bool = False
     also: tuple[tuple[str, Any], ...] = ()
     """Additional fields and their values."""
-    finds: str = "open"
+    expected: str = "open"
     """The result for a caller with the permission; 400 if success would require a provider's response."""
     is_form: bool = False
     """Whether the body is a form with a file upload."""
@@ -104,22 +104,22 @@ API_CELLS = [
     ApiCell(QUEUE, "POST", "pause", "queue:admin"),
     ApiCell(QUEUE, "POST", "resume", "queue:admin"),
     ApiCell(CHAT, "POST", None, "chat:write"),
-    ApiCell(COMPLETIONS, "POST", None, "chat:write", also=(*NAMED, ("n", 2)), finds="400"),
-    ApiCell(EMBEDDINGS, "POST", None, "chat:write", also=(("model", "m"), ("input", [])), finds="400"),
-    ApiCell(MESSAGES_DOOR, "POST", None, "chat:write", also=(*NAMED, ("max_tokens", 0)), finds="400"),
+    ApiCell(COMPLETIONS, "POST", None, "chat:write", also=(*NAMED, ("n", 2)), expected="400"),
+    ApiCell(EMBEDDINGS, "POST", None, "chat:write", also=(("model", "m"), ("input", [])), expected="400"),
+    ApiCell(MESSAGES_DOOR, "POST", None, "chat:write", also=(*NAMED, ("max_tokens", 0)), expected="400"),
     ApiCell(COUNT_TOKENS, "POST", None, "chat:write", also=NAMED),
     ApiCell(MODELS, "GET", None, "chat:write"),
-    ApiCell(f"{MODELS}/<path:model>", "GET", None, "chat:write", finds="404"),
-    ApiCell(RESPONSES, "POST", None, "chat:write", also=(("model", "m"), ("input", 5)), finds="400"),
+    ApiCell(f"{MODELS}/<path:model>", "GET", None, "chat:write", expected="404"),
+    ApiCell(RESPONSES, "POST", None, "chat:write", also=(("model", "m"), ("input", 5)), expected="400"),
     ApiCell(BATCHES, "GET", None, "chat:write"),
-    ApiCell(BATCHES, "POST", None, "chat:write", also=(("endpoint", "x"),), finds="400"),
-    ApiCell(f"{BATCHES}/<str:batch_id>", "GET", None, "chat:write", finds="404"),
-    ApiCell(f"{BATCHES}/<str:batch_id>/cancel", "POST", None, "chat:write", also=(("model", "x"),), finds="400"),
+    ApiCell(BATCHES, "POST", None, "chat:write", also=(("endpoint", "x"),), expected="400"),
+    ApiCell(f"{BATCHES}/<str:batch_id>", "GET", None, "chat:write", expected="404"),
+    ApiCell(f"{BATCHES}/<str:batch_id>/cancel", "POST", None, "chat:write", also=(("model", "x"),), expected="400"),
     ApiCell(FILES, "GET", None, "chat:write"),
-    ApiCell(FILES, "POST", None, "chat:write", also=(("purpose", "batch"),), finds="400", is_form=True),
-    ApiCell(f"{FILES}/<str:file_id>", "GET", None, "chat:write", finds="404"),
-    ApiCell(f"{FILES}/<str:file_id>", "DELETE", None, "chat:write", finds="404"),
-    ApiCell(f"{FILES}/<str:file_id>/content", "GET", None, "chat:write", finds="404"),
+    ApiCell(FILES, "POST", None, "chat:write", also=(("purpose", "batch"),), expected="400", is_form=True),
+    ApiCell(f"{FILES}/<str:file_id>", "GET", None, "chat:write", expected="404"),
+    ApiCell(f"{FILES}/<str:file_id>", "DELETE", None, "chat:write", expected="404"),
+    ApiCell(f"{FILES}/<str:file_id>/content", "GET", None, "chat:write", expected="404"),
     ApiCell(EVENTS, "GET", None, "queue:read"),
     ApiCell(CACHE, "GET", "stats", "cache:read"),
     ApiCell(CACHE, "GET", "entries", "cache:read"),
@@ -183,7 +183,7 @@ def expected_of_api(cell: ApiCell, role: Role, credential: str, place: str) -> s
         return "403"
     if cell.key_only and credential == "session":
         return "403"
-    return "404" if place == "foreign" else cell.finds
+    return "404" if place == "foreign" else cell.expected
 
 
 def operations() -> Iterator[tuple[str, str, str | None, Any]]:

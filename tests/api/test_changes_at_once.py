@@ -5,7 +5,7 @@ import pytest
 from cost_app.prices import lookup as pricebook
 from tests.support.race import RunRace
 
-AFTERWARDS = {"revoke": 401, "limit": 403, "deactivate": 401, "budget": 402}
+STATUS_AFTER_CHANGE = {"revoke": 401, "limit": 403, "deactivate": 401, "budget": 402}
 
 
 @pytest.mark.django_db(transaction=True)
@@ -13,5 +13,5 @@ AFTERWARDS = {"revoke": 401, "limit": 403, "deactivate": 401, "budget": 402}
 def test_change_applies_to_the_next_request_in_another_process(run_race: RunRace, redis_url: str) -> None:
     pricebook.add_shipped_prices()
     found, made = run_race("tests.api.racers", [("program", ""), ("staff", "")], REDIS_URL=redis_url)
-    assert made == list(AFTERWARDS)
-    assert found == [f"{change}: {{202}}, then {status}" for change, status in AFTERWARDS.items()]
+    assert made == list(STATUS_AFTER_CHANGE)
+    assert found == [f"{change}: {{202}}, then {status}" for change, status in STATUS_AFTER_CHANGE.items()]

@@ -71,7 +71,7 @@ def test_key_budget_rejects_only_calls_with_that_key(
     assert refused(caller.post(path, {**body, "contextKey": "2"}), 429)["type"] == "budget_busy"
     for other in (program, browser):
         assert other.post(path, body).status_code == 202
-    work_off()
+    process_queue()
     assert used(organization) == (COSTS, 0)
     error = refused(caller.post(path, {**body, "contextKey": "3"}), 402)
     assert error["type"] == "budget_exceeded"
@@ -89,7 +89,7 @@ def test_retried_call_checks_the_key_budget_again(
     limit_key(BOUND + COSTS)
     provider.script = [refusal("TIMEOUT", may_be_billed=True), answer()]
     assert key[1].post(QUEUE, BODIES[QUEUE]).status_code == 202
-    work_off()
+    process_queue()
     assert used(organization) == (BOUND, 0)
     with organization_scope(organization.pk):
         request = AIRequest.objects.get()
@@ -97,7 +97,7 @@ def test_retried_call_checks_the_key_budget_again(
         assert set(Attempt.objects.values_list("api_key_id", flat=True)) == {key[0].pk}
 
 
-def work_off() -> None:
+def process_queue() -> None:
     """Process all requests that can start now."""
     while claim := claim_next("worker"):
         process(claim)
@@ -111,7 +111,7 @@ def test_rotated_key_keeps_its_budget_and_spending(
     limit_key(BOUND)
     row, caller = key
     assert caller.post(QUEUE, BODIES[QUEUE]).status_code == 202
-    work_off()
+    process_queue()
     refused(caller.post(QUEUE, {**BODIES[QUEUE], "contextKey": "0"}), 402)
     for number in range(1, rotations + 1):
         with organization_scope(organization.pk):
@@ -133,7 +133,7 @@ def test_key_can_be_created_with_a_budget(organization: Organization, admin: Use
     assert (budget.enforcement, budget.limit_nano) == ("block", BOUND)
     caller = Caller(key=client.get(reverse("keys")).context["text"])
     assert caller.post(QUEUE, BODIES[QUEUE]).status_code == 202
-    work_off()
+    process_queue()
     assert refused(caller.post(QUEUE, {**BODIES[QUEUE], "contextKey": "2"}), 402)["type"] == "budget_exceeded"
 
 

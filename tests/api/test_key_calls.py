@@ -71,19 +71,19 @@ def comparable(response: HttpResponseBase) -> tuple[int, dict[str, str], Any]:
 
 @pytest.mark.parametrize("name", CALLS)
 def test_both_paths_return_the_same_status_headers_and_error(name: str, send: Callable[..., Any]) -> None:
-    straight, with_session = send(name), send(name, HTTP_COOKIE="theme=dark")
-    assert comparable(straight) == comparable(with_session)
-    for response in (straight, with_session):
+    direct, with_session = send(name), send(name, HTTP_COOKIE="theme=dark")
+    assert comparable(direct) == comparable(with_session)
+    for response in (direct, with_session):
         response.close()
 
 
-@pytest.mark.parametrize(("cookie", "is_straight"), [({}, True), ({"HTTP_COOKIE": "theme=dark"}, False)])
+@pytest.mark.parametrize(("cookie", "is_direct"), [({}, True), ({"HTTP_COOKIE": "theme=dark"}, False)])
 def test_only_calls_without_a_cookie_skip_the_session(
-    send: Callable[..., Any], cookie: dict[str, str], is_straight: bool
+    send: Callable[..., Any], cookie: dict[str, str], is_direct: bool
 ) -> None:
     request = send("a read", **cookie).wsgi_request
-    assert hasattr(request, "session") is not is_straight
-    assert hasattr(request, "principal") is not is_straight
+    assert hasattr(request, "session") is not is_direct
+    assert hasattr(request, "principal") is not is_direct
 
 
 def test_security_log_records_refused_keys_and_scopes_with_the_address(send: Callable[..., Any]) -> None:
@@ -104,9 +104,9 @@ def test_failure_outside_the_endpoint_returns_a_json_error(
         raise RuntimeError
 
     monkeypatch.setattr("aiinfra.tenants.security_log.answers.repeats.count", fail)
-    straight, with_session = send("a wrong key"), send("a wrong key", HTTP_COOKIE="theme=dark")
-    assert straight.status_code == 500
-    assert comparable(straight) == comparable(with_session)
+    direct, with_session = send("a wrong key"), send("a wrong key", HTTP_COOKIE="theme=dark")
+    assert direct.status_code == 500
+    assert comparable(direct) == comparable(with_session)
 
 
 def test_middleware_comes_directly_before_the_session(settings: Settings) -> None:

@@ -209,7 +209,7 @@ def make_days_possible(query: dict[str, Any]) -> None:
 
 def make_possible(case: Case, request_id: str, budget_id: str, key_id: str) -> None:
     """Replace well-formed names with existing ones: no schema can know what exists."""
-    assume(not is_left_to_the_other(case))
+    assume(not runs_at_other_endpoint(case))
     known = {
         "provider": ("deepseek", 32),
         "model": ("deepseek-chat", 128),
@@ -238,7 +238,7 @@ def make_possible(case: Case, request_id: str, budget_id: str, key_id: str) -> N
         make_call_possible(case.body)
 
 
-def is_left_to_the_other(case: Case) -> bool:
+def runs_at_other_endpoint(case: Case) -> bool:
     """Whether the case runs at the other endpoint that accepts messages: both validate `messages` with one model.
 
     The thousands of variants are divided between the two endpoints by content.

@@ -11,7 +11,7 @@ from aiinfra.tenants.keys import create_key
 from aiinfra.tenants.models import Organization, User
 from tests.browser.conftest import OpenPage
 from tests.browser.test_pages import settle
-from tests.cost_app.spend.conftest import use  # noqa: F401 - a fixture
+from tests.cost_app.spend.conftest import add_usage  # noqa: F401 - a fixture
 from tests.support.dates import current_day
 
 NAMES = ['<a href="https://evil.example/">x</a>', "<b>bold</b>", "R&D", "R&amp;D", "a < b > c", "&#60;i&#62;"]
@@ -22,11 +22,11 @@ def test_a_chart_shows_names_literally_in_legend_and_hover_text(
     organization: Organization,
     finance: User,
     open_page: OpenPage,
-    use: Callable[..., None],  # noqa: F811
+    add_usage: Callable[..., None],  # noqa: F811
     by: str,
 ) -> None:
     today = current_day()
-    use(today, len(NAMES) * 1_000_000_000)
+    add_usage(today, len(NAMES) * 1_000_000_000)
     for number, name in enumerate(NAMES):
         value = name
         if by == "key":
@@ -34,7 +34,7 @@ def test_a_chart_shows_names_literally_in_legend_and_hover_text(
             value = str(key.pk)
         elif by == "model":
             value = f"openai/{name}"
-        use(today, (number + 1) * 1_000_000_000, "api_key" if by == "key" else by, value)
+        add_usage(today, (number + 1) * 1_000_000_000, "api_key" if by == "key" else by, value)
     page = open_page(finance, f"/costs/?range=7d&by={by}")
     settle(page)
     chart = page.locator("[data-figure-url*='spend']").first
@@ -49,11 +49,11 @@ def test_a_chart_shows_names_literally_in_legend_and_hover_text(
 def test_a_click_on_a_bar_still_leads_to_what_is_behind_it(
     finance: User,
     open_page: OpenPage,
-    use: Callable[..., None],  # noqa: F811
+    add_usage: Callable[..., None],  # noqa: F811
 ) -> None:
     today = current_day()
-    use(today, 1_000_000_000)
-    use(today, 1_000_000_000, "tag", "R&D")
+    add_usage(today, 1_000_000_000)
+    add_usage(today, 1_000_000_000, "tag", "R&D")
     page = open_page(finance, "/costs/?range=7d&by=tag")
     settle(page)
     page.locator("[data-figure-url*='spend'] .bars .point").last.click(force=True)

@@ -44,7 +44,7 @@ def test_healthy_installation_raises_no_alert(watched: Watch, organization: Orga
     waiting(9)
     watched.check(1)
     minute(organization, watched.now, completed=100)
-    watched.check(1, apart_s=0)
+    watched.check(1, interval_s=0)
     assert (alerts(None), alerts(organization)) == ([], [])
 
 
@@ -60,9 +60,9 @@ def test_a_single_check_raises_no_alert(watched: Watch, organization: Organizati
 
 def test_concurrent_checks_count_as_one(watched: Watch, organization: Organization, waiting: Waiting) -> None:
     waiting(11)
-    watched.check(5, apart_s=1)
+    watched.check(5, interval_s=1)
     assert alerts(organization) == []
-    watched.check(5, apart_s=5)
+    watched.check(5, interval_s=5)
     assert alerts(organization) == [("queue_latency", "open")]
 
 
@@ -82,7 +82,7 @@ def test_check_from_before_a_scheduler_pause_does_not_confirm_an_alert(
     watched: Watch, organization: Organization, waiting: Waiting
 ) -> None:
     waiting(11)
-    watched.check(1, apart_s=3600)
+    watched.check(1, interval_s=3600)
     watched.check()
     assert alerts(organization) == []
 
@@ -237,7 +237,7 @@ def test_check_runs_the_same_number_of_queries_with_more_organizations(
         with CaptureQueriesContext(
             connection,
         ) as captured:
-            watched.check(apart_s=0)
+            watched.check(interval_s=0)
         return len(captured)
 
     def busy(number: int) -> None:

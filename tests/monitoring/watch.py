@@ -21,10 +21,10 @@ class Watch:
     def __init__(self, now: datetime) -> None:
         self.now = now
 
-    def check(self, times: int = 1, *, apart_s: float = 30) -> None:
+    def check(self, times: int = 1, *, interval_s: float = 30) -> None:
         for _ in range(times):
             check_alerts(self.now)
-            self.now += timedelta(seconds=apart_s)
+            self.now += timedelta(seconds=interval_s)
 
 
 def alerts(owner: Organization | None) -> list[tuple[str, str]]:

@@ -18,7 +18,7 @@ from tests.support.product import Run
 
 pytestmark = [
     pytest.mark.timeout(600),
-    pytest.mark.skipif(connection.vendor != "sqlite", reason="starts its own SQLite; once is enough"),
+    pytest.mark.skipif(connection.vendor != "sqlite", reason="starts its own SQLite, so one run is enough"),
 ]
 
 QUESTION = "How do I reset my password in the customer portal if the email with the link does not arrive"

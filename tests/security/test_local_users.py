@@ -74,11 +74,11 @@ def protected_redis(tmp_path: Path) -> Iterator[int]:
     bundled_redis.write_configuration(port, directory, "the password")
     with start(bundled_redis.server_command(bundled_redis.redis_binary(), directory)):
         client = Redis(port=port, password="the password")
-        wait_until(lambda: answers(client), "Redis")
+        wait_until(lambda: is_ready(client), "Redis to start")
         yield port
 
 
-def answers(client: Redis) -> bool:
+def is_ready(client: Redis) -> bool:
     """Whether Redis is ready."""
     try:
         return bool(client.ping())

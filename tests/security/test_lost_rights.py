@@ -35,7 +35,7 @@ def key(organization: Organization, admin: User) -> str:
     )[1]
 
 
-def lose(person: User, way: str) -> None:
+def revoke_rights(person: User, way: str) -> None:
     WAYS[way](person)
     timed_cache.clear_all()  # simulates an expired cache
 
@@ -46,7 +46,7 @@ def test_key_is_rejected_when_its_creator_lost_their_rights(
     admin: User, key: str, redis_url: str, cell: ApiCell, way: str
 ) -> None:
     caller, action = Caller(key=key), {"action": cell.action} if cell.action else {}
-    lose(admin, way)
+    revoke_rights(admin, way)
     answer = caller.get(cell.address, **action) if cell.method == "GET" else caller.post(cell.address, action)
     assert answer.status_code == 401
 
@@ -59,7 +59,7 @@ def test_rotated_key_depends_on_the_user_who_rotated_it(
         _, text = keys.rotate_key(
             key=ApiKey.objects.get(), overlap=keys.ROTATION_OVERLAP_MAX, rotated_by=owner, actor="user:owner"
         )
-    lose(owner, way)
+    revoke_rights(owner, way)
     assert Caller(key=text).get(QUEUE, action="stats").status_code == 401
     assert Caller(key=key).get(QUEUE, action="stats").status_code == 200
 
@@ -75,7 +75,7 @@ def test_session_is_rejected_when_its_user_lost_their_rights(
 ) -> None:
     client = client_of(admin)
     assert client.get("/settings/keys/").status_code == 200
-    lose(admin, way)
+    revoke_rights(admin, way)
     assert client.get("/settings/keys/").status_code == {"deactivated": 302, "removed": 404, "demoted": 403}[way]
 
 
@@ -87,7 +87,7 @@ def test_invitation_is_invalid_when_its_inviter_lost_their_rights(
         organization=organization, email="new@example.com", role=Role.OPERATOR, by=admin, actor="user:admin"
     )
     assert invitations.find_open(token)
-    lose(admin, way)
+    revoke_rights(admin, way)
     assert invitations.find_open(token) is None
 
 
@@ -120,7 +120,7 @@ def test_download_stops_when_its_reader_lost_their_rights(
 
     def chunks() -> Iterator[bytes]:
         yield b"first"
-        lose(admin, way)
+        revoke_rights(admin, way)
         yield b"second"
 
     with pytest.raises(LostRightsError):

@@ -43,7 +43,7 @@ def erase(organization: Organization, user: str = "anna") -> Erasure:
         return Erasure.objects.select_related("organization").get(pk=erasure.pk)
 
 
-@pytest.mark.parametrize("user", ["anna", ""], ids=["a user", "everything"])
+@pytest.mark.parametrize("user", ["anna", ""], ids=["user", "everything"])
 def test_erased_content_is_removed_from_every_store_but_costs_remain(organization: Organization, user: str) -> None:
     request = fill(organization)
     with organization_scope(organization.pk):
@@ -119,7 +119,7 @@ def test_killed_run_is_continued_by_the_next_one(
     assert receipt.counts["contents"] == 1
 
 
-@pytest.mark.parametrize("user", ["", "anna"], ids=["everything", "the user"])
+@pytest.mark.parametrize("user", ["", "anna"], ids=["everything", "user"])
 def test_legal_hold_blocks_erasure_until_it_is_released(organization: Organization, user: str) -> None:
     fill(organization)
     hold = holds.place(organization_id=organization.pk, user_ref=user, reason="lawsuit", actor="user:staff")

@@ -48,7 +48,7 @@ def usual_traffic(scoped: Organization) -> None:
 
 
 @pytest.fixture
-def hour_was(usual_traffic: None) -> Callable[..., None]:
+def set_last_hour(usual_traffic: None) -> Callable[..., None]:
     """Changes the rollup of the last full hour."""
 
     def change(hour: datetime = LAST_HOUR, **sums: int) -> None:

@@ -111,8 +111,8 @@ def test_acknowledged_alerts_stay_acknowledged_and_snoozes_end(window: BudgetWin
     assert len(notified) == 2
 
 
-def test_hour_above_its_usual_cost_is_a_spike(scoped: Organization, hour_was: Change, notified: list[str]) -> None:
-    hour_was(nano=4 * USD)
+def test_hour_above_its_usual_cost_is_a_spike(scoped: Organization, set_last_hour: Change, notified: list[str]) -> None:
+    set_last_hour(nano=4 * USD)
     check_usage(scoped.pk, NOW)
     alert = Alert.objects.get(kind="cost_spike")
     assert (alert.cause, alert.current_nano) == ("spike:hour:2026-03-11T13:00", 4 * USD)
@@ -121,9 +121,9 @@ def test_hour_above_its_usual_cost_is_a_spike(scoped: Organization, hour_was: Ch
     assert kinds() == [("cost_spike", "resolved")]
 
 
-def test_a_small_increase_is_not_a_spike(scoped: Organization, hour_was: Change) -> None:
+def test_a_small_increase_is_not_a_spike(scoped: Organization, set_last_hour: Change) -> None:
     CostPolicy.objects.create(organization=scoped, spike_floor_nano=10 * USD)
-    hour_was(nano=4 * USD)
+    set_last_hour(nano=4 * USD)
     check_usage(scoped.pk, NOW)
     assert kinds() == []
 
@@ -137,8 +137,8 @@ def test_the_simple_rule_applies_with_little_history(scoped: Organization, today
     assert Alert.objects.filter(kind="cost_spike").exists() is is_spike
 
 
-def test_hour_with_many_more_calls_than_usual_is_unusual(scoped: Organization, hour_was: Change) -> None:
-    hour_was(calls=900)
+def test_hour_with_many_more_calls_than_usual_is_unusual(scoped: Organization, set_last_hour: Change) -> None:
+    set_last_hour(calls=900)
     check_usage(scoped.pk, NOW)
     assert Alert.objects.get().cause == "volume:2026-03-11T13:00"
 

@@ -61,4 +61,4 @@ def test_tag_budget_alert_explains_only_that_tag(usual_traffic: None, scoped: Or
     assert [(each["name"], each["nano"]) for each in why["contributors"]] == [("research", 30 * USD)]
     of_all = explanation(scoped.pk, today, today + timedelta(days=1), Scope("organization", ("",)))
     assert "scope" not in of_all
-    assert {each["dimension"] for each in of_all["contributors"]} == {"tag"}, "the total has no tag"
+    assert {each["dimension"] for each in of_all["contributors"]} == {"tag"}, "only tags changed"

@@ -21,16 +21,16 @@ def program(organization: Organization) -> Caller:
     return Caller(key=new_key(organization, Role.FINANCE))
 
 
-def done(response: HttpResponse) -> dict[str, Any]:
+def body_of(response: HttpResponse) -> dict[str, Any]:
     assert response.status_code == 200, response.content
     body: dict[str, Any] = json.loads(response.content)
     return body
 
 
 def set_to(caller: Caller, **fields: Any) -> dict[str, Any]:
-    return done(caller.post(COST, {**BUDGET, **fields}))
+    return body_of(caller.post(COST, {**BUDGET, **fields}))
 
 
 def listed(caller: Caller) -> list[dict[str, Any]]:
-    budgets: list[dict[str, Any]] = done(caller.get(COST, action="budgets"))["budgets"]
+    budgets: list[dict[str, Any]] = body_of(caller.get(COST, action="budgets"))["budgets"]
     return budgets

@@ -12,7 +12,7 @@ from aiinfra.tenants.scope import organization_scope
 from cost_app.budgets.windows import windows_now
 from cost_app.models import Attempt, Budget, BudgetWindow
 from tests.api.support import Caller, new_key, queries_of, refused
-from tests.cost_app.budgets.callers import AHEAD, BUDGET, COST, done, listed, set_to
+from tests.cost_app.budgets.callers import AHEAD, BUDGET, COST, body_of, listed, set_to
 
 
 def test_a_budget_is_set_and_listed(program: Caller, organization: Organization) -> None:
@@ -144,7 +144,7 @@ def test_key_of_another_organization_is_not_found(program: Caller, other_organiz
 
 def test_a_budget_is_removed_once(program: Caller) -> None:
     body = {"action": "remove-budget", "budgetId": set_to(program)["id"]}
-    assert done(program.post(COST, body)) == {"removed": True}
+    assert body_of(program.post(COST, body)) == {"removed": True}
     refused(program.post(COST, body), 404)
     assert listed(program) == []
 
@@ -202,7 +202,7 @@ def test_list_runs_the_same_number_of_queries_with_more_budgets(program: Caller,
         key, _ = keys.create_key(organization=organization, name=name, role=Role.VIEWER, actor="command:test")
         made = set_to(program, scope={"type": "api_key", "value": key.key_id})
         increase = {"amount": 1, "reason": "x", "expiresAt": AHEAD}
-        done(program.post(COST, {"action": "increase-budget", "budgetId": made["id"], **increase}))
+        body_of(program.post(COST, {"action": "increase-budget", "budgetId": made["id"], **increase}))
 
     add(0)
     one = queries_of(lambda: listed(program))

@@ -131,7 +131,7 @@ def test_a_call_without_a_key_user_or_tag_counts_in_none_of_their_budgets(
         (lambda attempt: (attempts.estimate(attempt, "TIMEOUT"), attempts.settle(attempt, USAGE, {})), COST),
         (lambda attempt: (attempts.release(attempt), attempts.settle(attempt, USAGE, {})), COST),
     ],
-    ids=["released", "estimated", "refunded", "corrected", "billed after all"],
+    ids=["released", "estimated", "refunded", "corrected", "billed late"],
 )
 def test_every_outcome_frees_the_hold_and_counts_the_cost(
     make_budget: MakeBudget, open_attempt: Open, end: Callable[[Attempt], object], expected: int | None

@@ -64,7 +64,7 @@ def test_a_downgrading_budget_uses_a_cheaper_model_near_its_limit(
         ({"enforcement": "block", "alert_percent": 1, "warning_percent": 1}, "gpt-4"),
         ({"enforcement": "warn", "alert_percent": 1, "warning_percent": 1}, "gpt-4"),
     ],
-    ids=["at the threshold", "above it", "a budget that blocks", "a budget that warns"],
+    ids=["at the threshold", "above the threshold", "blocking budget", "warning budget"],
 )
 def test_only_downgrading_budgets_downgrade_and_only_above_their_threshold(
     organization: Organization, open_attempt: Open, make_budget: MakeBudget, columns: dict[str, object], model: str

@@ -7,13 +7,13 @@ import pytest
 from aiinfra.tenants.models import AuditEvent, Organization
 from aiinfra.tenants.scope import organization_scope
 from tests.api.support import Caller, refused
-from tests.cost_app.budgets.callers import AHEAD, COST, done, listed, set_to
+from tests.cost_app.budgets.callers import AHEAD, COST, body_of, listed, set_to
 
 
 def test_budget_can_be_increased_until_a_given_time(program: Caller, organization: Organization) -> None:
     budget_id = set_to(program)["id"]
     body = {"action": "increase-budget", "budgetId": budget_id, "amount": "2.5", "reason": "launch", "expiresAt": AHEAD}
-    raised = done(program.post(COST, body))
+    raised = body_of(program.post(COST, body))
     (increase,) = raised["increases"]
     assert {**increase, "id": "", "by": ""} == {
         "id": "",
@@ -52,12 +52,12 @@ def test_an_invalid_increase_is_refused(program: Caller, fields: dict[str, Any],
 def test_sum_of_increases_is_limited_and_a_withdrawal_makes_room(program: Caller) -> None:
     budget_id = set_to(program)["id"]
     body = {"action": "increase-budget", "budgetId": budget_id, "reason": "launch", "expiresAt": AHEAD}
-    raised = done(program.post(COST, {**body, "amount": "99999999"}))
+    raised = body_of(program.post(COST, {**body, "amount": "99999999"}))
     for amount in ("1", "99999999"):
         error = refused(program.post(COST, {**body, "amount": amount}), 422, "amount")
         assert error["type"] == "invalid_request"
     assert listed(program) == [raised]
     withdrawal = {"action": "withdraw-increase", "increaseId": raised["increases"][0]["id"]}
-    assert done(program.post(COST, withdrawal)) == {"withdrawn": True}
+    assert body_of(program.post(COST, withdrawal)) == {"withdrawn": True}
     refused(program.post(COST, withdrawal), 404)
-    assert done(program.post(COST, {**body, "amount": "1"}))["window"]["limit"] == "13.50"
+    assert body_of(program.post(COST, {**body, "amount": "1"}))["window"]["limit"] == "13.50"

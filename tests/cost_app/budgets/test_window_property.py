@@ -157,11 +157,11 @@ class Run:
     """Applies the same steps to all subjects and the model."""
 
     def __init__(
-        self, chance: Random, organizations: list[Organization], set_clock: Callable[[datetime], None], scope: str
+        self, rng: Random, organizations: list[Organization], set_clock: Callable[[datetime], None], scope: str
     ) -> None:
-        self.chance, self.set_clock, self.now = chance, set_clock, BEGIN
+        self.rng, self.set_clock, self.now = rng, set_clock, BEGIN
         self.set_clock(BEGIN)
-        period = chance.choice([Period.DAILY, Period.DAILY, Period.WEEKLY, Period.MONTHLY])
+        period = rng.choice([Period.DAILY, Period.DAILY, Period.WEEKLY, Period.MONTHLY])
         self.subjects = [Subject(each, period, scope, 0) for each in organizations]
         self.model = Model(period, 0)
         self.is_set, self.admitted = False, 0
@@ -177,12 +177,12 @@ class Run:
 
     def call(self) -> None:
         """Make one call, or up to eight until one is refused, which spends the whole remaining budget."""
-        for _ in range(self.chance.choice([1, 8])):
+        for _ in range(self.rng.choice([1, 8])):
             if not self._admits():
                 return
 
     def _admits(self) -> bool:
-        name = self.chance.choice(SPELLINGS)
+        name = self.rng.choice(SPELLINGS)
         first, second = self._all(lambda subject: subject.call(name))
         assert (first is None) == (second is None), "reading budgets changed the result"
         if first is None:
@@ -194,12 +194,12 @@ class Run:
         return first is not None
 
     def wait(self) -> None:
-        self._wait(timedelta(hours=self.chance.choice([1, 5, 26, 80]), minutes=self.chance.choice([0, 7])))
-        if self.chance.random() < 0.6:
+        self._wait(timedelta(hours=self.rng.choice([1, 5, 26, 80]), minutes=self.rng.choice([0, 7])))
+        if self.rng.random() < 0.6:
             fold()
 
     def set(self) -> None:
-        self.model.set(self.now, self.chance.choice([1, 2, 3]) * BOUND, self.chance.random() < 0.5)
+        self.model.set(self.now, self.rng.choice([1, 2, 3]) * BOUND, self.rng.random() < 0.5)
         self._all(lambda subject: subject.set(limit_nano=self.model.limit, rollover_unused=self.model.carries))
         self.is_set = True
 
@@ -208,15 +208,15 @@ class Run:
         self.model.increases, self.is_set = 0, False
 
     def zone(self) -> None:
-        name = self.chance.choice(ZONES)
+        name = self.rng.choice(ZONES)
         self.model.calendar = Calendar(ZoneInfo(name), self.model.calendar.month_starts_on)
         self._all(Subject.look)
         self._all(lambda subject: subject.move(name))
-        if self.chance.random() < 0.5:
+        if self.rng.random() < 0.5:
             follow_time_zones()
 
     def day(self) -> None:
-        day = self.chance.choice([1, 10, 28])
+        day = self.rng.choice([1, 10, 28])
         self.model.calendar = Calendar(self.model.calendar.zone, day)
         self._all(Subject.look)
         self._all(lambda subject: subject.start_months_on(day))
@@ -254,10 +254,10 @@ ACTS = ["call"] * 8 + ["wait"] * 5 + ["set", "remove", "zone", "day", "rotate", 
 def test_changing_settings_never_changes_the_allowance(
     seed: int, organization: Organization, other_organization: Organization, clock: Callable[[datetime], None]
 ) -> None:
-    chance = Random(seed)
+    rng = Random(seed)
     Organization.objects.update(time_zone="UTC")
-    run = Run(chance, [organization, other_organization], clock, list(SCOPES)[seed % len(SCOPES)])
-    for act in BEGINNING + chance.choices(ACTS, k=STEPS):
+    run = Run(rng, [organization, other_organization], clock, list(SCOPES)[seed % len(SCOPES)])
+    for act in BEGINNING + rng.choices(ACTS, k=STEPS):
         run.step(act)
     fold()
     assert list(disagreements()) == []

@@ -236,12 +236,12 @@ def test_concurrent_processes_open_one_window(
     make_budget()
     calendar, opened = opening.calendar_for, []
 
-    def meanwhile(organization_id: int) -> Calendar:
+    def open_concurrently(organization_id: int) -> Calendar:
         monkeypatch.setattr(opening, "calendar_for", calendar)
         opened.extend(windows_now(scoped.pk, NOON))
         return calendar(organization_id)
 
-    monkeypatch.setattr(opening, "calendar_for", meanwhile)
+    monkeypatch.setattr(opening, "calendar_for", open_concurrently)
     (own,) = windows_now(scoped.pk, NOON)
     assert own.window.id == opened[0].window.id
     assert BudgetWindow.objects.count() == 1

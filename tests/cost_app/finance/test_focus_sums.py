@@ -53,7 +53,7 @@ USAGES = [
 ]
 
 
-@pytest.mark.parametrize("model", ["m1", "m1-2026-01-01"], ids=["its own name", "an alias"])
+@pytest.mark.parametrize("model", ["m1", "m1-2026-01-01"], ids=["model", "alias"])
 def test_lines_with_1h_writes_tools_and_tiers_equal_the_ledger_at_list_price(
     organization: Organization, book: Book, charges: Charges, model: str
 ) -> None:

@@ -36,10 +36,10 @@ def folder(settings: Settings, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[timedelta], None]:
-    def later(by: timedelta) -> None:
+    def advance_clock(by: timedelta) -> None:
         monkeypatch.setattr(timezone, "now", lambda: NOW + by)
 
-    return later
+    return advance_clock
 
 
 def files(folder: Path) -> dict[str, int]:
@@ -169,11 +169,11 @@ def test_temporary_files_of_killed_processes_are_removed_after_a_day(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "ledger.csv"
-    old, young, other = (tmp_path / name for name in (".ledger.csv.a.tmp", ".ledger.csv.b.tmp", ".focus.csv.c.tmp"))
-    for left, hours in ((old, 25), (young, 1), (other, 25)):
-        left.touch()
+    old, recent, other = (tmp_path / name for name in (".ledger.csv.a.tmp", ".ledger.csv.b.tmp", ".focus.csv.c.tmp"))
+    for temporary, hours in ((old, 25), (recent, 1), (other, 25)):
+        temporary.touch()
         moment = (NOW - timedelta(hours=hours)).timestamp()
-        os.utime(left, (moment, moment))
+        os.utime(temporary, (moment, moment))
     write_file(path, ["a"], [])
     assert sorted(each.name for each in tmp_path.iterdir()) == [".focus.csv.c.tmp", ".ledger.csv.b.tmp", "ledger.csv"]
 

@@ -79,7 +79,7 @@ class ProviderBook:
     def bill_of(self, attempt_id: UUID) -> Answer:
         answer = self.answers[attempt_id]
         if answer is None:
-            raise ConnectionError("the provider does not answer")
+            raise ConnectionError("the provider is not responding")
         return answer
 
 

@@ -186,7 +186,7 @@ COUNTED = TokenUsage(input=12, output=3)
 @pytest.mark.parametrize(
     ("counted", "limit", "nano"),
     [(COUNTED, 100, 42_000), (None, 100, None), (TokenUsage(input=10**6), 100, None)],
-    ids=["counted", "not counted", "more than the bound"],
+    ids=["counted", "not counted", "above the bound"],
 )
 def test_an_answer_without_usable_counts_is_estimated(
     sent: Open, counted: TokenUsage | None, limit: int, nano: int | None
@@ -209,7 +209,7 @@ def test_a_second_estimate_books_nothing(sent: Open) -> None:
 
 
 @pytest.mark.parametrize(
-    "known", [PLAIN, TokenUsage(input=1, output=1), TokenUsage(output=900)], ids=["more", "less", "beyond the bound"]
+    "known", [PLAIN, TokenUsage(input=1, output=1), TokenUsage(output=900)], ids=["more", "less", "above the bound"]
 )
 @pytest.mark.parametrize("counted", [COUNTED, None], ids=["counted", "bound"])
 def test_an_estimate_is_settled_by_the_difference_in_money_and_tokens(

@@ -41,13 +41,13 @@ def keep_reserved(_attempt: Attempt) -> None:
 @pytest.mark.parametrize(
     ("before", "end", "state"),
     [
-        pytest.param(dispatch, settle, AttemptState.DISPATCHED, id="a bill"),
-        pytest.param(estimate, settle, AttemptState.ESTIMATED, id="a bill after an estimate"),
-        pytest.param(release, settle, AttemptState.RELEASED, id="a late bill"),
-        pytest.param(dispatch, attempts.estimate, AttemptState.DISPATCHED, id="an estimate"),
-        pytest.param(estimate, attempts.refund, AttemptState.ESTIMATED, id="a refund"),
-        pytest.param(dispatch, attempts.release, AttemptState.DISPATCHED, id="a call that was not charged"),
-        pytest.param(keep_reserved, attempts.release, AttemptState.RESERVED, id="a call that was not sent"),
+        pytest.param(dispatch, settle, AttemptState.DISPATCHED, id="bill"),
+        pytest.param(estimate, settle, AttemptState.ESTIMATED, id="bill after an estimate"),
+        pytest.param(release, settle, AttemptState.RELEASED, id="late bill"),
+        pytest.param(dispatch, attempts.estimate, AttemptState.DISPATCHED, id="estimate"),
+        pytest.param(estimate, attempts.refund, AttemptState.ESTIMATED, id="refund"),
+        pytest.param(dispatch, attempts.release, AttemptState.DISPATCHED, id="call that was not billed"),
+        pytest.param(keep_reserved, attempts.release, AttemptState.RESERVED, id="call that was not sent"),
     ],
 )
 def test_crash_before_holds_are_closed_changes_nothing(

@@ -215,12 +215,12 @@ def test_concurrent_folds_and_rebuilds_count_each_entry_once(
         with organization_scope(organization.pk):
             rollups.rebuild(organization.pk)
 
-    def closing(run: Callable[[], object]) -> None:
+    def run_and_close(run: Callable[[], object]) -> None:
         run()
         connections.close_all()
 
     with ThreadPoolExecutor(4) as threads:
-        list(threads.map(closing, [rollups.fold, rebuild, rollups.fold, rebuild, rollups.fold]))
+        list(threads.map(run_and_close, [rollups.fold, rebuild, rollups.fold, rebuild, rollups.fold]))
     rollups.fold()
     assert sums(Dimension.TOTAL) == {"": 60}
     with organization_scope(organization.pk):

@@ -154,7 +154,7 @@ def test_call_that_cannot_be_swept_does_not_block_others(
 
     def break_at_one(attempt: Attempt, *rest: str) -> None:
         if attempt.id == bad.id:
-            raise ValueError("a row that breaks whatever reads it")
+            raise ValueError("a broken row")
         estimate(attempt, *rest)
 
     monkeypatch.setattr(sweeper, "estimate", break_at_one)

@@ -41,7 +41,7 @@ def call(organization: Organization) -> Call:
     """Books a settled call of 1,100 tokens with these columns of its attempt."""
 
     def make(days: float = -3, kind: LedgerKind = LedgerKind.USAGE, **columns: Any) -> Attempt:
-        left_at = NOW + timedelta(days=days)
+        sent_at = NOW + timedelta(days=days)
         at_price = columns.setdefault("price", ModelPrice.objects.filter(provider="local", model="m").first())
         defaults = {
             "organization": organization,
@@ -52,8 +52,8 @@ def call(organization: Organization) -> Call:
             "cost_nano": 1_100 * at_price.input // 1_000_000 if at_price else 0,
             "input_tokens": USAGE.input,
             "output_tokens": USAGE.output,
-            "created_at": left_at,
-            "dispatched_at": left_at,
+            "created_at": sent_at,
+            "dispatched_at": sent_at,
         }
         with system_scope():
             attempt = Attempt.objects.create(**{**defaults, **columns})

@@ -44,7 +44,7 @@ EXCEPTIONS = {
 """Models whose price differs from the package's, the time at which it differs, and why."""
 
 
-def theirs(price: ModelPrice, usage: TokenUsage, at: datetime) -> int:
+def package_cost(price: ModelPrice, usage: TokenUsage, at: datetime) -> int:
     """The cost according to the package, rounded up to a nano-dollar."""
     counted = Usage(
         input_tokens=usage.prompt,
@@ -67,11 +67,11 @@ def disagreements(price: ModelPrice, at: datetime) -> Iterator[tuple[str, TokenU
     for usage in USAGES:
         if usage.cache_write_1h and not has_hour_writes:
             continue
-        if (cost := cost_of(usage, ours)) != (expected := theirs(price, usage, at)):
+        if (cost := cost_of(usage, ours)) != (expected := package_cost(price, usage, at)):
             yield f"{price.provider}/{price.model} {price.tier} at {at}", usage, cost, expected
 
 
-def is_excepted(price: ModelPrice, at: datetime) -> bool:
+def is_exception(price: ModelPrice, at: datetime) -> bool:
     differs_at, _ = EXCEPTIONS.get((price.provider, price.model), (None, ""))
     return differs_at is not None and differs_at in (at, WEDNESDAY_NOON)
 
@@ -85,7 +85,7 @@ def test_every_shared_model_costs_the_same_as_in_genai_prices() -> None:
     for version in versions:
         since = version.effective_from + timedelta(hours=12)
         for at in {since, WEDNESDAY_NOON}:
-            if not is_excepted(version, at):
+            if not is_exception(version, at):
                 wrong += disagreements(version, at)
     assert wrong == []
 

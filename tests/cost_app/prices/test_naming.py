@@ -78,7 +78,7 @@ def test_an_alias_is_decided_once(staff: Client, action: str, state: str) -> Non
         {"alias": SNAPSHOT, "model": ""},
         {"alias": SNAPSHOT, "model": "gpt-4", "provider": "openia"},
     ],
-    ids=["an unpriced model", "a priced name", "no alias to end", "no provider"],
+    ids=["unpriced model", "priced name", "no alias to end", "unknown provider"],
 )
 def test_alias_without_effect_is_rejected(staff: Client, fields: dict[str, str]) -> None:
     assert add(staff, "modelalias", **fields) == 200

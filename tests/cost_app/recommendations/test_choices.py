@@ -32,7 +32,7 @@ def allow(organization: Organization, *models: tuple[str, str], classes: list[st
 
 
 @pytest.fixture(autouse=True)
-def _the_specifications_models(organization: Organization, scope: None) -> None:
+def _specification_models(organization: Organization, scope: None) -> None:
     allow(organization, GPT4, GPT35, DEEPSEEK)
 
 

@@ -11,7 +11,7 @@ from cost_app.recommendations.classes import classify, fingerprints
 SIMPLE, COMPLEX, CREATIVE = RequestClass.SIMPLE, RequestClass.COMPLEX, RequestClass.CREATIVE
 
 
-def ask(text: str) -> list[dict[str, str]]:
+def messages_of(text: str) -> list[dict[str, str]]:
     return [{"role": "system", "content": "You are helpful."}, {"role": "user", "content": text}]
 
 
@@ -35,19 +35,19 @@ def ask(text: str) -> list[dict[str, str]]:
     ],
 )
 def test_class_follows_the_documented_signs(text: str, expected: RequestClass) -> None:
-    assert classify(ask(text), 100) == expected
+    assert classify(messages_of(text), 100) == expected
 
 
 def test_large_output_limit_makes_a_request_complex_but_the_default_does_not() -> None:
-    assert classify(ask("Hello"), 2_001) == COMPLEX
-    assert classify(ask("Hello"), 2_000) == SIMPLE
-    assert classify(ask("Hello"), DEFAULT_OUTPUT_TOKENS) == SIMPLE
-    assert classify(ask("Hello"), 0) == SIMPLE
+    assert classify(messages_of("Hello"), 2_001) == COMPLEX
+    assert classify(messages_of("Hello"), 2_000) == SIMPLE
+    assert classify(messages_of("Hello"), DEFAULT_OUTPUT_TOKENS) == SIMPLE
+    assert classify(messages_of("Hello"), 0) == SIMPLE
 
 
 def test_a_valid_client_classification_takes_precedence() -> None:
-    assert classify(ask("Write a poem"), 100, "complex") == COMPLEX
-    assert classify(ask("Write a poem"), 100, "urgent") == CREATIVE
+    assert classify(messages_of("Write a poem"), 100, "complex") == COMPLEX
+    assert classify(messages_of("Write a poem"), 100, "urgent") == CREATIVE
 
 
 def test_keywords_come_from_the_last_turn_and_length_from_all_turns() -> None:
@@ -57,8 +57,8 @@ def test_keywords_come_from_the_last_turn_and_length_from_all_turns() -> None:
 
 
 def test_length_is_counted_in_bytes() -> None:
-    assert classify(ask("\N{SNOWMAN}" * 1_990), 100) == SIMPLE
-    assert classify(ask("\N{SNOWMAN}" * 2_001), 100) == COMPLEX
+    assert classify(messages_of("\N{SNOWMAN}" * 1_990), 100) == SIMPLE
+    assert classify(messages_of("\N{SNOWMAN}" * 2_001), 100) == COMPLEX
 
 
 Messages = st.lists(
@@ -79,14 +79,14 @@ def test_every_message_has_a_class_and_fingerprints(messages: list[dict[str, obj
 
 
 def test_fingerprints_distinguish_prompts_and_prefixes() -> None:
-    first, second = fingerprints("openai", "gpt-4", ask("a")), fingerprints("openai", "gpt-4", ask("b"))
+    first, second = fingerprints("openai", "gpt-4", messages_of("a")), fingerprints("openai", "gpt-4", messages_of("b"))
 
-    assert first == fingerprints("openai", "gpt-4", ask("a"))
+    assert first == fingerprints("openai", "gpt-4", messages_of("a"))
     assert first[0] != second[0]
     assert first[1:] == second[1:]
     assert first[2] == len("You are helpful.")
-    assert {first[0], first[1]}.isdisjoint(fingerprints("openai", "gpt-4o", ask("a"))[:2])
+    assert {first[0], first[1]}.isdisjoint(fingerprints("openai", "gpt-4o", messages_of("a"))[:2])
 
 
 def test_single_turn_has_no_prefix() -> None:
-    assert fingerprints("openai", "gpt-4", ask("a")[:1])[1:] == ("", 0)
+    assert fingerprints("openai", "gpt-4", messages_of("a")[:1])[1:] == ("", 0)

@@ -100,7 +100,7 @@ def daily(organization: Organization) -> Budget:
         )
 
 
-def use(budget: Budget, *spent: int) -> None:
+def add_windows(budget: Budget, *spent: int) -> None:
     """Create windows with the amounts spent yesterday, the day before, and so on."""
     for days, nano in enumerate(spent, start=1):
         begin = datetime(2026, 11, 20, tzinfo=BERLIN) - timedelta(days=days)
@@ -117,7 +117,7 @@ def use(budget: Budget, *spent: int) -> None:
 
 
 def test_a_rarely_used_budget_is_reported(daily: Budget, advice_of: AdviceOf) -> None:
-    use(daily, 99_999_999, 0, 50, 999_999_999)
+    add_windows(daily, 99_999_999, 0, 50, 999_999_999)
 
     (advice,) = advice_of(RecommendationKind.IDLE_BUDGET)
 
@@ -131,7 +131,7 @@ def test_days_without_a_window_count_as_unused(daily: Budget, advice_of: AdviceO
 
 
 def test_budget_used_once_in_three_periods_gives_no_advice(daily: Budget, advice_of: AdviceOf) -> None:
-    use(daily, 0, 0, 100_000_000)
+    add_windows(daily, 0, 0, 100_000_000)
 
     assert advice_of() == []
 

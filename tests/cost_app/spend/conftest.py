@@ -18,7 +18,7 @@ def scoped(organization: Organization) -> Iterator[Organization]:
 
 
 @pytest.fixture
-def use(organization: Organization) -> Callable[..., None]:
+def add_usage(organization: Organization) -> Callable[..., None]:
     """Writes the rollup of a day or an hour, by default in the total dimension."""
 
     def make(when: date | datetime, nano: int, dimension: str = "total", value: str = "", **sums: object) -> None:

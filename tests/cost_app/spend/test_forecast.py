@@ -1,7 +1,6 @@
 """The forecast of a month's cost: its intervals, its bias, and its minimum history."""
 
 import random
-from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -14,21 +13,20 @@ CALENDAR = Calendar(ZoneInfo("UTC"))
 FIRST, END = date(2026, 3, 1), date(2026, 4, 1)
 NOON = datetime(2026, 3, 12, 12, tzinfo=UTC)
 WORKDAY, WEEKEND = 100, 20
-Use = Callable[..., None]
 KINDS = ("even", "weekly", "spiky", "growing", "sparse", "all at once")
 
 
 def history(seed: int, days: int = 56) -> dict[date, int]:
     """Spending with a weekday pattern and noise, until the end of March."""
-    chance = random.Random(seed)
+    rng = random.Random(seed)
     begin = NOON.date() - timedelta(days=days)
     usual = {
         day: WEEKEND if day.weekday() > 4 else WORKDAY for day in (begin + timedelta(days=n) for n in range(days + 20))
     }
-    return {day: max(1, round(chance.gauss(nano, nano / 5) * 1_000_000)) for day, nano in usual.items() if day < END}
+    return {day: max(1, round(rng.gauss(nano, nano / 5) * 1_000_000)) for day, nano in usual.items() if day < END}
 
 
-def learn(organization: Organization, spent: dict[date, int], now: datetime = NOON) -> Forecast | None:
+def forecast_from(organization: Organization, spent: dict[date, int], now: datetime = NOON) -> Forecast | None:
     UsageDay.objects.all().delete()
     today = now.date()
     rows = {**{day: nano for day, nano in spent.items() if day < today}, today: spent.get(today, 0) // 2}
@@ -41,18 +39,18 @@ def learn(organization: Organization, spent: dict[date, int], now: datetime = NO
 
 def months(kind: str, seed: int) -> list[int]:
     """Daily spending in nano-dollars from a Monday: eight weeks of history, and 4 to 27 days to forecast."""
-    chance = random.Random(f"{kind} {seed}")
-    length = WEEKS * 7 + chance.randrange(4, 28)
-    return [round(spent_on(kind, number, chance) * 10**6) for number in range(length)]
+    rng = random.Random(f"{kind} {seed}")
+    length = WEEKS * 7 + rng.randrange(4, 28)
+    return [round(spent_on(kind, number, rng) * 10**6) for number in range(length)]
 
 
-def spent_on(kind: str, number: int, chance: random.Random) -> float:
+def spent_on(kind: str, number: int, rng: random.Random) -> float:
     if kind == "sparse":
-        return chance.lognormvariate(0, 0.8) if chance.random() < 0.3 else 0.0
+        return rng.lognormvariate(0, 0.8) if rng.random() < 0.3 else 0.0
     usual = 0.2 if number % 7 > 4 and kind != "even" else 1.0
     usual *= 1.012**number if kind in {"growing", "all at once"} else 1.0
-    spike = chance.uniform(3, 8) if kind in {"spiky", "all at once"} and chance.random() < 0.04 else 0.0
-    return usual * max(0.05, chance.gauss(1, 0.2)) + spike
+    spike = rng.uniform(3, 8) if kind in {"spiky", "all at once"} and rng.random() < 0.04 else 0.0
+    return usual * max(0.05, rng.gauss(1, 0.2)) + spike
 
 
 def outcome(kind: str, seed: int) -> tuple[Forecast, int]:
@@ -94,7 +92,7 @@ def test_an_outlier_hardly_changes_the_forecast() -> None:
 
 def test_forecast_follows_the_weekdays(scoped: Organization) -> None:
     spent = {day: (WEEKEND if day.weekday() > 4 else WORKDAY) * 10**6 for day in history(0)}
-    found = learn(scoped, spent)
+    found = forecast_from(scoped, spent)
     assert found is not None
     assert found.nano == sum(nano for day, nano in spent.items() if FIRST <= day < END)
     steps = {
@@ -104,13 +102,13 @@ def test_forecast_follows_the_weekdays(scoped: Organization) -> None:
 
 
 def test_forecast_requires_two_weeks_of_history(scoped: Organization) -> None:
-    assert learn(scoped, history(1, days=13)) is None
-    assert learn(scoped, history(1, days=14)) is not None
-    assert learn(scoped, {}) is None
+    assert forecast_from(scoped, history(1, days=13)) is None
+    assert forecast_from(scoped, history(1, days=14)) is not None
+    assert forecast_from(scoped, {}) is None
 
 
 def test_forecast_predicts_when_a_budget_runs_out(scoped: Organization) -> None:
-    found = learn(scoped, dict.fromkeys(history(0), 10**6))
+    found = forecast_from(scoped, dict.fromkeys(history(0), 10**6))
     assert found is not None
     assert found.runs_out_on(20 * 10**6) == date(2026, 3, 20)
     assert found.runs_out_on(100 * 10**6) is None
@@ -118,6 +116,6 @@ def test_forecast_predicts_when_a_budget_runs_out(scoped: Organization) -> None:
 
 def test_forecast_is_never_below_current_spending(scoped: Organization) -> None:
     spent = {**dict.fromkeys(history(0), 1), date(2026, 3, 2): 10**9}
-    found = learn(scoped, spent)
+    found = forecast_from(scoped, spent)
     assert found is not None
     assert found.low_nano >= 10**9

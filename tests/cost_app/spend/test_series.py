@@ -15,7 +15,7 @@ from cost_app.spend.series import OTHERS, Totals, breakdown, calendar_of, get_co
 from cost_app.spend.spans import Span, cut_between, hours_between, last_periods, periods_between, span_before
 from cost_app.spend.summary import summary
 
-Use = Callable[..., None]
+AddUsage = Callable[..., None]
 NOW = datetime(2026, 3, 31, 12, tzinfo=UTC)
 
 
@@ -28,9 +28,9 @@ def test_totals_have_the_columns_of_the_rollups_in_order() -> None:
     assert tuple(field.name for field in fields(Totals)) == SUMS
 
 
-def test_days_are_newest_first_and_days_without_calls_are_zero(scoped: Organization, use: Use) -> None:
-    use(date(2026, 3, 31), 5)
-    use(date(2026, 3, 29), 7)
+def test_days_are_newest_first_and_days_without_calls_are_zero(scoped: Organization, add_usage: AddUsage) -> None:
+    add_usage(date(2026, 3, 31), 5)
+    add_usage(date(2026, 3, 29), 7)
     metrics = get_cost_metrics(scoped.pk, "daily", 3, now=NOW)
     assert [each.totals.nano for each in metrics] == [5, 0, 7]
     assert metrics[0].starts_at == datetime(2026, 3, 30, 22, tzinfo=UTC)
@@ -38,7 +38,7 @@ def test_days_are_newest_first_and_days_without_calls_are_zero(scoped: Organizat
 
 @pytest.mark.parametrize(("day", "utc_hour", "hours"), [(29, 21, 23), (28, 22, 24)])
 def test_hours_are_correct_when_clocks_go_forward(
-    scoped: Organization, use: Use, day: int, utc_hour: int, hours: int
+    scoped: Organization, add_usage: AddUsage, day: int, utc_hour: int, hours: int
 ) -> None:
     now = datetime(2026, 3, day, utc_hour, 30, tzinfo=UTC)
     metrics = get_cost_metrics(scoped.pk, "hourly", 48, now=now)
@@ -47,17 +47,17 @@ def test_hours_are_correct_when_clocks_go_forward(
     assert len(metrics) == 48
 
 
-def test_hours_in_a_half_hour_time_zone_are_correct(scoped: Organization, use: Use) -> None:
+def test_hours_in_a_half_hour_time_zone_are_correct(scoped: Organization, add_usage: AddUsage) -> None:
     Organization.objects.update(time_zone="Asia/Kolkata")
-    use(datetime(2026, 3, 31, 10, 30, tzinfo=UTC), 9)
+    add_usage(datetime(2026, 3, 31, 10, 30, tzinfo=UTC), 9)
     metrics = get_cost_metrics(scoped.pk, "hourly", 3, now=NOW)
     assert by_start(metrics, "%H:%M") == {"11:30": 0, "10:30": 9, "09:30": 0}
 
 
-def test_weeks_start_on_monday_and_months_on_the_fiscal_day(scoped: Organization, use: Use) -> None:
+def test_weeks_start_on_monday_and_months_on_the_fiscal_day(scoped: Organization, add_usage: AddUsage) -> None:
     CostPolicy.objects.create(organization=scoped, month_starts_on=15)
     for day, nano in [(14, 1), (15, 2), (29, 4), (30, 8)]:
-        use(date(2026, 3, day), nano)
+        add_usage(date(2026, 3, day), nano)
     assert [each.totals.nano for each in get_cost_metrics(scoped.pk, "weekly", 2, now=NOW)] == [8, 4]
     assert [each.totals.nano for each in get_cost_metrics(scoped.pk, "monthly", 2, now=NOW)] == [14, 1]
 
@@ -68,8 +68,8 @@ def test_figures_are_limited_to_the_retention(scoped: Organization) -> None:
     assert len(get_cost_metrics(scoped.pk, "hourly", 100, now=NOW)) == 24
 
 
-def test_rates_and_averages_are_derived_from_sums(scoped: Organization, use: Use) -> None:
-    use(date(2026, 3, 31), 90, calls=5, errors=1, cache_hits=2, latency_ms=600, timed_calls=2, saved_nano=11)
+def test_rates_and_averages_are_derived_from_sums(scoped: Organization, add_usage: AddUsage) -> None:
+    add_usage(date(2026, 3, 31), 90, calls=5, errors=1, cache_hits=2, latency_ms=600, timed_calls=2, saved_nano=11)
     totals = get_cost_metrics(scoped.pk, "daily", 1, now=NOW)[0].totals
     assert (totals.error_rate, totals.cache_hit_rate, totals.average_latency_ms) == (20, 50, 300)
     assert (totals.nano_per_call, totals.saved_nano) == (18, 11)
@@ -77,10 +77,10 @@ def test_rates_and_averages_are_derived_from_sums(scoped: Organization, use: Use
     assert [empty.error_rate, empty.cache_hit_rate, empty.nano_per_call, empty.average_latency_ms] == [None] * 4
 
 
-def test_groups_beyond_the_top_ones_are_summed(scoped: Organization, use: Use) -> None:
+def test_groups_beyond_the_top_ones_are_summed(scoped: Organization, add_usage: AddUsage) -> None:
     for number in range(12):
-        use(date(2026, 3, 31), number, "user", f"user-{number}")
-    use(date(2026, 3, 31), 66)
+        add_usage(date(2026, 3, 31), number, "user", f"user-{number}")
+    add_usage(date(2026, 3, 31), 66)
     span = last_periods(calendar_of(scoped.pk), Period.DAILY, 2, NOW)
     shown, count = ranking(scoped.pk, span, Dimension.USER, 3)
     assert (list(shown), count) == (["user-11", "user-10", "user-9"], 12)
@@ -93,20 +93,20 @@ def test_groups_beyond_the_top_ones_are_summed(scoped: Organization, use: Use) -
     assert (next(iter(found.groups)), found.of, found.others.nano) == ("user-11", 12, 15)
 
 
-def test_hours_have_groups(scoped: Organization, use: Use) -> None:
-    use(datetime(2026, 3, 31, 11, tzinfo=UTC), 4, "tag", "red")
+def test_hours_have_groups(scoped: Organization, add_usage: AddUsage) -> None:
+    add_usage(datetime(2026, 3, 31, 11, tzinfo=UTC), 4, "tag", "red")
     (_, before) = get_cost_metrics(scoped.pk, "hourly", 2, by="tag", now=NOW)
     assert before.groups["red"].nano == 4
 
 
-def test_day_of_the_autumn_clock_change_has_25_hours(scoped: Organization, use: Use) -> None:
+def test_day_of_the_autumn_clock_change_has_25_hours(scoped: Organization, add_usage: AddUsage) -> None:
     metrics = get_cost_metrics(scoped.pk, "hourly", 30, now=datetime(2026, 10, 25, 22, 30, tzinfo=UTC))
     local = [each.starts_at.astimezone(ZoneInfo("Europe/Berlin")) for each in metrics]
     assert sum(moment.day == 25 for moment in local) == 25
 
 
 def test_spending_of_other_organizations_is_not_visible(
-    scoped: Organization, other_organization: Organization, use: Use
+    scoped: Organization, other_organization: Organization, add_usage: AddUsage
 ) -> None:
     with system_scope():
         UsageDay.objects.create(organization=other_organization, day=date(2026, 3, 31), dimension="total", nano=99)
@@ -114,13 +114,13 @@ def test_spending_of_other_organizations_is_not_visible(
 
 
 def test_summary_runs_a_limited_number_of_queries(
-    scoped: Organization, use: Use, django_assert_max_num_queries: Callable[..., object]
+    scoped: Organization, add_usage: AddUsage, django_assert_max_num_queries: Callable[..., object]
 ) -> None:
     Budget.objects.create(organization=scoped, period="monthly", limit_nano=10**9)
     for number in range(60):
         day = date(2026, 3, 31) - timedelta(days=number)
-        use(day, 10**6 * (1 + day.weekday()))
-        use(day, 10**6, "model", f"openai/m-{number}")
+        add_usage(day, 10**6 * (1 + day.weekday()))
+        add_usage(day, 10**6, "model", f"openai/m-{number}")
     summary(scoped.pk, NOW)
     with django_assert_max_num_queries(8):  # type: ignore[attr-defined]
         found = summary(scoped.pk, NOW)
@@ -152,8 +152,8 @@ def _length(span: Span) -> int:
     return len(span.edges) if span.is_whole else (span.end_day - span.first_day).days
 
 
-def test_a_partial_month_counts_only_its_days(scoped: Organization, use: Use) -> None:
+def test_a_partial_month_counts_only_its_days(scoped: Organization, add_usage: AddUsage) -> None:
     for day in (date(2026, 1, 9), date(2026, 1, 10), date(2026, 2, 3), date(2026, 2, 4)):
-        use(day, 1)
+        add_usage(day, 1)
     span = cut_between(calendar_of(scoped.pk), Period.MONTHLY, date(2026, 1, 10), date(2026, 2, 3))
     assert [each.totals.nano for each in metrics_of(scoped.pk, span)] == [1, 1]

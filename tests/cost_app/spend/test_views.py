@@ -26,7 +26,7 @@ from cost_app.spend.figures import CHARTS
 from cost_app.spend.ranges import GROUPS, RANGES, SpendView
 from tests.support.dates import current_day
 
-Use = Callable[..., None]
+AddUsage = Callable[..., None]
 ClientOf = Callable[[User], Client]
 RULES = {
     "unpriced_models": "warn",
@@ -43,15 +43,15 @@ RULES = {
 
 
 @pytest.fixture
-def spent(use: Use, organization: Organization) -> None:
+def spent(add_usage: AddUsage, organization: Organization) -> None:
     """Spending on two models over three days."""
     today = current_day()
     for back in range(3):
         day = today - timedelta(days=back)
-        use(day, 3 * 10**9)
-        use(day, 2 * 10**9, "provider", "openai")
-        use(day, 2 * 10**9, "model", "openai/gpt-4")
-        use(day, 10**9, "model", "=cmd()/x")
+        add_usage(day, 3 * 10**9)
+        add_usage(day, 2 * 10**9, "provider", "openai")
+        add_usage(day, 2 * 10**9, "model", "openai/gpt-4")
+        add_usage(day, 10**9, "model", "=cmd()/x")
 
 
 def test_the_page_breaks_down_spending(spent: None, viewer: User, client_of: ClientOf) -> None:
@@ -76,7 +76,7 @@ def test_charts_are_valid_plotly_figures(spent: None, scoped: Organization, name
 
 
 @pytest.mark.parametrize("by", list(GROUPS))
-def test_every_spend_chart_matches_its_table(spent: None, use: Use, scoped: Organization, by: str) -> None:
+def test_every_spend_chart_matches_its_table(spent: None, add_usage: AddUsage, scoped: Organization, by: str) -> None:
     chart = CHARTS["spend"](scoped.pk, SpendView("7d", by))
     assert len(chart.figure["data"]) == len(chart.table.columns) - 2
 
@@ -107,12 +107,12 @@ def test_tiles_follow_range_dates_and_filter(
 
 
 def test_comparison_shows_the_previous_days_and_the_change(
-    use: Use, spent: None, viewer: User, client_of: ClientOf
+    add_usage: AddUsage, spent: None, viewer: User, client_of: ClientOf
 ) -> None:
     today = current_day()
     before = today - timedelta(days=7)
-    use(before, 6 * 10**9)
-    use(before, 4 * 10**9, "model", "openai/gpt-4")
+    add_usage(before, 6 * 10**9)
+    add_usage(before, 4 * 10**9, "model", "openai/gpt-4")
     page = words(client_of(viewer).get("/costs/?range=7d&compare=1"))
     assert "+50% compared with $6.00" in page
     assert f"Compared with the 7 days before: {date_format(today - timedelta(days=13), 'M j, Y')}" in page
@@ -135,10 +135,10 @@ def test_provider_links_to_its_models_and_models_link_to_their_requests(
     assert link == f"{today}T00:00&amp;until={until}&amp;provider=openai&amp;model=gpt-4"
 
 
-def test_tag_shares_are_explained_if_calls_count_twice(use: Use, viewer: User, client_of: ClientOf) -> None:
+def test_tag_shares_are_explained_if_calls_count_twice(add_usage: AddUsage, viewer: User, client_of: ClientOf) -> None:
     today = current_day()
     for dimension, value in (("total", ""), ("tag", "a"), ("tag", "b")):
-        use(today, 10**9, dimension, value)
+        add_usage(today, 10**9, dimension, value)
     page = words(client_of(viewer).get("/costs/?by=tag"))
     assert "A call with several tags counts under each of them" in page
     assert page.index("100%") < page.index("Total")
@@ -161,12 +161,12 @@ def test_csv_file_matches_the_page_and_escapes_formulas(spent: None, viewer: Use
 
 
 def test_page_runs_a_limited_number_of_queries(
-    use: Use, viewer: User, client_of: ClientOf, django_assert_max_num_queries: Callable[..., object]
+    add_usage: AddUsage, viewer: User, client_of: ClientOf, django_assert_max_num_queries: Callable[..., object]
 ) -> None:
     client = client_of(viewer)
     for back in range(60):
-        use(current_day() - timedelta(days=back), 10**9)
-        use(current_day() - timedelta(days=back), 10**9, "api_key", str(back))
+        add_usage(current_day() - timedelta(days=back), 10**9)
+        add_usage(current_day() - timedelta(days=back), 10**9, "api_key", str(back))
     with django_assert_max_num_queries(22):  # type: ignore[attr-defined]
         assert client.get("/costs/?by=key").status_code == 200
 
@@ -207,7 +207,7 @@ def test_invalid_cost_setting_is_rejected(
 @pytest.mark.parametrize(
     ("from_now", "note"),
     [(False, "of $100.00, $99.99 free"), (True, "its budget has counted $0.00 of $100.00")],
-    ids=["the whole month", "from now"],
+    ids=["whole month", "from now"],
 )
 def test_month_tile_shows_the_budget_s_spending(
     organization: Organization, viewer: User, client_of: ClientOf, from_now: bool, note: str
