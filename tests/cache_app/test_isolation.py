@@ -1,4 +1,4 @@
-"""Five thousand look-ups from elsewhere for what is in the cache, as near as can be: none is answered."""
+"""Lookups from a slightly different scope never hit an entry, even with the same question."""
 
 import random
 from collections.abc import Iterator
@@ -29,7 +29,7 @@ ANSWERED = NewEntry(response=ANSWER, usage=TokenUsage(), provider=MODEL[0], mode
 
 @pytest.fixture(autouse=True)
 def _one_vector(monkeypatch: pytest.MonkeyPatch) -> None:
-    """All texts have the same vector, so that the index would find the entry from anywhere."""
+    """Give all texts the same vector, so that only the scope can prevent a hit."""
     vector = MiniLmEmbedder().embed([ASKED], Payer(0))[0]
 
     def embed(_text: str, _partition: str, _payer: Payer) -> Vector:
@@ -41,7 +41,7 @@ def _one_vector(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def kept(redis_url: str, organization: Organization) -> Iterator[dict[str, Any]]:
-    """The fields of a question that the cache can answer; answers are shared by key."""
+    """The fields of a question that the cache can answer; answers are shared within an API key."""
     forget_policies()
     fields = {
         "organization_id": organization.pk,
@@ -61,7 +61,7 @@ def kept(redis_url: str, organization: Organization) -> Iterator[dict[str, Any]]
 
 
 def served(fields: dict[str, Any]) -> int:
-    """How many of an equal and a similar question are answered."""
+    """How many of two lookups, an equal and a similar question, are hits."""
     organization_id = fields["organization_id"]
     last = {"role": "user", "content": SIMILAR}
     with organization_scope(organization_id):
@@ -72,8 +72,8 @@ def served(fields: dict[str, Any]) -> int:
     return sum(look.hit is not None for look in looks)
 
 
-def spoilt(text: str, dice: random.Random) -> str:
-    """The text with a character less, more, twice, or in another case."""
+def altered(text: str, dice: random.Random) -> str:
+    """The text with one character removed, inserted, doubled, or in another case."""
     at = dice.randrange(len(text))
     return dice.choice(
         [text[:at] + text[at + 1 :], text[:at] + "\u200b" + text[at:], text[:at] + 2 * text[at] + text[at + 1 :]]
@@ -82,7 +82,7 @@ def spoilt(text: str, dice: random.Random) -> str:
 
 def other_model(fields: dict[str, Any], dice: random.Random) -> dict[str, Any]:
     name = dice.choice(["provider", "model"])
-    return {**fields, name: spoilt(fields[name], dice)}
+    return {**fields, name: altered(fields[name], dice)}
 
 
 def other_key(fields: dict[str, Any], dice: random.Random) -> dict[str, Any]:
@@ -91,18 +91,18 @@ def other_key(fields: dict[str, Any], dice: random.Random) -> dict[str, Any]:
 
 def other_system_prompt(fields: dict[str, Any], dice: random.Random) -> dict[str, Any]:
     system, *rest = fields["messages"]
-    return {**fields, "messages": [{**system, "content": spoilt(system["content"], dice)}, *rest]}
+    return {**fields, "messages": [{**system, "content": altered(system["content"], dice)}, *rest]}
 
 
 def other_turns(fields: dict[str, Any], dice: random.Random) -> dict[str, Any]:
-    """A turn less, spoilt, by someone else, in another place, or glued to the one before."""
+    """Remove a turn, change its text or role, move it, or merge it with the previous one."""
     *before, last = ({**turn} for turn in fields["messages"])
     at = dice.randrange(1, len(before))
     match dice.randrange(5):
         case 0:
             del before[at]
         case 1:
-            before[at]["content"] = spoilt(before[at]["content"], dice)
+            before[at]["content"] = altered(before[at]["content"], dice)
         case 2:
             before[at]["role"] = "assistant" if before[at]["role"] == "user" else "user"
         case 3:
@@ -113,14 +113,14 @@ def other_turns(fields: dict[str, Any], dice: random.Random) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("change", [other_model, other_key, other_system_prompt, other_turns])
-def test_another_scope_of_the_same_organization(kept: dict[str, Any], change: Any) -> None:
+def test_another_scope_of_the_same_organization_never_hits(kept: dict[str, Any], change: Any) -> None:
     dice = random.Random(change.__name__)
     assert served(kept) == 2
     assert sum(served(change(kept, dice)) for _ in range(TIMES // 2)) == 0
     assert served(kept) == 2
 
 
-def test_another_organization(kept: dict[str, Any], other_organization: Organization) -> None:
+def test_another_organization_never_hits(kept: dict[str, Any], other_organization: Organization) -> None:
     assert served(kept) == 2
     assert sum(served({**kept, "organization_id": other_organization.pk}) for _ in range(TIMES // 2)) == 0
     assert served(kept) == 2

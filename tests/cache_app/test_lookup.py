@@ -1,4 +1,4 @@
-"""The look-up as Python callers see it: a real Redis and the real embedder."""
+"""Lookups through the Python API, with a real Redis and the real embedder."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -29,7 +29,7 @@ ASKED = "How can we lower the carbon emissions of our delivery vans?"
 SIMILAR = "How can we reduce the carbon emissions of our delivery vans?"
 ANSWER = {"role": "assistant", "content": "Drive fewer miles.", "finishReason": "stop"}
 MODEL = ("deepseek", "deepseek-chat")
-NOTHING_LISTENS = "redis://127.0.0.1:1/0"
+UNREACHABLE_REDIS = "redis://127.0.0.1:1/0"
 
 Find = Callable[..., Any]
 
@@ -49,13 +49,13 @@ def cache(redis_url: str) -> Iterator[SemanticCache]:
 
 @pytest.fixture
 def kept(cache: SemanticCache, organization: Organization) -> str:
-    """The id of an entry that answers `ASKED`."""
+    """The ID of an entry that answers `ASKED`."""
     return cache.set(turns(ASKED), ANSWER, organization_id=organization.slug, tags=["vans"])
 
 
 @pytest.fixture
 def find(cache: SemanticCache, organization: Organization) -> Find:
-    """Looks a text up; more arguments are those of `get`."""
+    """Looks up a text; keyword arguments are passed to `get`."""
 
     def get(text: str, **options: Any) -> Any:
         return cache.get(turns(text), *MODEL, **{"organization_id": organization.slug, **options})
@@ -87,14 +87,14 @@ def test_without_contextual_match_only_equal_questions_are_found(find: Find, kep
     assert find(ASKED, contextual_match=False)
 
 
-def test_a_higher_threshold_finds_less(find: Find, kept: str) -> None:
+def test_a_higher_threshold_excludes_less_similar_questions(find: Find, kept: str) -> None:
     similarity = find(SIMILAR).similarity
     assert find(SIMILAR, similarity_threshold=similarity - 0.001)
     assert find(SIMILAR, similarity_threshold=similarity + 0.001) is None
     assert find(ASKED, similarity_threshold=1.0)
 
 
-def test_an_unknown_organization_is_named(find: Find) -> None:
+def test_an_unknown_organization_raises_an_error(find: Find) -> None:
     with pytest.raises(UnknownOrganizationError):
         find(ASKED, organization_id="nobody")
 
@@ -137,7 +137,7 @@ LAST_TURNS = [
     {"cache_control": {"type": "ephemeral"}},
     {"role": "developer"},
 ]
-"""What a last turn can carry beside its text."""
+"""Fields that a last turn can have in addition to its text."""
 
 
 @pytest.mark.parametrize("field", LAST_TURNS, ids=str)
@@ -223,14 +223,14 @@ def test_a_disabled_cache_finds_nothing(find: Find, kept: str, rules: Callable[.
     assert find(ASKED) is None
 
 
-def test_in_exact_mode_nothing_similar_is_found(find: Find, kept: str, rules: Callable[..., None]) -> None:
+def test_exact_mode_finds_only_equal_questions(find: Find, kept: str, rules: Callable[..., None]) -> None:
     rules(mode=CacheMode.EXACT)
     assert find(ASKED)
     assert find(SIMILAR) is None
 
 
 def test_without_redis_everything_is_a_miss_until_it_returns(find: Find, kept: str, settings: Settings) -> None:
-    working, settings.REDIS_URL = settings.REDIS_URL, NOTHING_LISTENS
+    working, settings.REDIS_URL = settings.REDIS_URL, UNREACHABLE_REDIS
     assert find(ASKED) is None
     assert find(SIMILAR) is None
     settings.REDIS_URL = working
@@ -278,8 +278,8 @@ def test_corrupt_vectors_never_find_other_entries(
 
 
 @pytest.mark.parametrize("other", ["a  b", "a\tb", "a\nb", "A b"])
-def test_texts_that_differ_inside_are_not_equal(other: str) -> None:
-    """Blanks tell lines of code and columns of tables apart."""
+def test_texts_with_different_inner_whitespace_or_case_are_not_equal(other: str) -> None:
+    """Whitespace matters in code and tables."""
     assert entry_id("p", other) != entry_id("p", "a b")
 
 

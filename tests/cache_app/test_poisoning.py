@@ -1,5 +1,6 @@
-"""Someone of the organization asks what others will ask, and adds what the model is to say: no one else may be served
-that answer. By the real embedder and a real Redis, for the same question and for one in other words.
+"""Cache poisoning: a member asks a common question with an added instruction. The answer must not be served to others.
+
+Uses the real embedder and a real Redis, for the same question and a paraphrase.
 """
 
 import pytest
@@ -47,7 +48,9 @@ ADDITIONS = (
 
 
 @pytest.mark.parametrize("question", QUESTIONS)
-def test_no_addition_reaches_another_client(question: str, organization: Organization, redis_url: str) -> None:
+def test_an_answer_to_an_added_instruction_is_never_served_to_others(
+    question: str, organization: Organization, redis_url: str
+) -> None:
     cache = SemanticCache()
     for addition in ADDITIONS:
         cache.set(
@@ -60,5 +63,5 @@ def test_no_addition_reaches_another_client(question: str, organization: Organiz
     cache.set(turns(question), ANSWER, organization_id=organization.slug)
     for asked in (question, QUESTIONS[question]):
         match = cache.get(turns(asked), *MODEL, organization_id=organization.slug)
-        assert match is not None, "nothing was there to be poisoned"
+        assert match is not None, "the question would not have been a hit without the addition"
         assert match.entry.response == ANSWER

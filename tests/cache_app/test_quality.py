@@ -1,4 +1,4 @@
-"""How often the cache is wrong on the project's own labelled set: what was reached must not be lost."""
+"""Recall and error rate on the project's labeled pairs must not regress."""
 
 from pathlib import Path
 
@@ -15,18 +15,18 @@ MOST_WRONG = 0.02
 
 @pytest.fixture(scope="module")
 def pairs() -> list[Pair]:
-    """The project's own pairs with their cosines."""
+    """The project's labeled pairs with their similarities."""
     return pairs_of(rows_of(OWN / "pairs.jsonl"))
 
 
-def test_at_the_default_threshold_most_repeats_are_served_and_few_traps(pairs: list[Pair]) -> None:
+def test_the_default_threshold_serves_most_repeats_and_few_traps(pairs: list[Pair]) -> None:
     found = guarded(pairs, DEFAULT, SCALE)
     assert len(pairs) >= 120
     assert found.recall >= LEAST_RECALL
     assert found.wrong_share <= MOST_WRONG
 
 
-def test_the_similarity_alone_serves_traps_that_the_guards_stop(pairs: list[Pair]) -> None:
+def test_similarity_alone_serves_traps_that_the_guards_refuse(pairs: list[Pair]) -> None:
     assert plain(pairs, DEFAULT).wrong_share > 0.4
     assert plain(pairs, GPTCACHE).wrong_share > plain(pairs, DEFAULT).wrong_share
 
@@ -40,7 +40,7 @@ def test_no_answer_of_another_conversation_is_served() -> None:
     assert plain(conversations, DEFAULT).wrong_share >= 0.5
 
 
-def test_in_a_stream_the_second_wording_is_a_hit_and_a_trap_a_miss() -> None:
+def test_replay_counts_a_paraphrase_as_a_hit_and_a_trap_as_a_miss() -> None:
     clusters = [
         {"cluster": 1, "qs": ["How do I turn on two-factor login?", "How can I enable two-factor login?"]},
         {"cluster": 2, "qs": ["How do I turn off two-factor login?"]},

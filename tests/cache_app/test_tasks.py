@@ -1,4 +1,4 @@
-"""What the scheduler does for the cache may be done twice, by several, and while parts are away."""
+"""The cache's scheduled jobs."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -20,7 +20,7 @@ from tests.cache_app.learning.made import ASKED, EMBEDDER, ENTRY, PARTITION, mak
 
 
 class Scripted:
-    """Embeds everything alike and refuses what it is told to; keeps who paid."""
+    """Gives all texts the same vector, refuses selected texts, and records payers and calls."""
 
     id, dimensions, scale = EMBEDDER, 384, Scale(edge=0.85, clear=0.9, near=0.75)
 
@@ -53,7 +53,7 @@ def waiting(organization: Organization) -> set[str]:
     return {entry.question for entry in browse.waiting_for_vectors(organization.pk)}
 
 
-def test_entries_without_a_vector_get_theirs_on_the_organizations_account(
+def test_missing_vectors_are_embedded_and_charged_to_the_organization(
     organization: Organization, other_organization: Organization, embedder: Scripted
 ) -> None:
     for each in (organization, other_organization):
@@ -86,7 +86,7 @@ def test_a_refused_text_is_isolated_and_retried_later(organization: Organization
     embedder.refused = {"Question 4"}
     assert tasks.embed_waiting() == 9
     assert waiting(organization) == {"Question 4"}
-    assert len(embedder.calls) <= 9, "halving finds it"
+    assert len(embedder.calls) <= 9, "the refused text was not found by bisection"
     before = len(embedder.calls)
     assert tasks.embed_waiting() == 0
     assert len(embedder.calls) == before
@@ -115,7 +115,7 @@ def test_texts_and_hits_are_deleted_with_their_requests(
         make_hit(organization, fresh_answer="Yes.", at=timezone.now() - timedelta(days=days))
     tasks.clean_up_rows()
     with organization_scope(organization.pk):
-        assert CacheHit.objects.count() == 3, "one is old, but not counted yet"
+        assert CacheHit.objects.count() == 3, "a hit was deleted before it was counted"
         assert [hit.question for hit in CacheHit.objects.order_by("-at")] == [ASKED, "", ""]
         assert set(
             CacheHit.objects.exclude(question=ASKED).values_list("answer", "cached_question", "fresh_answer")
@@ -146,6 +146,6 @@ def test_a_judgment_missed_by_redis_is_applied_later(organization: Organization,
 
 
 @pytest.mark.usefixtures("redis_url", "organization")
-def test_every_job_runs_on_an_empty_installation_and_twice() -> None:
+def test_every_job_can_run_twice_on_an_empty_installation() -> None:
     for _, run in [*tasks.jobs(), *tasks.slow_jobs()] * 2:
         run()

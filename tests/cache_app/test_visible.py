@@ -1,4 +1,4 @@
-"""Invisible characters: removed where they mean nothing, kept where they mean something."""
+"""Invisible characters are removed unless they carry meaning."""
 
 import pytest
 
@@ -27,9 +27,9 @@ def test_earlier_turns_must_match_exactly() -> None:
 @pytest.mark.parametrize(
     "text", ["👩\u200d⚕", "\u0645\u06cc\u200c\u062e\u0648", "क्\u200dष", "🏴\U000e0067\U000e0062\U000e007f"]
 )
-def test_joiners_and_tags_that_carry_meaning_stay(text: str) -> None:
+def test_joiners_and_tags_that_carry_meaning_are_kept(text: str) -> None:
     assert visible_text(text) == text
 
 
-def test_a_joiner_between_plain_letters_goes() -> None:
+def test_zero_width_joiners_between_latin_letters_are_removed() -> None:
     assert visible_text("pass\u200dword\u200c") == "password"

@@ -15,12 +15,12 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture(autouse=True)
-def _own_place(settings: Settings, tmp_path: Path) -> None:
+def _temporary_data_directory(settings: Settings, tmp_path: Path) -> None:
     settings.DATA_DIR, settings.PORT = tmp_path, 8100
     settings.PROVIDER_API_KEYS = dict.fromkeys(("openai", "deepseek", "anthropic"), "")
 
 
-def test_it_names_address_people_password_and_key() -> None:
+def test_banner_shows_url_users_password_and_key() -> None:
     key = demo.seed()
     text = banner()
     assert "http://127.0.0.1:8100" in text
@@ -37,19 +37,19 @@ def test_the_example_is_a_valid_shell_script(tmp_path: Path) -> None:
     assert "curl" in script.read_text()
 
 
-def test_the_example_asks_a_provider_that_is_configured(settings: Settings) -> None:
+def test_the_example_calls_a_configured_provider(settings: Settings) -> None:
     demo.seed()
     settings.PROVIDER_API_KEYS = {**settings.PROVIDER_API_KEYS, "openai": "sk-real"}
     assert '"provider": "openai"' in banner()
     assert "sandbox" not in banner()
 
 
-def test_without_demo_people_it_shows_no_password_and_no_key() -> None:
+def test_banner_shows_no_credentials_without_demo_users() -> None:
     assert "Password" not in banner()
     assert "KEY=" not in banner()
 
 
-def test_the_password_is_shown_once_and_then_where_it_is_kept() -> None:
+def test_the_password_is_shown_once_and_then_only_its_file() -> None:
     demo.seed()
     assert demo.password() in banner()
     later = banner()
@@ -57,13 +57,13 @@ def test_the_password_is_shown_once_and_then_where_it_is_kept() -> None:
     assert str(demo.password_path()) in later
 
 
-def test_an_installation_without_people_names_the_command_that_creates_an_administrator() -> None:
+def test_banner_names_the_command_that_creates_an_admin_if_there_are_no_users() -> None:
     assert "manage.py createadmin" in banner()
     User.objects.create_superuser("root@company.example")
     assert "createadmin" not in banner()
 
 
-def test_it_gives_up_on_a_server_that_does_not_answer(settings: Settings) -> None:
+def test_waiting_for_an_unreachable_server_times_out(settings: Settings) -> None:
     settings.PORT = free_port()
     assert not wait_for_web(limit_s=0.1)
 
@@ -72,6 +72,6 @@ def test_it_gives_up_on_a_server_that_does_not_answer(settings: Settings) -> Non
     ("bind", "url"),
     [("[::]", "http://[::1]:8100"), ("10.1.2.3", "http://10.1.2.3:8100")],
 )
-def test_the_address_can_be_reached_from_here(settings: Settings, bind: str, url: str) -> None:
+def test_the_url_is_reachable_from_this_host(settings: Settings, bind: str, url: str) -> None:
     settings.BIND = bind
     assert web_url() == url

@@ -18,8 +18,8 @@ FAULT = b"""<?xml version="1.0"?><methodResponse><fault><value><struct>
 
 
 @contextmanager
-def supervisor_that_says(answer: bytes, data_dir: Path) -> Iterator[None]:
-    """A server at the supervisor's socket that answers everything alike."""
+def fake_supervisor(answer: bytes, data_dir: Path) -> Iterator[None]:
+    """Serve the same response to every request on the supervisor's socket."""
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(control.socket_path(data_dir)))
         listener.listen()
@@ -45,7 +45,9 @@ def test_the_socket_is_in_the_data_directory() -> None:
     assert control.socket_path(Path("/srv/aiinfra/var")) == Path("/srv/aiinfra/var/supervisor.sock")
 
 
-def test_a_long_path_gives_a_short_private_socket(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_long_data_directory_path_uses_a_short_private_socket_path(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     first, second = (control.socket_path(tmp_path / name / ("d" * 120)) for name in ("one", "two"))
     assert first != second
@@ -53,7 +55,7 @@ def test_a_long_path_gives_a_short_private_socket(monkeypatch: pytest.MonkeyPatc
     assert first.parent.stat().st_mode & 0o077 == 0
 
 
-def test_a_directory_of_somebody_else_is_not_trusted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_socket_directory_of_another_user_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
@@ -63,19 +65,21 @@ def test_a_directory_of_somebody_else_is_not_trusted(monkeypatch: pytest.MonkeyP
         control.socket_path(tmp_path / ("d" * 120))
 
 
-def test_where_nothing_runs_it_says_how_to_start(tmp_path: Path) -> None:
+def test_the_error_says_how_to_start_if_nothing_is_running(tmp_path: Path) -> None:
     with pytest.raises(control.NotRunningError, match="make run"):
         control.look(tmp_path)
 
 
-def test_a_socket_that_nobody_listens_on_is_a_killed_supervisors(tmp_path: Path) -> None:
+def test_an_unused_socket_means_that_the_supervisor_was_killed(tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(control.socket_path(tmp_path)))
     with pytest.raises(control.NotRunningError, match="was killed"):
         control.look(tmp_path)
 
 
-def test_a_supervisor_of_somebody_else_is_not_taken_for_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_supervisor_of_another_user_is_not_reported_as_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def refuse(*_: object) -> None:
         raise PermissionError
 
@@ -85,12 +89,12 @@ def test_a_supervisor_of_somebody_else_is_not_taken_for_none(tmp_path: Path, mon
 
 
 @pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 500 Broken\r\n\r\n", b"nonsense\r\n", OK + b"<not xml", OK + FAULT])
-def test_an_answer_that_makes_no_sense_is_not_taken_for_none(tmp_path: Path, answer: bytes) -> None:
-    with supervisor_that_says(answer, tmp_path), pytest.raises(control.UnreachableError, match="is not responding"):
+def test_an_invalid_response_is_not_reported_as_stopped(tmp_path: Path, answer: bytes) -> None:
+    with fake_supervisor(answer, tmp_path), pytest.raises(control.UnreachableError, match="is not responding"):
         control.look(tmp_path)
 
 
-def test_a_supervisor_that_hangs_is_not_taken_for_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_hanging_supervisor_is_not_reported_as_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(control, "ANSWER_LIMIT_S", 0.05)
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(control.socket_path(tmp_path)))

@@ -25,7 +25,7 @@ def _secrets(settings: Settings, tmp_path: Path) -> None:
 
 @pytest.fixture
 def logged_in(redis_url: str, settings: Settings) -> Iterator[Redis]:
-    """A client of the Redis to which the product logs in, and nobody gets in without a password."""
+    """A client of a Redis that requires a password, which the product's settings have."""
     client = Redis.from_url(redis_url.replace("//", "//doctor:secret@"))
     owner = Redis.from_url(redis_url)
     owner.acl_setuser("doctor", enabled=True, passwords=["+secret"], commands=["+@all"], keys=["*"], channels=["*"])
@@ -37,7 +37,7 @@ def logged_in(redis_url: str, settings: Settings) -> Iterator[Redis]:
 
 @pytest.fixture
 def good_redis(logged_in: Redis) -> Redis:
-    """A Redis that is set up as it should be."""
+    """A Redis with the recommended configuration."""
     client = logged_in
     client.config_set("appendonly", "yes")
     client.config_set("maxmemory-policy", "noeviction")
@@ -45,7 +45,7 @@ def good_redis(logged_in: Redis) -> Redis:
 
 
 def failures() -> str:
-    """What has to be mended."""
+    """The texts of all failures."""
     return "\n".join(finding.text for finding in examine() if finding.level == "FAILED")
 
 
@@ -56,7 +56,7 @@ def test_a_good_installation_passes() -> None:
     assert "Redis keeps an append-only file" in output.getvalue()
 
 
-def test_a_redis_that_may_forget_is_a_failure(good_redis: Redis) -> None:
+def test_a_redis_that_can_lose_data_is_a_failure(good_redis: Redis) -> None:
     good_redis.config_set("appendonly", "no")
     good_redis.config_set("maxmemory-policy", "allkeys-lru")
     assert "appendonly yes" in failures()
@@ -66,7 +66,7 @@ def test_a_redis_that_may_forget_is_a_failure(good_redis: Redis) -> None:
     assert ended.value.code == 1
 
 
-def test_a_redis_that_is_away_is_a_failure(settings: Settings) -> None:
+def test_an_unreachable_redis_is_a_failure(settings: Settings) -> None:
     settings.REDIS_URL = f"redis://127.0.0.1:{free_port()}/0"
     assert "Redis is unreachable" in failures()
 
@@ -78,7 +78,7 @@ def test_a_missing_migration_is_a_failure() -> None:
 
 
 @pytest.mark.usefixtures("good_redis")
-def test_a_secret_that_others_may_read_is_a_failure(tmp_path: Path) -> None:
+def test_a_secret_readable_by_other_users_is_a_failure(tmp_path: Path) -> None:
     (tmp_path / "secret_key").chmod(0o644)
     assert f"Other users can read 1 files or directories: chmod go= {tmp_path / 'secret_key'}" in failures()
 
@@ -87,15 +87,13 @@ def test_a_redis_without_a_password_is_a_failure(redis_url: str) -> None:
     assert "must require a password" in failures()
 
 
-def test_a_redis_that_takes_a_password_and_does_not_need_one_is_a_failure(
-    logged_in: Redis, settings: Settings, redis_url: str
-) -> None:
+def test_a_redis_with_an_optional_password_is_a_failure(logged_in: Redis, settings: Settings, redis_url: str) -> None:
     logged_in.acl_setuser("default", enabled=True)
     assert "must require a password" in failures()
 
 
 @pytest.mark.parametrize(("mode", "is_private"), [(0o600, True), (0o666, False)])
-def test_a_redis_on_a_socket_needs_a_private_socket(
+def test_a_redis_unix_socket_must_be_private(
     settings: Settings, redis_url: str, tmp_path: Path, mode: int, is_private: bool
 ) -> None:
     tmp_path.chmod(0o755)
@@ -114,9 +112,9 @@ def test_a_short_secret_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "SECRET_KEY must have" in failures()
 
 
-def test_a_misspelled_setting_is_pointed_out(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_misspelled_setting_is_noted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("QUEUE_RETENTON_DAYS", "90")
-    monkeypatch.setenv("OTEL_EXPORTER_OTLP_LOGS_HEADERS", "a=b")  # which only OpenTelemetry's SDK knows
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_LOGS_HEADERS", "a=b")  # known only to OpenTelemetry's SDK
     notes = [finding.text for finding in examine() if finding.level == "note"]
     assert not any(note.startswith("OTEL_") for note in notes)
     assert "QUEUE_RETENTON_DAYS is not a setting: did you mean QUEUE_RETENTION_DAYS?" in notes
@@ -130,14 +128,14 @@ def test_a_misspelled_setting_is_pointed_out(monkeypatch: pytest.MonkeyPatch) ->
         ("", "http://127.0.0.1:8000/", False),
     ],
 )
-def test_links_in_emails_that_lead_to_this_host_are_pointed_out(
+def test_a_local_public_url_is_noted_if_emails_are_sent(
     settings: Settings, mail_server: str, url: str, is_noted: bool
 ) -> None:
     settings.EMAIL_HOST, settings.AIINFRA_PUBLIC_URL = mail_server, url
     assert any("AIINFRA_PUBLIC_URL" in finding.text for finding in examine()) == is_noted
 
 
-def test_a_hosted_redis_that_keeps_its_configuration_to_itself_is_no_failure(
+def test_a_hosted_redis_that_hides_its_configuration_is_not_a_failure(
     monkeypatch: pytest.MonkeyPatch, logged_in: Redis
 ) -> None:
     monkeypatch.setattr(Redis, "info", lambda _self, section: {"redis_version": "7.4.0"} if section == "server" else {})
@@ -145,7 +143,7 @@ def test_a_hosted_redis_that_keeps_its_configuration_to_itself_is_no_failure(
     assert "Redis" not in failures()
 
 
-def test_an_embedder_that_does_not_work_is_a_failure(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_broken_embedder_is_a_failure(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: object) -> object:
         raise EmbedderError("no such model")
 
@@ -155,6 +153,6 @@ def test_an_embedder_that_does_not_work_is_a_failure(settings: Settings, monkeyp
     assert "'nobody's' is not one of minilm, openai" in failures().replace('"', "'")
 
 
-def test_an_embedder_that_costs_money_is_not_tried(settings: Settings) -> None:
+def test_a_paid_embedder_is_not_called(settings: Settings) -> None:
     settings.CACHE_EMBEDDER = "openai"
     assert "embedded by OpenAI" in "\n".join(finding.text for finding in examine())

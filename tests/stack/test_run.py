@@ -1,4 +1,4 @@
-"""The whole product as a person starts it, with each of its processes killed in turn."""
+"""The complete product as started by `manage.py run`, with each of its processes killed in turn."""
 
 import json
 import os
@@ -24,15 +24,15 @@ pytestmark = [
 ALL = {"redis", "sandbox", "scheduler", "workers", "workers-1", "workers-2", "web", "web-1", "web-2"}
 
 
-def end(run: Run) -> None:
-    """Press Ctrl-C and see that nothing is left of it."""
+def stop_with_ctrl_c(run: Run) -> None:
+    """Send SIGINT and check that all processes exit."""
     run.process.send_signal(signal.SIGINT)
     assert run.process.wait(STOP_S) == 0
     assert not run.leftovers()
 
 
-def whole(run: Run) -> dict[str, int]:
-    """Every process, once the web server answers: one that is still starting has children of a moment, too."""
+def running_processes(run: Run) -> dict[str, int]:
+    """All processes by name, once the web server is ready. While starting, there are also short-lived children."""
     seen: dict[str, int] = {}
 
     def is_whole() -> bool:
@@ -45,11 +45,11 @@ def whole(run: Run) -> dict[str, int]:
 
 
 def kill(run: Run, name: str) -> None:
-    """Kill one process of a whole product and wait until another is in its place."""
-    old = whole(run)[name]
+    """Kill one process and wait until a new one replaces it."""
+    old = running_processes(run)[name]
     with suppress(ProcessLookupError):
         os.kill(old, signal.SIGKILL)
-    wait_until(lambda: old not in whole(run).values(), f"a new {name}")
+    wait_until(lambda: old not in running_processes(run).values(), f"a new {name}")
 
 
 @pytest.fixture
@@ -58,8 +58,8 @@ def run(product: Run, settings: Settings) -> Run:
     return product
 
 
-def test_the_banners_command_works_what_is_killed_comes_back_and_ctrl_c_leaves_nothing(run: Run) -> None:
-    processes = whole(run)
+def test_killed_processes_are_restarted_and_ctrl_c_stops_everything(run: Run) -> None:
+    processes = running_processes(run)
     listed = json.loads(run.command("status", "--json").stdout)["processes"]
     assert {process["name"]: process["pid"] for process in listed} == processes
     assert "already running" in run.command("run").stderr
@@ -71,22 +71,20 @@ def test_the_banners_command_works_what_is_killed_comes_back_and_ctrl_c_leaves_n
     for name in sorted(ALL):
         kill(run, name)
     assert re.search(r"^workers +\* exited unexpectedly; restarting", run.output, re.MULTILINE)
-    end(run)
+    stop_with_ctrl_c(run)
 
 
 @pytest.fixture
-def place(run: Run) -> Path:
-    """The directory of a product that was stopped."""
+def stopped_directory(run: Run) -> Path:
+    """The directory of a stopped product."""
     if run.process.poll() is None:
-        end(run)
+        stop_with_ctrl_c(run)
     return run.data_dir.parent
 
 
-def test_the_next_run_keeps_the_data_and_without_redis_on_the_path_it_uses_the_bundled_one(
-    place: Path, tmp_path: Path
-) -> None:
-    key = (place / "data" / "demo_api_key").read_text(encoding="utf-8")
-    with running(place, PATH=str(tmp_path)) as run:
+def test_restart_keeps_the_data_and_uses_the_bundled_redis(stopped_directory: Path, tmp_path: Path) -> None:
+    key = (stopped_directory / "data" / "demo_api_key").read_text(encoding="utf-8")
+    with running(stopped_directory, PATH=str(tmp_path)) as run:
         assert key in run.output
         assert psutil.Process(run.processes()["redis"]).name() == "valkey-server"
         assert "Redis keeps an append-only file" in run.command("doctor").stdout

@@ -1,4 +1,4 @@
-"""`manage.py scheduler` runs the jobs of every layer, each layer's in a thread of its own."""
+"""`manage.py scheduler` runs the jobs of every layer, one thread per layer."""
 
 import pytest
 from django.core.management import call_command
@@ -12,11 +12,11 @@ from aiinfra.scheduled import IfWaiting
 from cost_app.finance.invoices.uploads import import_waiting, is_any_waiting
 
 
-def test_it_runs_every_job(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_scheduler_runs_every_job(monkeypatch: pytest.MonkeyPatch) -> None:
     given: list[object] = []
     monkeypatch.setattr("aiinfra.stack.management.commands.scheduler.run_scheduler", lambda *jobs: given.extend(jobs))
     call_command("scheduler")
     uploads = [(1, IfWaiting(is_any_waiting, import_waiting))]
     of_batches = [retention.jobs(), batches.jobs(), batches.embedding_jobs()]
     assert given == [[(LOOK_EVERY_S, check_alerts)], [(EVERY_S, run_open)], uploads, *of_batches]
-    assert LOOK_EVERY_S <= 60  # the specification's interval of a health check
+    assert LOOK_EVERY_S <= 60  # the health check interval of the specification

@@ -1,4 +1,4 @@
-"""docs/settings.md and the table of settings are the same, and everything in the table is read by someone."""
+"""docs/settings.md matches the table of settings, and every setting is used."""
 
 import re
 from pathlib import Path
@@ -15,18 +15,18 @@ FILES = [path for package in PACKAGES for path in (ROOT / package).rglob("*.py")
 SOURCES = {path: path.read_text(encoding="utf-8") for path in FILES}
 STATED = re.compile(r"os\.environ(?:\.get\(|\[)\s*[\"']([A-Z][A-Z_]+)[\"']")
 MAY_READ_THE_ENVIRONMENT = {"aiinfra/stack/doctor.py"}
-"""It tells a secret of the environment from one in a file."""
+"""The doctor distinguishes a secret in the environment from one in a file."""
 
 
 @pytest.mark.parametrize("title", SECTIONS)
 def test_every_section_lists_its_settings_with_default_range_and_meaning(title: str) -> None:
-    """If this fails: the left side is what the page has to say."""
+    """If this fails, copy the left side into the page."""
     section = TEXT.split(f"\n## {title}\n", 1)[1].split("\n## ")[0]
     documented = [line for line in section.splitlines() if line.startswith("| `")]
     assert [setting.row for setting in settings_of(SECTIONS[title])] == documented
 
 
-def test_nothing_is_documented_twice_or_elsewhere() -> None:
+def test_each_setting_is_documented_once_in_table_order() -> None:
     documented = re.findall(r"^\| `([A-Z_]+)` \|", TEXT, re.MULTILINE)
     assert documented == list(SETTINGS)
 
@@ -40,13 +40,13 @@ def test_every_setting_is_read() -> None:
     assert unread <= of_providers | of_opentelemetry | {"UPSTASH_REDIS_REST_URL", "UPSTASH_REDIS_REST_TOKEN"}
 
 
-def test_no_other_variable_is_read() -> None:
+def test_no_unlisted_environment_variable_is_read() -> None:
     read = {name for text in SOURCES.values() for name in STATED.findall(text)}
     assert len(read) > 3
     assert read <= {*SETTINGS, "DJANGO_SETTINGS_MODULE", "PATH", "PYTHONPATH"}
 
 
-def test_the_product_reads_its_settings_from_the_table_only() -> None:
+def test_only_the_settings_table_reads_the_environment() -> None:
     readers = {str(path.relative_to(ROOT)) for path, text in SOURCES.items() if STATED.search(text)}
     assert {name for name in readers if not name.startswith("tests/")} <= MAY_READ_THE_ENVIRONMENT
 

@@ -1,4 +1,4 @@
-"""`manage.py backup` and `manage.py restore`, and a restore drill that ends with `reconcile --strict`."""
+"""`manage.py backup` and `manage.py restore`, including a restore drill that ends with `reconcile --strict`."""
 
 import os
 import sqlite3
@@ -31,13 +31,13 @@ MESSAGES = [{"role": "user", "content": "Hi"}]
 
 
 @pytest.fixture(autouse=True)
-def _place(settings: Settings, tmp_path: Path) -> None:
+def _temporary_data_directory(settings: Settings, tmp_path: Path) -> None:
     settings.DATA_DIR = tmp_path
 
 
 @pytest.fixture
-def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Restoring replaces this database instead of the one that the tests use."""
+def restore_target(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The path of the database that `restore` replaces, instead of the test database."""
     path = tmp_path / "restored" / "aiinfra.sqlite3"
     monkeypatch.setattr(sqlite_backup, "database_path", lambda: path)
     monkeypatch.setattr(sqlite_backup.connections, "close_all", lambda: None)
@@ -56,7 +56,7 @@ def count(path: Path, table: str) -> int:
         return int(opened.execute(f"SELECT count(*) FROM {table}").fetchone()[0])  # noqa: S608
 
 
-def test_restore_drill(
+def test_a_restored_backup_reconciles(
     tmp_path: Path, organization: Organization, redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pricebook.add_shipped_prices()
@@ -78,7 +78,7 @@ def test_restore_drill(
     subprocess.run(command, cwd=ROOT, env={**os.environ, **env}, check=True, timeout=120)
 
 
-def test_a_backup_is_private_and_replaces_nothing(tmp_path: Path) -> None:
+def test_a_backup_is_private_and_does_not_overwrite_a_file(tmp_path: Path) -> None:
     copy = back_up(tmp_path)
     assert copy.stat().st_mode & 0o777 == 0o600
     before = copy.read_bytes()
@@ -88,42 +88,42 @@ def test_a_backup_is_private_and_replaces_nothing(tmp_path: Path) -> None:
     assert not list(tmp_path.glob("*.unfinished"))
 
 
-def test_a_restore_keeps_the_previous_database(tmp_path: Path, elsewhere: Path) -> None:
+def test_a_restore_keeps_the_previous_database(tmp_path: Path, restore_target: Path) -> None:
     sqlite_backup_source = tmp_path / "copy.sqlite3"
     _copy_of_tests(sqlite_backup_source)
-    elsewhere.parent.mkdir()
-    with closing(sqlite3.connect(elsewhere)) as opened:
+    restore_target.parent.mkdir()
+    with closing(sqlite3.connect(restore_target)) as opened:
         opened.execute("CREATE TABLE old (id)")
     output = StringIO()
     call_command("restore", str(sqlite_backup_source), stdout=output)
-    (kept,) = elsewhere.parent.glob("*.before-*")
+    (kept,) = restore_target.parent.glob("*.before-*")
     assert str(kept) in output.getvalue()
     assert count(kept, "old") == 0
-    assert count(elsewhere, "django_migrations")
+    assert count(restore_target, "django_migrations")
 
 
-def test_a_database_in_use_is_not_replaced(tmp_path: Path, elsewhere: Path) -> None:
+def test_a_database_in_use_is_not_replaced(tmp_path: Path, restore_target: Path) -> None:
     copy = tmp_path / "copy.sqlite3"
     _copy_of_tests(copy)
-    elsewhere.parent.mkdir()
-    with closing(sqlite3.connect(elsewhere)) as user:
+    restore_target.parent.mkdir()
+    with closing(sqlite3.connect(restore_target)) as user:
         user.execute("PRAGMA journal_mode=WAL")
         user.execute("CREATE TABLE in_use (id)")
         with pytest.raises(CommandError, match="stop aiinfra first"):
             call_command("restore", str(copy))
-    assert count(elsewhere, "in_use") == 0
+    assert count(restore_target, "in_use") == 0
 
 
 @pytest.mark.parametrize("content", [b"", b"not a database", b"SQLite format 3\0" + b"\0" * 5000])
-def test_what_is_no_backup_is_not_restored(tmp_path: Path, elsewhere: Path, content: bytes) -> None:
+def test_an_invalid_backup_is_not_restored(tmp_path: Path, restore_target: Path, content: bytes) -> None:
     wrong = tmp_path / "wrong"
     wrong.write_bytes(content)
     with pytest.raises(CommandError, match=r"is not a database of aiinfra|is damaged"):
         call_command("restore", str(wrong))
-    assert not elsewhere.exists()
+    assert not restore_target.exists()
 
 
-def test_a_damaged_backup_is_not_restored(tmp_path: Path, elsewhere: Path) -> None:
+def test_a_damaged_backup_is_not_restored(tmp_path: Path, restore_target: Path) -> None:
     copy = tmp_path / "copy.sqlite3"
     _copy_of_tests(copy)
     data = bytearray(copy.read_bytes())
@@ -131,10 +131,10 @@ def test_a_damaged_backup_is_not_restored(tmp_path: Path, elsewhere: Path) -> No
     copy.write_bytes(data)
     with pytest.raises(CommandError, match=r"is not a database of aiinfra|is damaged"):
         call_command("restore", str(copy))
-    assert not elsewhere.exists()
+    assert not restore_target.exists()
 
 
-def test_a_backup_of_a_newer_release_is_not_restored(tmp_path: Path, elsewhere: Path) -> None:
+def test_a_backup_of_a_newer_release_is_not_restored(tmp_path: Path, restore_target: Path) -> None:
     copy = tmp_path / "copy.sqlite3"
     _copy_of_tests(copy)
     with closing(sqlite3.connect(copy)) as opened:
@@ -142,7 +142,7 @@ def test_a_backup_of_a_newer_release_is_not_restored(tmp_path: Path, elsewhere: 
         opened.commit()
     with pytest.raises(CommandError, match=r"newer release: .* queue_app\.9999_new"):
         call_command("restore", str(copy))
-    assert not elsewhere.exists()
+    assert not restore_target.exists()
 
 
 def _copy_of_tests(target: Path) -> None:

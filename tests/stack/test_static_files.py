@@ -10,7 +10,7 @@ from aiinfra.stack import static_files
 
 @pytest.fixture
 def source(settings: Settings, tmp_path: Path) -> Path:
-    """The only static file of an installation."""
+    """The only static file of this installation."""
     settings.DATA_DIR, settings.STATIC_ROOT = tmp_path / "data", tmp_path / "data" / "static"
     settings.STATICFILES_DIRS = [tmp_path / "source"]
     settings.STATICFILES_FINDERS = ["django.contrib.staticfiles.finders.FileSystemFinder"]
@@ -23,7 +23,7 @@ def source(settings: Settings, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def collected(source: Path, settings: Settings) -> Path:
-    """Its collected copy, with a mark that another collection would remove."""
+    """The collected copy, marked so that collecting it again is detected."""
     static_files.collect()
     copy = Path(settings.STATIC_ROOT) / "app.css"
     assert copy.read_text() == source.read_text()

@@ -18,7 +18,7 @@ SLEEP = [sys.executable, "-c", "import time; time.sleep(60)"]
 
 @pytest.fixture
 def child() -> Iterator[int]:
-    """The id of a child of this process."""
+    """The process ID of a child of this process."""
     process = subprocess.Popen(SLEEP)
     yield process.pid
     stop(process)
@@ -26,22 +26,22 @@ def child() -> Iterator[int]:
 
 @pytest.fixture(autouse=True)
 def _programs(monkeypatch: pytest.MonkeyPatch, settings: Settings, tmp_path: Path) -> None:
-    """This process stands for the workers' parent."""
+    """Let this process stand in for the workers' parent."""
     settings.DATA_DIR = tmp_path
     settings.REDIS_URL = "redis://:secret@127.0.0.1:6390/0"
     programs = {"workers": os.getpid(), "banner": 1}
     monkeypatch.setattr(control, "look", lambda _: control.Supervisor(1, False, programs))
 
 
-def said(*arguments: str) -> str:
-    """What the command prints."""
+def output_of(*arguments: str) -> str:
+    """The output of the command."""
     output = StringIO()
     call_command("status", *arguments, stdout=output)
     return output.getvalue()
 
 
-def test_json_has_addresses_and_every_process_with_its_kind(child: int) -> None:
-    found = json.loads(said("--json"))
+def test_json_lists_addresses_and_processes(child: int) -> None:
+    found = json.loads(output_of("--json"))
     assert set(found) == {"state", "web", "sandbox", "redis", "database", "processes"}
     assert found["state"] == "running"
     assert found["redis"] == "redis://:secret@127.0.0.1:6390/0"
@@ -52,17 +52,17 @@ def test_json_has_addresses_and_every_process_with_its_kind(child: int) -> None:
     assert listed["name"].startswith("workers-")
 
 
-def test_addresses_are_those_that_the_product_was_started_with(settings: Settings) -> None:
+def test_addresses_are_those_of_the_running_product(settings: Settings) -> None:
     settings.PORT = 8500
     addresses.save()
     settings.PORT, settings.REDIS_URL = 8000, "redis://127.0.0.1:8001/0"
-    found = json.loads(said("--json"))
+    found = json.loads(output_of("--json"))
     assert (found["web"], found["redis"]) == ("http://127.0.0.1:8500", "redis://:secret@127.0.0.1:6390/0")
 
 
 def test_the_table_shows_no_password() -> None:
-    assert "secret" not in said()
-    assert "workers" in said()
+    assert "secret" not in output_of()
+    assert "workers" in output_of()
 
 
 @pytest.mark.parametrize(
@@ -75,13 +75,13 @@ def test_the_table_shows_no_password() -> None:
 )
 def test_the_table_shows_any_kind_of_redis_address(settings: Settings, url: str, shown: str) -> None:
     settings.REDIS_URL = url
-    assert f"redis     {shown}\n" in said()
+    assert f"redis     {shown}\n" in output_of()
 
 
-def test_where_nothing_runs_it_fails_with_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_status_fails_if_nothing_is_running(monkeypatch: pytest.MonkeyPatch) -> None:
     def nothing(_: object) -> None:
         raise control.NotRunningError("Nothing runs")
 
     monkeypatch.setattr(control, "look", nothing)
     with pytest.raises(CommandError, match="Nothing runs"):
-        said("--json")
+        output_of("--json")

@@ -1,4 +1,4 @@
-"""A real supervisor whose program takes its time to end: what is said meanwhile, and when `stop` is over."""
+"""`manage.py stop` and `status` with a real supervisor whose program stops slowly."""
 
 import json
 import signal
@@ -37,7 +37,7 @@ child.wait()
 
 @dataclass
 class Product:
-    """A supervisor and its one program."""
+    """A supervisor with one program."""
 
     directory: Path
     process: subprocess.Popen[bytes] | Forked
@@ -74,14 +74,14 @@ def status() -> dict[str, object]:
     return said
 
 
-def test_stop_is_over_when_everything_has_ended_and_until_then_says_what_is_left(product: Product) -> None:
+def test_stop_waits_for_all_processes_and_reports_progress(product: Product) -> None:
     family = product.family()
     assert len(family) == 3
     assert status()["state"] == "running"
     output = StringIO()
     stopping = threading.Thread(target=call_command, args=("stop",), kwargs={"stdout": output})
     stopping.start()
-    wait_until(lambda: "Waiting for workers" in output.getvalue(), "what it waits for")
+    wait_until(lambda: "Waiting for workers" in output.getvalue(), "the progress message")
 
     said = status()
     assert said["state"] == "stopping"
@@ -101,22 +101,24 @@ def test_stop_is_over_when_everything_has_ended_and_until_then_says_what_is_left
     launch.check_not_running()
 
 
-def test_a_second_stop_waits_as_well(product: Product) -> None:
+def test_a_second_stop_also_waits(product: Product) -> None:
     outputs = [StringIO(), StringIO()]
     for output in outputs:
         threading.Thread(target=call_command, args=("stop",), kwargs={"stdout": output}).start()
         wait_until(lambda output=output: "Waiting" in output.getvalue(), "the wait")  # type: ignore[misc]
     product.let_end()
-    wait_until(lambda: all("Stopped." in output.getvalue() for output in outputs), "both to be told")
+    wait_until(lambda: all("Stopped." in output.getvalue() for output in outputs), "both commands to finish")
 
 
-def test_a_stop_that_is_asked_for_twice_at_the_same_moment_is_no_error(product: Product) -> None:
+def test_concurrent_stop_requests_are_not_an_error(product: Product) -> None:
     control._ask_to_stop(product.directory)
     control._ask_to_stop(product.directory)
     assert control.look(product.directory).is_stopping
 
 
-def test_an_interrupted_stop_says_that_it_goes_on(product: Product, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupted_stop_command_reports_that_stopping_continues(
+    product: Product, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def interrupt(_: Path) -> None:
         raise KeyboardInterrupt
 
@@ -126,7 +128,7 @@ def test_an_interrupted_stop_says_that_it_goes_on(product: Product, monkeypatch:
     assert status()["state"] == "stopping"
 
 
-def test_it_stops_when_its_terminal_is_closed(product: Product) -> None:
+def test_closing_the_terminal_stops_the_product(product: Product) -> None:
     family = product.family()
     product.let_end()
     product.process.send_signal(signal.SIGHUP)

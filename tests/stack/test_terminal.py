@@ -6,23 +6,23 @@ from aiinfra.stack.terminal import Terminal
 
 
 def event(name: str, data: bytes = b"") -> SimpleNamespace:
-    """What supervisor passes."""
+    """An event as supervisor passes it."""
     return SimpleNamespace(process=SimpleNamespace(config=SimpleNamespace(name=name)), data=data)
 
 
-def test_pieces_become_whole_lines_with_the_programs_name(capsys: pytest.CaptureFixture[str]) -> None:
+def test_output_is_printed_line_by_line_with_the_program_s_name(capsys: pytest.CaptureFixture[str]) -> None:
     terminal = Terminal()
     for name, data in [("web", b"GET"), ("workers", b"busy\n"), ("web", b" /\nPOST")]:
         terminal.show_output(event(name, data))
     assert capsys.readouterr().out == "workers   | busy\nweb       | GET /\n"
 
 
-def test_the_banner_has_nothing_in_front(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_banner_is_printed_without_a_prefix(capsys: pytest.CaptureFixture[str]) -> None:
     Terminal().show_output(event("banner", b"aiinfra is running\n"))
     assert capsys.readouterr().out == "aiinfra is running\n"
 
 
-def test_an_end_is_told_and_the_next_start_begins_a_new_line(
+def test_an_exit_is_reported_and_partial_output_is_discarded(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     terminal = Terminal()
@@ -34,6 +34,6 @@ def test_an_end_is_told_and_the_next_start_begins_a_new_line(
     assert new == "web       | new"
 
 
-def test_bytes_that_are_no_text_do_no_harm(capsys: pytest.CaptureFixture[str]) -> None:
+def test_invalid_utf_8_is_replaced(capsys: pytest.CaptureFixture[str]) -> None:
     Terminal().show_output(event("web", b"\xff\n"))
     assert capsys.readouterr().out == "web       | \ufffd\n"

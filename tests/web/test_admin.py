@@ -54,14 +54,14 @@ def test_a_key_s_digest_is_not_shown(organization: Organization, staff: User, cl
     assert key.secret_digest not in page
 
 
-def test_a_first_owner_is_added_as_the_members_page_does_it(
+def test_adding_an_owner_in_the_admin_is_validated_and_audited(
     organization: Organization, staff: User, client_of: Browser
 ) -> None:
     person = User.objects.create_user("new-owner")
     client = client_of(staff)
     form = {"organization": organization.pk, "user": person.pk, "role": "owner"}
     assert client.post(reverse("admin:tenants_membership_add"), form).status_code == 302
-    assert client.post(reverse("admin:tenants_membership_add"), form).status_code == 200, "a member already"
+    assert client.post(reverse("admin:tenants_membership_add"), form).status_code == 200, "the user is already a member"
     member = Membership.objects.get(user=person)
     assert client.post(reverse("admin:tenants_membership_change", args=[member.pk]), form).status_code == 403
     assert client.post(reverse("admin:tenants_membership_delete", args=[member.pk])).status_code == 403
@@ -70,7 +70,7 @@ def test_a_first_owner_is_added_as_the_members_page_does_it(
     assert events == [("member.added", "user:owner")]
 
 
-def test_organizations_are_created_and_changed_as_on_pages(staff: User, client_of: Browser) -> None:
+def test_organizations_are_created_and_changed_with_validation_and_audit(staff: User, client_of: Browser) -> None:
     client = client_of(staff)
     form = {"slug": "west", "name": "West Ltd", "time_zone": "Europe/Paris"}
     assert client.post(reverse("admin:tenants_organization_add"), form).status_code == 302
@@ -85,6 +85,6 @@ def test_organizations_are_created_and_changed_as_on_pages(staff: User, client_o
     assert verbs == ["organization.created", "organization.changed"]
 
 
-def test_every_table_of_a_tenant_in_the_admin_has_the_base_class() -> None:
+def test_every_tenant_model_uses_the_tenant_admin_class() -> None:
     for model, model_admin in admin.site._registry.items():
         assert not issubclass(model, TenantModel) or isinstance(model_admin, TenantAdmin), model

@@ -1,6 +1,6 @@
-"""Every page of raw records, whoever registered it: it renders, shows dollars, and costs the same for any rows.
+"""Every admin page renders, shows amounts in dollars, and needs the same number of queries for any number of rows.
 
-A table that is new is walked by itself; where its constraints want certain values, tests/support/rows.py names them.
+New models are covered automatically. If their constraints need certain values, add them to tests/support/rows.py.
 """
 
 import re
@@ -21,9 +21,9 @@ from aiinfra.tenants.scope import system_scope
 from cost_app.models import Budget, UsageDay
 from tests.support.rows import AMOUNT, make_row
 
-OURS = ("aiinfra", "queue_app", "cache_app", "cost_app")
+APPS = ("aiinfra", "queue_app", "cache_app", "cost_app")
 REGISTERED: list[type[models.Model]] = sorted(
-    (model for model in admin.site._registry if model.__module__.startswith(OURS)), key=lambda model: model._meta.label
+    (model for model in admin.site._registry if model.__module__.startswith(APPS)), key=lambda model: model._meta.label
 )
 WRITABLE = {
     "cost_app.ModelAlias",
@@ -36,11 +36,11 @@ WRITABLE = {
     "tenants.Organization",
     "tenants.User",
 }
-"""Tables that staff may write to; their forms call the functions that the pages call."""
+"""Models that staff can change. Their forms call the same functions as the pages."""
 DELETABLE = {"cost_app.ProviderBilling", "cost_app.ProviderLimit"}
 SECRET = re.compile(r"secret|token_digest|password|^target$|question$|answer$|^call$|^response$|^payload$|fingerprint")
 NOT_SECRET = {("AuditEvent", "target"), ("User", "password")}
-"""What was changed; and the password, of which Django shows the algorithm only."""
+"""The target of an audit event, and the password, of which Django shows only the algorithm."""
 HEADINGS = {"Organizations", "Queue", "Semantic cache", "Cost", "Providers", "Notifications", "Workers"}
 
 every_table = pytest.mark.parametrize("model", REGISTERED, ids=lambda model: model._meta.label)
@@ -54,7 +54,7 @@ def staff(client: Client, db: None) -> Client:
 
 @pytest.fixture
 def make(db: None) -> Callable[..., Any]:
-    """Makes a row in an organization of its own: some tables have one row an organization."""
+    """Creates a row in a new organization, because some tables allow one row per organization."""
 
     def make_one(model: type[models.Model], marks: dict[str, str] | None = None) -> Any:
         number = Organization.objects.count()
@@ -69,19 +69,19 @@ def url(model: type[models.Model], page: str, *args: Any) -> str:
 
 
 def pages(staff: Client, model: type[models.Model], row: Any) -> str:
-    """The list and the page of the row."""
+    """The HTML of the list and of the row's page."""
     found = [staff.get(url(model, "changelist")), staff.get(url(model, "change", row.pk))]
     assert [page.status_code for page in found] == [200, 200]
     return "".join(page.text for page in found)
 
 
-def test_every_table_of_ours_is_registered_on_purpose() -> None:
+def test_registered_models_include_every_writable_one() -> None:
     assert len(REGISTERED) > 25
     assert {model._meta.label for model in REGISTERED if model._meta.label in WRITABLE} == WRITABLE
 
 
 @every_table
-def test_a_list_costs_the_same_with_one_row_and_with_ten(
+def test_the_number_of_queries_of_a_list_does_not_depend_on_the_number_of_rows(
     model: type[models.Model], staff: Client, make: Callable[..., Any]
 ) -> None:
     def queries() -> int:
@@ -110,7 +110,7 @@ def test_search_and_filters_work(model: type[models.Model], staff: Client, make:
 
 
 @every_table
-def test_pages_show_dollars_no_secret_and_no_text_of_a_user(
+def test_pages_show_dollars_and_hide_secrets_and_prompts(
     model: type[models.Model], staff: Client, make: Callable[..., Any]
 ) -> None:
     hidden = [
@@ -129,7 +129,7 @@ def test_pages_show_dollars_no_secret_and_no_text_of_a_user(
 
 
 @every_table
-def test_only_few_tables_can_be_written_to(model: type[models.Model], staff: Client, make: Callable[..., Any]) -> None:
+def test_only_listed_models_can_be_changed(model: type[models.Model], staff: Client, make: Callable[..., Any]) -> None:
     row = make(model)
     deleted = staff.post(url(model, "delete", row.pk), {"post": "yes"}).status_code
     assert deleted == (302 if model._meta.label in DELETABLE else 403)
@@ -139,7 +139,7 @@ def test_only_few_tables_can_be_written_to(model: type[models.Model], staff: Cli
     assert staff.post(url(model, "change", row.pk), {}).status_code == 403
 
 
-def test_rows_of_keys_are_named_by_the_key(staff: Client, make: Callable[..., Any]) -> None:
+def test_rows_of_an_api_key_show_its_name(staff: Client, make: Callable[..., Any]) -> None:
     key = make(ApiKey)
     with system_scope():
         ApiKey.objects.filter(pk=key.pk).update(name="Website key")
@@ -149,7 +149,7 @@ def test_rows_of_keys_are_named_by_the_key(staff: Client, make: Callable[..., An
             assert pages(staff, model, row).count("Website key") == 2
 
 
-def test_the_index_has_headings_that_people_read_and_our_name(staff: Client) -> None:
+def test_the_index_has_readable_headings_and_the_product_name(staff: Client) -> None:
     page = staff.get(reverse("admin:index")).text
     assert "aiinfra administration" in page
     assert "css/admin.css" in page

@@ -53,5 +53,5 @@ def test_plotly_does_not_vary_by_session(owner: object, client: Client) -> None:
     assert response.headers["Vary"] == "Accept-Encoding"
 
 
-def test_another_release_is_404(client: Client) -> None:
+def test_an_asset_of_another_release_is_404(client: Client) -> None:
     assert client.get(plotly_url().replace(plotly_release(), "0.0.1")).status_code == 404

@@ -25,7 +25,7 @@ def titles(role: Role, path: str = "/") -> list[str]:
     return [link.title for links in navigation(principal, path).values() for link in links]
 
 
-def test_the_navigation_offers_what_the_role_may_open() -> None:
+def test_navigation_lists_the_pages_that_the_role_can_open() -> None:
     finance = ["Finance", "Members", "Fallback routes", "Notifications", "Audit log"]
     spend = ["Costs", "Budgets", "Alerts", "Recommendations", "Prices"]
     operate = ["Queue", "Providers", "Cache", "First call", "API reference"]
@@ -35,7 +35,7 @@ def test_the_navigation_offers_what_the_role_may_open() -> None:
     assert navigation(None, "/") == {}
 
 
-def test_only_staff_finds_the_pages_of_the_installation() -> None:
+def test_only_staff_see_installation_pages_in_the_navigation() -> None:
     principal = Principal(1, "north", Role.VIEWER, "user:x", user_id=1)
     links = navigation(principal, "/", User(is_staff=True, is_superuser=True))["Installation"]
     assert [link.url for link in links] == [
@@ -53,7 +53,7 @@ def test_the_current_page_is_marked(owner: User, client_of: Browser) -> None:
     assert len(re.findall(r'class="nav-link"[^>]*aria-current="page"', page)) == 1
 
 
-def test_a_page_without_an_address_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_page_without_a_url_is_not_in_the_navigation(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("aiinfra.context_processors._address", lambda name: None if name == "audit" else f"/{name}/")
     assert "Audit log" not in titles(Role.OWNER)
 
@@ -70,7 +70,7 @@ def test_the_navigation_hides_forbidden_links(
             assert client.get(link).status_code == 200
 
 
-def test_every_screen_says_when_the_sandbox_answers(
+def test_every_page_shows_when_the_sandbox_is_active(
     owner: User, client: Client, client_of: Browser, settings: Settings
 ) -> None:
     settings.PROVIDER_API_KEYS = dict.fromkeys(settings.PROVIDER_API_KEYS, "")
@@ -81,7 +81,7 @@ def test_every_screen_says_when_the_sandbox_answers(
     assert SANDBOX not in client_of(owner).get(reverse("members")).text
 
 
-def test_htmx_may_not_evaluate_and_swaps_invalid_forms(owner: User, client_of: Browser) -> None:
+def test_htmx_disables_eval_and_swaps_invalid_forms(owner: User, client_of: Browser) -> None:
     page = client_of(owner).get(reverse("members")).text
     content = re.search(r'name="htmx-config"\s+content=\'([^\']+)\'', page)
     assert content is not None
@@ -90,7 +90,7 @@ def test_htmx_may_not_evaluate_and_swaps_invalid_forms(owner: User, client_of: B
     assert {"code": "422", "swap": True} in config["responseHandling"]
 
 
-def test_strangers_get_a_decent_404_without_the_shell(client: Client) -> None:
+def test_anonymous_users_get_a_404_page_without_navigation(client: Client) -> None:
     response = client.get("/nothing-here/")
     assert response.status_code == 404
     assert "Page not found" in response.text
@@ -98,14 +98,14 @@ def test_strangers_get_a_decent_404_without_the_shell(client: Client) -> None:
 
 
 @pytest.mark.parametrize(("view", "status"), [(handle_500, 500), (defaults.bad_request, 400)])
-def test_the_pages_for_errors_need_nothing_of_the_request(view: Callable[..., object], status: int) -> None:
+def test_error_pages_render_without_middleware(view: Callable[..., object], status: int) -> None:
     arguments = [] if status == 500 else [Exception()]
     response = view(RequestFactory().get("/"), *arguments)
     assert response.status_code == status  # type: ignore[attr-defined]
     assert "Go home" in response.text  # type: ignore[attr-defined]
 
 
-def test_the_page_for_a_bug_names_the_request_that_the_log_has() -> None:
+def test_the_500_page_shows_the_request_id() -> None:
     request = RequestFactory().get("/")
     request.request_id = "request-4711"  # type: ignore[attr-defined]
     page = handle_500(request).text
@@ -114,18 +114,18 @@ def test_the_page_for_a_bug_names_the_request_that_the_log_has() -> None:
 
 
 def in_order(template: str) -> list[str]:
-    """The buttons of a template's forms, dialogs left out: those have the safe button first."""
+    """The buttons of a template's forms, except in dialogs, which start with the safe button."""
     text = re.sub(r'<div class="form-actions">.*?</div>', "", template, flags=re.DOTALL)
     return re.findall(r">\s*(Cancel|Save changes|Create budget|Create codes|Add \w+)\s*</(?:button|a)>", text)
 
 
-def test_forms_on_pages_have_cancel_after_the_button_that_saves() -> None:
+def test_cancel_comes_after_the_save_button_in_page_forms() -> None:
     for path in Path("templates").rglob("*.html"):
         buttons = in_order(path.read_text())
         assert buttons[0] != "Cancel" if len(buttons) > 1 else True, path
 
 
-def test_every_way_up_is_the_shared_one() -> None:
+def test_breadcrumbs_use_the_shared_template() -> None:
     own = [str(path) for path in Path("templates").rglob("*.html") if 'class="breadcrumb"' in path.read_text()]
     assert own == ["templates/shared/_breadcrumb.html"]
     blocks = "".join(
@@ -135,7 +135,7 @@ def test_every_way_up_is_the_shared_one() -> None:
     assert "<a" not in blocks and "shared/_breadcrumb.html" in blocks
 
 
-def test_templates_stay_small() -> None:
+def test_templates_are_short() -> None:
     for folder in django_settings.TEMPLATES[0]["DIRS"]:
         for path in folder.rglob("*.html"):
             if path.parts[-2] in {"templates", "tenants", "registration"}:

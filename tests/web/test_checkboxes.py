@@ -1,4 +1,4 @@
-"""A checkbox stands beside its label, in whatever form it is."""
+"""Checkboxes are inside their labels."""
 
 import re
 

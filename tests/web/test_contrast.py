@@ -1,4 +1,4 @@
-"""The colors of the design tokens can be told apart, in light and in dark (WCAG 2.2, 1.4.3 and 1.4.11)."""
+"""The contrast of the design tokens' colors, in light and dark mode (WCAG 2.2, 1.4.3 and 1.4.11)."""
 
 import re
 from itertools import product
@@ -28,18 +28,18 @@ def ratio(one: str, other: str, scheme: int) -> float:
 
 
 @pytest.mark.parametrize("scheme", [0, 1], ids=["light", "dark"])
-def test_text_stands_out_from_each_background(scheme: int) -> None:
+def test_text_has_enough_contrast_on_each_background(scheme: int) -> None:
     pairs = [*product(TEXTS, BEHIND), *ON_FILLS]
     assert {(text, behind) for text, behind in pairs if ratio(text, behind, scheme) < 4.5} == set()
 
 
 @pytest.mark.parametrize("scheme", [0, 1], ids=["light", "dark"])
-def test_fields_stand_out_from_each_background(scheme: int) -> None:
+def test_field_borders_have_enough_contrast_on_each_background(scheme: int) -> None:
     assert {behind for behind in BEHIND[:5] if ratio("line-field", behind, scheme) < 3} == set()
 
 
-def test_every_field_has_the_line_of_a_field() -> None:
-    """Not the line of a card, which is only decoration."""
+def test_fields_use_the_border_color_for_fields() -> None:
+    """The border of a card is decorative and has too little contrast for a field."""
     for name in ("forms.css", "admin.css"):
         css = (Path(settings.BASE_DIR) / "static/css" / name).read_text(encoding="utf-8")
         assert "var(--line-field)" in css
@@ -47,6 +47,6 @@ def test_every_field_has_the_line_of_a_field() -> None:
 
 
 @pytest.mark.parametrize("scheme", [0, 1], ids=["light", "dark"])
-def test_lines_of_charts_and_the_focus_ring_stand_out(scheme: int) -> None:
+def test_chart_lines_and_the_focus_ring_have_enough_contrast(scheme: int) -> None:
     pairs = product([*SERIES, "focus"], ["surface", "canvas"])
     assert {(line, behind) for line, behind in pairs if ratio(line, behind, scheme) < 3} == set()

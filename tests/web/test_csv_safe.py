@@ -13,7 +13,7 @@ DANGEROUS = ["=1+1", "+1+1", "-1+cmd|' /C calc'!A0", "@SUM(A1)", "\uff1d1", "-",
 
 
 @pytest.mark.parametrize("text", DANGEROUS)
-def test_formulas_get_an_apostrophe(text: str) -> None:
+def test_formulas_are_prefixed_with_an_apostrophe(text: str) -> None:
     assert safe_cell(text) == f"'{text}"
 
 
@@ -33,12 +33,12 @@ def test_formulas_get_an_apostrophe(text: str) -> None:
         ("a;b", "a;b"),
     ],
 )
-def test_a_formula_inside_a_text_is_defused_where_a_spreadsheet_would_split(text: str, cell: str) -> None:
+def test_formulas_after_a_delimiter_are_escaped(text: str, cell: str) -> None:
     assert safe_cell(text) == cell
 
 
 @pytest.mark.parametrize("value", ["-5", "+5", "-0.000042", -5, Decimal("-1.50"), 0, "plain", "a=b", "", " x"])
-def test_numbers_and_plain_text_stay_as_they_are(value: object) -> None:
+def test_numbers_and_plain_text_are_unchanged(value: object) -> None:
     assert safe_cell(value) == str(value)
 
 

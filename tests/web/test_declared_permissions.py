@@ -1,4 +1,4 @@
-"""Every address says who may use it. One that does not fails here, before it can leak anything."""
+"""Every URL declares its permission, so that a view without access control fails here."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -32,17 +32,17 @@ PUBLIC_ADDRESSES = {
 }
 
 
-def addresses(resolver: URLResolver, prefix: str = "") -> Iterator[tuple[str, Any]]:
+def url_patterns_of(resolver: URLResolver, prefix: str = "") -> Iterator[tuple[str, Any]]:
     for entry in resolver.url_patterns:
         here = prefix + str(entry.pattern)
         if isinstance(entry, URLPattern):
             yield here, entry.callback
         else:
-            yield from addresses(entry, here)
+            yield from url_patterns_of(entry, here)
 
 
-def ours() -> list[tuple[str, Any]]:
-    return [(path, view) for path, view in addresses(get_resolver()) if not path.startswith(STAFF_ONLY)]
+def own_views() -> list[tuple[str, Any]]:
+    return [(path, view) for path, view in url_patterns_of(get_resolver()) if not path.startswith(STAFF_ONLY)]
 
 
 def is_declared(view: Any) -> bool:
@@ -51,19 +51,19 @@ def is_declared(view: Any) -> bool:
 
 
 def test_every_view_declares_its_permission() -> None:
-    assert len(ours()) > 15
-    assert [path for path, view in ours() if not is_declared(view)] == []
+    assert len(own_views()) > 15
+    assert [path for path, view in own_views() if not is_declared(view)] == []
 
 
-def test_only_these_few_views_are_public() -> None:
-    assert {path for path, view in ours() if getattr(view, "permission", None) == PUBLIC} == PUBLIC_ADDRESSES
+def test_only_listed_views_are_public() -> None:
+    assert {path for path, view in own_views() if getattr(view, "permission", None) == PUBLIC} == PUBLIC_ADDRESSES
 
 
 def test_a_view_without_login_is_declared_public() -> None:
-    open_ones = [(path, view) for path, view in ours() if not getattr(view, "login_required", True)]
+    open_ones = [(path, view) for path, view in own_views() if not getattr(view, "login_required", True)]
     assert [path for path, view in open_ones if not hasattr(view, "operations") and path not in PUBLIC_ADDRESSES] == []
 
 
-def test_a_right_that_the_table_does_not_have_cannot_be_declared() -> None:
+def test_declaring_an_unknown_permission_raises_an_error() -> None:
     with pytest.raises(KeyError):
         permission_required("no:such")

@@ -1,4 +1,4 @@
-"""A form that edits refuses an old version, and shows what is stored instead."""
+"""An edit form refuses to overwrite a newer version and shows the stored values."""
 
 import re
 from collections.abc import Callable
@@ -63,7 +63,7 @@ def test_saving_the_refused_form_again_overwrites(client: Client, page: str) -> 
 
 
 @every_page
-def test_a_form_that_was_opened_before_anything_was_stored_can_be_saved_twice(client: Client, page: str) -> None:
+def test_a_form_without_a_stored_version_can_be_saved_twice(client: Client, page: str) -> None:
     first, second, _ = EDITED[page]
     for values in (first, second):
         assert client.post(page, {**form_on(client, page).data(), **values}).status_code == 302
@@ -77,7 +77,9 @@ def test_an_invalid_value_is_not_a_conflict(client: Client, page: str) -> None:
     assert "changed after you opened it" not in answer.text
 
 
-def test_a_concurrently_changed_role_stays(client: Client, organization: Organization, viewer: User) -> None:
+def test_a_concurrently_changed_role_is_not_overwritten(
+    client: Client, organization: Organization, viewer: User
+) -> None:
     membership = Membership.objects.get(user=viewer)
     action = f"/settings/members/{membership.pk}/role/"
     opened = next(form for form in forms_of(client.get("/settings/members/").text, "") if form.action == action)
@@ -89,7 +91,7 @@ def test_a_concurrently_changed_role_stays(client: Client, organization: Organiz
     assert membership.role == Role.FINANCE
 
 
-def test_two_people_who_turn_a_channel_off_leave_it_off(client: Client, organization: Organization) -> None:
+def test_turning_a_channel_off_twice_leaves_it_off(client: Client, organization: Organization) -> None:
     with system_scope():
         channel = Channel.objects.create(organization=organization, name="Ops", kind="email", target="a@example.com")
     action = f"/settings/notifications/{channel.pk}/switch/"
@@ -105,14 +107,16 @@ def test_two_people_who_turn_a_channel_off_leave_it_off(client: Client, organiza
     assert not channel.enabled
 
 
-def test_a_program_that_has_seen_no_form_needs_no_version(client: Client, organization: Organization) -> None:
+def test_a_post_without_a_version_is_accepted(client: Client, organization: Organization) -> None:
     data = {name: value for name, value in form_on(client, "/costs/settings/").data().items() if name != "version"}
     assert client.post("/costs/settings/", data).status_code == 302
     with system_scope():
         assert CostPolicy.objects.count() == 1
 
 
-def test_a_concurrently_changed_raw_record_stays(owner: User, organization: Organization, client: Client) -> None:
+def test_a_concurrently_changed_admin_record_is_not_overwritten(
+    owner: User, organization: Organization, client: Client
+) -> None:
     User.objects.filter(pk=owner.pk).update(is_staff=True, is_superuser=True)
     page = f"/admin/tenants/organization/{organization.pk}/change/"
     opened = [next(form for form in forms_of(client.get(page).text, page) if "organization" in form.id) for _ in "ab"]

@@ -1,6 +1,6 @@
-"""Every form saves what it has rendered: each form of each page is posted back as a browser would send it, untouched.
+"""Every form can be saved as rendered: each form of each page is posted unchanged, as a browser would send it.
 
-Pages are found by following links from the navigation on, over a small demo history. Each post is rolled back.
+The test finds pages by following links from the navigation, with a small demo history. Each post is rolled back.
 """
 
 import re
@@ -31,11 +31,11 @@ from tests.support.rows import make_row
 NOW = datetime(2026, 11, 18, 15, 20, tzinfo=UTC)
 STARTS = ["/", "/settings/organization/", "/settings/password/", "/admin/", "/installation/alerts/rules/"]
 NOT_SENT = {
-    "logout": "the walk needs the session",
+    "logout": "the test needs the session",
     "cache_clear": "asks for the tags or the model to clear",
 }
 NOT_OURS = "django_rq"
-"""Part of the addresses of another product's pages in the admin."""
+"""Part of the URLs of another package's pages in the admin."""
 EDITS = {
     "alias_change",
     "organization",
@@ -49,10 +49,10 @@ EDITS = {
 
 
 @pytest.fixture
-def world(
+def populated_organization(
     owner: User, organization: Organization, redis_url: str, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An organization with a history, odd settings, and a row for every kind of form."""
+    """An organization with a history, unusual settings, and a row for every kind of form."""
     monkeypatch.setattr(timezone, "now", lambda: NOW)
     settings.PROVIDER_API_KEYS = dict.fromkeys(settings.PROVIDER_API_KEYS, "")
     lookup.clear_price_cache()
@@ -82,7 +82,7 @@ def world(
 
 
 def pages_of(client: Client) -> Iterator[tuple[str, str]]:
-    """(address, HTML) of every page that links lead to."""
+    """(URL, HTML) of every page that can be reached by links."""
     todo, seen = list(STARTS), set[str]()
     found = set(todo)
     while todo:
@@ -101,7 +101,7 @@ def pages_of(client: Client) -> Iterator[tuple[str, str]]:
 
 
 def name_of(address: str) -> str:
-    """The address's name in the URLconf; empty for what is not ours."""
+    """The URL's name in the URLconf; empty for external URLs."""
     parts = urlsplit(address)
     try:
         return "" if parts.netloc or NOT_OURS in parts.path.replace("-", "_") else resolve(parts.path).view_name
@@ -109,8 +109,8 @@ def name_of(address: str) -> str:
         return ""
 
 
-def sent(client: Client, page: str, form: Form) -> Iterator[tuple[str, int, str]]:
-    """(name, status, first error) of each way to send the form."""
+def submitted(client: Client, page: str, form: Form) -> Iterator[tuple[str, int, str]]:
+    """(name, status, first error) for each submit button of the form."""
     for button in form.buttons:
         target = urljoin(page, form.target(button))
         if name_of(target) in NOT_SENT:
@@ -125,7 +125,7 @@ def sent(client: Client, page: str, form: Form) -> Iterator[tuple[str, int, str]
 
 @pytest.mark.parametrize("role", ["owner", Role.FINANCE, Role.OPERATOR])
 def test_every_form_of_every_page_saves_what_it_has_rendered(
-    role: str, world: None, organization: Organization, owner: User, member_of: Callable[[Role], User]
+    role: str, populated_organization: None, organization: Organization, owner: User, member_of: Callable[[Role], User]
 ) -> None:
     client = Client()
     if role == "owner":
@@ -137,7 +137,7 @@ def test_every_form_of_every_page_saves_what_it_has_rendered(
             problems += [f"{page}: a browser does not send this: {problem}" for problem in form.problems]
             if form.method != "post" or form.missing or not form.buttons:
                 continue
-            for name, status, errors in sent(client, page, form):
+            for name, status, errors in submitted(client, page, form):
                 names.add(name)
                 if status >= 400 or (errors != "[]" and "/admin/" in page):
                     problems.append(f"{page} -> {name}: {status} {errors}")

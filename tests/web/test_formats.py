@@ -43,7 +43,7 @@ from aiinfra.templatetags.formats import (
         (-42_000, "-$0.000042"),
     ],
 )
-def test_money_keeps_what_is_significant(nano: int | None, text: str) -> None:
+def test_money_shows_significant_digits(nano: int | None, text: str) -> None:
     assert money(nano) == text
 
 
@@ -57,21 +57,21 @@ def test_money_keeps_what_is_significant(nano: int | None, text: str) -> None:
         ([31_000, 400], ["$0.000031", "<$0.000001"]),
     ],
 )
-def test_a_column_has_one_number_of_decimals(nanos: list[int], texts: list[str]) -> None:
+def test_amounts_in_a_column_have_the_same_number_of_decimals(nanos: list[int], texts: list[str]) -> None:
     assert [money_to(nano, money_places(nanos)) for nano in nanos] == texts
     rows = [SimpleNamespace(usage=SimpleNamespace(nano=nano), other=None) for nano in nanos]
     assert places_of(rows, "usage.nano other") == money_places(nanos)
 
 
-def test_a_time_that_the_clock_shows_twice_has_its_offset() -> None:
+def test_ambiguous_local_times_show_their_utc_offset() -> None:
     with timezone.override(ZoneInfo("Europe/Berlin")):
         shown = [local_time(datetime(2026, 10, 25, hour, 30, tzinfo=UTC)) for hour in (0, 1, 2)]
     texts = [re.sub("<[^>]+>", "", each) for each in map(str, shown)]
     assert [text.partition(", ")[2] for text in texts] == ["02:30 UTC+02:00", "02:30 UTC+01:00", "03:30"]
 
 
-def test_no_column_mixes_decimals() -> None:
-    """`money` shows what is significant in one amount, and so as many decimals as that needs."""
+def test_no_table_column_uses_the_money_filter() -> None:
+    """`money` uses as many decimals as a single amount needs, so it must not be used in table columns."""
     mixed = re.compile(r"<td[^>]*\bnum\b[^>]*>(?:(?!</td>).)*?\|money(?:_change)? }}", re.DOTALL)
     paths = list(Path(settings.BASE_DIR, "templates").rglob("*.html"))
     assert len(paths) > 100
@@ -99,14 +99,14 @@ def test_a_unit_price_is_never_rounded(nano: int | None, text: str) -> None:
     ("nano", "text"),
     [(None, NOTHING), (0, "$0.00"), (12_500_000_000, "+$12.50"), (-431_100_000, "-$0.4311")],
 )
-def test_a_change_has_its_sign(nano: int | None, text: str) -> None:
+def test_a_change_is_shown_with_its_sign(nano: int | None, text: str) -> None:
     assert money_change(nano) == text
 
 
 @pytest.mark.parametrize(
     ("percent", "text"), [(None, NOTHING), (0, "0%"), (0.34, "<1%"), (0.6, "1%"), (58.7, "59%"), (100, "100%")]
 )
-def test_a_small_share_does_not_look_like_none(percent: float | None, text: str) -> None:
+def test_a_small_share_is_not_shown_as_zero(percent: float | None, text: str) -> None:
     assert share(percent) == text
 
 
@@ -143,7 +143,7 @@ def test_durations_have_at_most_two_units(milliseconds: float | None, text: str)
     assert duration_ms(milliseconds) == text
 
 
-def test_times_are_shown_in_the_zone_of_the_organization_and_their_tooltip_is_exact() -> None:
+def test_times_are_shown_in_the_organization_s_time_zone_with_an_exact_tooltip() -> None:
     moment = datetime(2020, 1, 31, 23, 30, 5, tzinfo=UTC)
     with timezone.override(ZoneInfo("Europe/Berlin")):
         shown, exact, of_day = local_time(moment), exact_time(moment), day(moment)
@@ -155,19 +155,19 @@ def test_times_are_shown_in_the_zone_of_the_organization_and_their_tooltip_is_ex
     assert [form(None) for form in (local_time, exact_time, day, time_age)] == [NOTHING] * 4
 
 
-def test_a_period_is_shown_by_its_days() -> None:
+def test_a_period_is_shown_as_its_first_and_last_day() -> None:
     with timezone.override(ZoneInfo("America/New_York")):
         begin, end = (datetime(2026, month, 1, tzinfo=ZoneInfo("America/New_York")) for month in (11, 12))
         assert days_until(begin, end) == "Nov 1, 2026 to Nov 30, 2026"
         assert days_until(begin.astimezone(UTC), begin.astimezone(UTC) + timedelta(hours=24)) == "Nov 1, 2026"
 
 
-def test_a_time_of_this_year_leaves_the_year_out() -> None:
+def test_times_of_the_current_year_omit_the_year() -> None:
     now = timezone.localtime()
     assert f"{now:%b} {now.day}, {now:%H:%M}" in local_time(now)
 
 
-def test_an_age_counts_up_on_the_page_and_has_the_moment_as_its_tooltip() -> None:
+def test_an_age_is_updated_on_the_page_and_has_the_exact_time_as_tooltip() -> None:
     moment = timezone.now() - timedelta(hours=3)
     shown = time_age(moment)
     assert " data-age>3 h<" in shown
@@ -184,8 +184,8 @@ def test_an_age_has_one_unit(ago: int, text: str, monkeypatch: pytest.MonkeyPatc
     assert age(now - timedelta(seconds=ago)) == text
 
 
-def test_no_page_writes_a_date_in_a_style_of_its_own() -> None:
-    """Apart from addresses, values for machines, and names of weekdays."""
+def test_templates_use_the_shared_date_filters() -> None:
+    """Except in URLs, machine-readable values, and names of weekdays."""
     own = [
         (path.name, line.strip())
         for path in Path("templates").rglob("*.html")

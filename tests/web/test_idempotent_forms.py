@@ -1,4 +1,4 @@
-"""A form acts once, however often it is sent."""
+"""A form takes effect once, even if it is submitted several times."""
 
 import re
 from collections.abc import Callable
@@ -37,7 +37,9 @@ def count(model: type) -> int:
 
 
 @pytest.mark.parametrize("page", FILLED_IN)
-def test_a_form_that_is_sent_twice_acts_once(page: str, owner: User, client_of: ClientOf, settings: Settings) -> None:
+def test_a_form_submitted_twice_takes_effect_once(
+    page: str, owner: User, client_of: ClientOf, settings: Settings
+) -> None:
     settings.EMAIL_HOST = "mail.example.com"
     client, (action, values, model) = client_of(owner), FILLED_IN[page]
     data = {**form_to(client, page, action).data(), **values}
@@ -76,7 +78,7 @@ def test_a_re_rendered_or_changed_form_is_a_new_submission(budget: Budget, owner
     assert count(BudgetIncrease) == 3
 
 
-def test_a_refused_form_can_be_sent_again(budget: Budget, owner: User, client_of: ClientOf) -> None:
+def test_a_rejected_form_can_be_submitted_again(budget: Budget, owner: User, client_of: ClientOf) -> None:
     client = client_of(owner)
     action, data = increase(client, budget, reason="")
     assert [client.post(action, data).status_code for _ in range(2)] == [422, 422]
@@ -88,14 +90,16 @@ def test_a_form_in_progress_is_not_run_twice(
 ) -> None:
     client = client_of(owner)
     action, data = increase(client, budget)
-    monkeypatch.setattr("aiinfra.idempotent_forms.store_answer", lambda *_: None)  # the first one has no answer yet
+    monkeypatch.setattr(
+        "aiinfra.idempotent_forms.store_answer", lambda *_: None
+    )  # the first submission is still in progress
     client.post(action, data)
     assert client.post(action, data, headers={"HX-Request": "true"}).status_code == 204
     assert "being processed" in client.post(action, data, follow=True).text
     assert count(BudgetIncrease) == 1
 
 
-def test_no_secret_is_kept_in_the_clear(owner: User, client_of: ClientOf) -> None:
+def test_no_secret_is_stored_in_plain_text(owner: User, client_of: ClientOf) -> None:
     client = client_of(owner)
     action, values, _ = FILLED_IN["/settings/keys/"]
     answer = client.post(action, {**form_to(client, "/settings/keys/", action).data(), **values}, follow=True)

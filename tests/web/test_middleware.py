@@ -11,7 +11,7 @@ from pytest_django.fixtures import Settings
 from aiinfra.tenants.caller import client_address
 from aiinfra.tenants.models import User
 
-MADE = re.compile(r"[0-9a-f]{32}")
+GENERATED = re.compile(r"[0-9a-f]{32}")
 
 
 def test_a_valid_request_id_is_used_and_returned(client: Client) -> None:
@@ -22,13 +22,13 @@ def test_a_valid_request_id_is_used_and_returned(client: Client) -> None:
 @pytest.mark.parametrize(
     "offered", ["", "short", "x" * 65, "line\nbreak-in-it", "<script>alert</script>", "naïve-name"]
 )
-def test_another_request_id_is_replaced(client: Client, offered: str) -> None:
+def test_an_invalid_request_id_is_replaced(client: Client, offered: str) -> None:
     response = client.get("/healthz", headers={"X-Request-Id": offered})
-    assert MADE.fullmatch(response.headers["X-Request-Id"])
+    assert GENERATED.fullmatch(response.headers["X-Request-Id"])
 
 
 @pytest.mark.django_db
-def test_every_answer_forbids_what_we_do_not_serve_and_do_not_use(client: Client) -> None:
+def test_every_response_has_restrictive_security_headers(client: Client) -> None:
     for path in ("/healthz", reverse("login"), "/nothing-here/", "/admin/login/"):
         headers = client.get(path).headers
         assert {"camera=()", "microphone=()", "geolocation=()"} <= set(headers["Permissions-Policy"].split(", "))
@@ -61,7 +61,7 @@ def test_no_page_has_inline_scripts_styles_or_handlers(owner: User, client_of: C
         assert not re.search(r"<script(?![^>]*\bsrc=)|<style|\son\w+=|\bhx-on|javascript:", page)
 
 
-def test_the_address_behind_a_proxy_is_the_one_that_the_proxy_saw(settings: Settings) -> None:
+def test_behind_a_proxy_the_last_forwarded_address_is_used(settings: Settings) -> None:
     request = RequestFactory().get("/", headers={"X-Forwarded-For": "6.6.6.6, 10.0.0.9"}, REMOTE_ADDR="127.0.0.1")
     assert client_address(request) == "127.0.0.1"
     settings.BEHIND_PROXY = True
@@ -82,13 +82,13 @@ def test_the_address_behind_a_proxy_is_the_one_that_the_proxy_saw(settings: Sett
         ("", "127.0.0.1"),
     ],
 )
-def test_a_proxy_may_add_a_port_to_the_address(settings: Settings, forwarded: str, address: str | None) -> None:
+def test_a_port_in_the_forwarded_address_is_removed(settings: Settings, forwarded: str, address: str | None) -> None:
     settings.BEHIND_PROXY = True
     request = RequestFactory().get("/", headers={"X-Forwarded-For": forwarded}, REMOTE_ADDR="127.0.0.1")
     assert client_address(request) == address
 
 
-def test_forwarding_headers_of_others_than_our_proxies_are_forgotten(client: Client, settings: Settings) -> None:
+def test_forwarding_headers_from_untrusted_clients_are_ignored(client: Client, settings: Settings) -> None:
     settings.BEHIND_PROXY = True
     settings.TRUSTED_PROXIES = [ip_network("192.0.2.0/24")]
     settings.SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
@@ -113,7 +113,7 @@ def test_pages_and_figures_are_compressed(owner: User, client_of: Callable[[User
     assert "Prices" in gzip.decompress(page.content).decode()
 
 
-def test_the_size_of_a_page_is_random_by_some_bytes(owner: User, client_of: Callable[[User], Client]) -> None:
+def test_compressed_pages_are_padded_with_random_bytes(owner: User, client_of: Callable[[User], Client]) -> None:
     client = client_of(owner)
     sizes = {len(client.get(reverse("prices"), headers=GZIP).content) for _ in range(20)}
     assert len(sizes) > 1

@@ -1,4 +1,4 @@
-"""What members of each role find in a new organization: every link opens, and every form is theirs to send."""
+"""In a new organization, each role can open every link and submit every form that its pages show."""
 
 from collections.abc import Callable
 from urllib.parse import urljoin
@@ -20,7 +20,7 @@ NAME = "North Ltd."
 def pages(
     organization: Organization, redis_url: str, member_of: Callable[[Role], User]
 ) -> Callable[[Role], tuple[Client, list[tuple[str, str]]]]:
-    """Every page that a member of the role can reach, and their browser. The organization is new and has no calls."""
+    """A client of a member with the role, and every page that it can reach in a new organization without calls."""
     lookup.clear_price_cache()
     lookup.add_shipped_prices()
     Organization.objects.filter(pk=organization.pk).update(name=NAME)

@@ -1,4 +1,4 @@
-"""An embedder that costs money, against the sandbox, and an organization that pays."""
+"""A paying organization for the tests of embedders."""
 
 from collections.abc import Iterator
 
@@ -13,7 +13,7 @@ from tests.providers.conftest import sandbox, sandbox_process  # noqa: F401 - fi
 
 
 @pytest.fixture(autouse=True)
-def _nothing_remembered() -> Iterator[None]:
+def _empty_vector_cache() -> Iterator[None]:
     vector_cache.clear_vectors()
     yield
     vector_cache.clear_vectors()
@@ -21,7 +21,7 @@ def _nothing_remembered() -> Iterator[None]:
 
 @pytest.fixture
 def payer(redis_url: str, organization: Organization) -> Iterator[Payer]:
-    """Someone of an organization, which the test sees the rows of; with the shipped prices and closed circuits."""
+    """A payer whose organization is in scope, with the shipped prices and an empty Redis."""
     pricebook.add_shipped_prices()
     with organization_scope(organization.pk):
         yield Payer(organization.pk, user_ref="ann")

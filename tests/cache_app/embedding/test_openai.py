@@ -1,4 +1,4 @@
-"""The embedder that costs money, through the real client against a running sandbox."""
+"""The OpenAI embedder, with the real client against a running sandbox."""
 
 import threading
 from collections.abc import Callable
@@ -31,14 +31,14 @@ from tests.providers.conftest import SandboxClient
 
 EMBEDDER = OpenAiEmbedder()
 TEXTS = [f"How many tonnes did site {number} emit?" for number in range(25)]
-NANO_A_TOKEN = 20  # $0.02 a million tokens
+NANO_PER_TOKEN = 20  # $0.02 a million tokens
 
 Budgets = Callable[..., Budget]
 
 
 @pytest.fixture
 def make_budget(payer: Payer) -> Budgets:
-    """Makes a budget of the payer that blocks; the arguments are its columns."""
+    """Creates a blocking daily budget for the payer; the arguments override its columns."""
 
     def make(**columns: object) -> Budget:
         defaults = {"organization_id": payer.organization_id, "period": "daily", "enforcement": "block"}
@@ -59,7 +59,7 @@ def only_attempt() -> Attempt:
     return Attempt.objects.get()
 
 
-def test_every_text_has_its_own_unit_vector_in_order(sandbox: SandboxClient, payer: Payer) -> None:
+def test_each_text_gets_its_own_unit_vector_in_order(sandbox: SandboxClient, payer: Payer) -> None:
     vectors = EMBEDDER.embed(TEXTS, payer)
     assert all((vector.shape, vector.dtype) == ((EMBEDDER.dimensions,), np.float32) for vector in vectors)
     assert np.linalg.norm(np.stack(vectors), axis=1) == pytest.approx(np.ones(25), abs=1e-5)
@@ -68,9 +68,7 @@ def test_every_text_has_its_own_unit_vector_in_order(sandbox: SandboxClient, pay
         assert int(np.argmax(np.stack(vectors) @ alone)) == index
 
 
-def test_texts_go_in_tens_and_each_call_is_booked_at_what_the_provider_billed(
-    sandbox: SandboxClient, payer: Payer
-) -> None:
+def test_texts_are_sent_in_batches_of_ten_and_booked_at_the_billed_cost(sandbox: SandboxClient, payer: Payer) -> None:
     EMBEDDER.embed(TEXTS, payer)
     bills = bills_of(sandbox)
     assert [(bill["provider"], bill["model"]) for bill in bills] == [(PROVIDER, MODEL)] * 3
@@ -79,7 +77,7 @@ def test_texts_go_in_tens_and_each_call_is_booked_at_what_the_provider_billed(
     tokens = [bill["usage"]["input"] for bill in bills]
     assert min(tokens) > 0 and tokens[2] < tokens[0]
     assert [(row.input_tokens, row.output_tokens, row.nano) for row in rows] == [
-        (count, 0, count * NANO_A_TOKEN) for count in tokens
+        (count, 0, count * NANO_PER_TOKEN) for count in tokens
     ]
     assert {(row.organization_id, row.user_ref, row.request_id) for row in rows} == {
         (payer.organization_id, "ann", None)
@@ -87,12 +85,12 @@ def test_texts_go_in_tens_and_each_call_is_booked_at_what_the_provider_billed(
     assert {attempt.state for attempt in Attempt.objects.all()} == {AttemptState.SETTLED}
 
 
-def test_no_texts_are_no_call(sandbox: SandboxClient, payer: Payer) -> None:
+def test_no_call_is_made_for_no_texts(sandbox: SandboxClient, payer: Payer) -> None:
     assert EMBEDDER.embed([], payer) == []
     assert not Attempt.objects.exists()
 
 
-def test_a_budget_holds_the_bound_during_the_call_and_is_charged_the_cost(
+def test_the_maximum_cost_is_reserved_during_the_call_and_the_actual_cost_is_committed(
     sandbox: SandboxClient, payer: Payer, make_budget: Budgets, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make_budget(limit_nano=10**9)
@@ -114,7 +112,7 @@ def test_a_budget_holds_the_bound_during_the_call_and_is_charged_the_cost(
     assert windows() == [(0, attempt.cost_nano)]
 
 
-def test_a_budget_without_room_refuses_and_nothing_is_sent(
+def test_an_exhausted_budget_refuses_before_anything_is_sent(
     sandbox: SandboxClient, payer: Payer, make_budget: Budgets
 ) -> None:
     make_budget(limit_nano=1)
@@ -125,7 +123,7 @@ def test_a_budget_without_room_refuses_and_nothing_is_sent(
     assert not Attempt.objects.exists() and not Hold.objects.exists() and not LedgerEntry.objects.exists()
 
 
-def test_a_budget_that_runs_out_between_two_calls_keeps_the_first_one_paid(
+def test_calls_before_the_budget_ran_out_stay_charged(
     sandbox: SandboxClient, payer: Payer, make_budget: Budgets
 ) -> None:
     EMBEDDER.embed(TEXTS[:10], payer)
@@ -145,7 +143,7 @@ def test_a_model_without_a_price_is_refused(
     assert not Attempt.objects.exists()
 
 
-def test_a_budget_that_downgrades_sends_no_text_to_a_chat_model(
+def test_a_downgrading_budget_never_sends_texts_to_a_chat_model(
     sandbox: SandboxClient, payer: Payer, make_budget: Budgets
 ) -> None:
     free = dict.fromkeys(("input", "cache_read", "cache_write"), 0)
@@ -160,7 +158,7 @@ def test_a_budget_that_downgrades_sends_no_text_to_a_chat_model(
     assert not Attempt.objects.exists() and not Hold.objects.exists()
 
 
-def test_an_error_of_the_provider_costs_nothing_and_holds_nothing(
+def test_a_provider_error_costs_nothing_and_releases_the_reservation(
     sandbox: SandboxClient, payer: Payer, make_budget: Budgets
 ) -> None:
     make_budget(limit_nano=10**9)
@@ -174,14 +172,14 @@ def test_an_error_of_the_provider_costs_nothing_and_holds_nothing(
     assert windows() == [(0, 0)]
 
 
-def test_a_text_that_the_provider_does_not_take_is_refused(sandbox: SandboxClient, payer: Payer) -> None:
+def test_a_text_rejected_by_the_provider_is_refused(sandbox: SandboxClient, payer: Payer) -> None:
     sandbox.behave(faults=[{"kind": "status", "status": 400}])
     with pytest.raises(EmbedderRefusedError):
         EMBEDDER.embed(["Hello"], payer)
     assert only_attempt().state == AttemptState.RELEASED
 
 
-def test_a_call_that_may_be_billed_is_booked_at_its_bound(
+def test_a_possibly_billed_call_is_booked_at_its_maximum_cost(
     sandbox: SandboxClient, payer: Payer, make_budget: Budgets
 ) -> None:
     make_budget(limit_nano=10**9)
@@ -194,7 +192,7 @@ def test_a_call_that_may_be_billed_is_booked_at_its_bound(
     assert windows() == [(0, attempt.bound_nano)]
 
 
-def test_an_answer_without_usage_is_used_and_booked_by_our_own_count(sandbox: SandboxClient, payer: Payer) -> None:
+def test_a_response_without_usage_is_booked_by_our_own_token_count(sandbox: SandboxClient, payer: Payer) -> None:
     sandbox.behave(faults=[{"kind": "missing_usage"}])
     assert len(EMBEDDER.embed(["Hello"], payer)) == 1
     attempt = only_attempt()
@@ -204,9 +202,7 @@ def test_an_answer_without_usage_is_used_and_booked_by_our_own_count(sandbox: Sa
     assert attempt.cost_nano == entry.nano < attempt.bound_nano
 
 
-def test_failures_open_the_circuit_and_then_nothing_is_sent(
-    sandbox: SandboxClient, payer: Payer, settings: Settings
-) -> None:
+def test_repeated_failures_open_the_circuit_breaker(sandbox: SandboxClient, payer: Payer, settings: Settings) -> None:
     settings.BREAKER_FAILURES = 2
     sandbox.behave(faults=[{"kind": "status", "status": 500}])
     for _ in range(4):
@@ -216,25 +212,25 @@ def test_failures_open_the_circuit_and_then_nothing_is_sent(
     assert [state.model for state in breaker.states()] == [MODEL]
 
 
-def test_a_refused_budget_leaves_the_probe_to_the_next(
+def test_a_budget_refusal_releases_the_circuit_breaker_s_probe(
     sandbox: SandboxClient, payer: Payer, make_budget: Budgets, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    let_go: list[tuple[str, str]] = []
-    monkeypatch.setattr(breaker, "release_probe", lambda *circuit: let_go.append(circuit))
+    released: list[tuple[str, str]] = []
+    monkeypatch.setattr(breaker, "release_probe", lambda *circuit: released.append(circuit))
     make_budget(limit_nano=1)
     with pytest.raises(EmbedderRefusedError):
         EMBEDDER.embed(["Hello"], payer)
-    assert let_go == [(PROVIDER, MODEL)]
+    assert released == [(PROVIDER, MODEL)]
 
 
-def test_without_a_key_for_openai_it_is_an_embedder_error(payer: Payer, settings: Settings) -> None:
+def test_a_missing_openai_key_raises_an_embedder_error(payer: Payer, settings: Settings) -> None:
     settings.PROVIDER_API_KEYS = {"openai": "", "deepseek": "sk-1", "anthropic": ""}
     with pytest.raises(EmbedderError, match="has no key"):
         EMBEDDER.embed(["Hello"], payer)
 
 
 @pytest.mark.parametrize("vector", [[1.0] * 10, [0.0] * 1536])
-def test_vectors_that_make_no_sense_are_paid_for_and_not_used(
+def test_invalid_vectors_are_charged_but_not_used(
     sandbox: SandboxClient, payer: Payer, monkeypatch: pytest.MonkeyPatch, vector: list[float]
 ) -> None:
     class Nonsense:
@@ -244,22 +240,22 @@ def test_vectors_that_make_no_sense_are_paid_for_and_not_used(
     monkeypatch.setattr(module, "adapter_for", lambda _name: Nonsense())
     with pytest.raises(EmbedderError, match="1536"):
         EMBEDDER.embed(["Hello"], payer)
-    assert only_attempt().cost_nano == 3 * NANO_A_TOKEN
+    assert only_attempt().cost_nano == 3 * NANO_PER_TOKEN
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_key_that_is_gone_is_an_embedder_error(sandbox: SandboxClient, payer: Payer) -> None:
+def test_a_deleted_api_key_raises_an_embedder_error(sandbox: SandboxClient, payer: Payer) -> None:
     with pytest.raises(EmbedderError, match="ledger"):
         EMBEDDER.embed(["Hello"], Payer(payer.organization_id, api_key_id=10**9))
 
 
-def test_no_chat_is_offered_the_embedding_model(payer: Payer) -> None:
+def test_the_embedding_model_is_not_offered_for_chat(payer: Payer) -> None:
     assert (PROVIDER, MODEL) not in create_cost_optimizer().priced_models()
-    assert create_cost_optimizer().price_of(PROVIDER, MODEL).input == NANO_A_TOKEN * 1_000_000
+    assert create_cost_optimizer().price_of(PROVIDER, MODEL).input == NANO_PER_TOKEN * 1_000_000
 
 
 @pytest.mark.django_db(transaction=True)
-def test_many_at_once_on_one_budget_never_spend_more_than_it_has(sandbox: SandboxClient, payer: Payer) -> None:
+def test_concurrent_calls_never_exceed_the_budget(sandbox: SandboxClient, payer: Payer) -> None:
     EMBEDDER.embed(["Hello"], payer)
     bound = only_attempt().bound_nano
     Budget.objects.create(
@@ -288,7 +284,7 @@ def test_many_at_once_on_one_budget_never_spend_more_than_it_has(sandbox: Sandbo
         assert outcomes.count("embedded") == Attempt.objects.count() - 1 == LedgerEntry.objects.count() - 1
 
 
-def test_one_organization_never_sees_what_another_one_paid(
+def test_other_organizations_attempts_are_not_visible(
     sandbox: SandboxClient, payer: Payer, other_organization: Organization
 ) -> None:
     EMBEDDER.embed(["Hello"], Payer(other_organization.pk))

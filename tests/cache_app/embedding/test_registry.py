@@ -14,26 +14,26 @@ def test_the_local_embedder_is_the_default() -> None:
     assert isinstance(configured_embedder(), MiniLmEmbedder)
 
 
-def test_the_setting_chooses(settings: Settings) -> None:
+def test_the_setting_selects_the_embedder(settings: Settings) -> None:
     settings.CACHE_EMBEDDER = "openai"
     assert isinstance(configured_embedder(), OpenAiEmbedder)
 
 
-def test_there_is_one_object_a_process() -> None:
+def test_each_embedder_is_created_once_per_process() -> None:
     assert embedder_named("minilm") is embedder_named("minilm")
 
 
-def test_two_embedders_never_share_a_partition() -> None:
+def test_embedders_have_distinct_ids() -> None:
     assert len({embedder_named(name).id for name in EMBEDDERS}) == len(EMBEDDERS)
 
 
-def test_an_unknown_name_names_the_setting(settings: Settings) -> None:
+def test_an_unknown_embedder_raises_an_error_that_names_the_setting(settings: Settings) -> None:
     settings.CACHE_EMBEDDER = "word2vec"
     with pytest.raises(ImproperlyConfigured, match=r"CACHE_EMBEDDER.*word2vec.*minilm"):
         configured_embedder()
 
 
-def test_naming_an_embedder_loads_no_library() -> None:
+def test_reading_an_embedder_s_id_loads_no_library() -> None:
     program = """
 import os, sys
 os.environ["DJANGO_SETTINGS_MODULE"] = "aiinfra.settings"

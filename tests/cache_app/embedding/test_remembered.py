@@ -13,7 +13,7 @@ PAYER = Payer(1)
 
 
 class ScriptedEmbedder:
-    """Does what the test says, on a clock that it sets; keeps what it was asked."""
+    """A scripted embedder with its own clock; it records the texts that it embeds."""
 
     id = "scripted/1"
     dimensions = 2
@@ -50,38 +50,38 @@ def fail(times: int = FAILURES_MAX) -> None:
             embed_for_lookup("a question", "partition", PAYER)
 
 
-def test_a_text_is_embedded_once_a_partition(embedder: ScriptedEmbedder) -> None:
+def test_a_text_is_embedded_once_per_partition(embedder: ScriptedEmbedder) -> None:
     first = embed_for_lookup("a question", "partition", PAYER)
     assert embed_for_lookup("a question", "partition", PAYER) is first
     assert embedder.asked == ["a question"]
 
 
-def test_another_partition_embeds_the_same_text_again(embedder: ScriptedEmbedder) -> None:
+def test_partitions_do_not_share_cached_vectors(embedder: ScriptedEmbedder) -> None:
     embed_for_lookup("a question", "of one organization", PAYER)
     embed_for_lookup("a question", "of another", Payer(2))
     assert len(embedder.asked) == 2
 
 
-def test_what_is_remembered_cannot_be_changed(embedder: ScriptedEmbedder) -> None:
+def test_cached_vectors_are_read_only(embedder: ScriptedEmbedder) -> None:
     with pytest.raises(ValueError, match="read-only"):
         embed_for_lookup("a question", "partition", PAYER)[0] = 5
 
 
-def test_the_least_recently_used_is_forgotten(embedder: ScriptedEmbedder, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_least_recently_used_vector_is_evicted(embedder: ScriptedEmbedder, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(vector_cache, "REMEMBERED_MAX", 2)
     for text in ["one", "two", "one", "three", "one", "two"]:
         embed_for_lookup(text, "partition", PAYER)
     assert embedder.asked == ["one", "two", "three", "two"]
 
 
-def test_a_failure_is_not_remembered(embedder: ScriptedEmbedder) -> None:
+def test_a_failure_is_not_cached(embedder: ScriptedEmbedder) -> None:
     embedder.error = EmbedderError("away")
     fail(1)
     embedder.error = None
     assert embed_for_lookup("a question", "partition", PAYER)[0] == 1
 
 
-def test_after_failures_in_a_row_the_embedder_is_left_alone(embedder: ScriptedEmbedder) -> None:
+def test_consecutive_failures_open_the_circuit(embedder: ScriptedEmbedder) -> None:
     embedder.error = EmbedderError("away")
     fail()
     embedder.error = None
@@ -91,7 +91,7 @@ def test_after_failures_in_a_row_the_embedder_is_left_alone(embedder: ScriptedEm
     assert embedder_state() == vector_cache.EmbedderState("scripted/1", False, FAILURES_MAX, pytest.approx(1))
 
 
-def test_a_success_between_failures_keeps_it_working(embedder: ScriptedEmbedder) -> None:
+def test_a_success_resets_the_failure_count(embedder: ScriptedEmbedder) -> None:
     for error in [EmbedderError("away"), None] * 2:
         embedder.error = error
         for number in range(FAILURES_MAX - 1):
@@ -102,7 +102,7 @@ def test_a_success_between_failures_keeps_it_working(embedder: ScriptedEmbedder)
     assert embedder_state().working
 
 
-def test_after_the_pause_one_probe_goes_through_and_closes_the_circuit(embedder: ScriptedEmbedder) -> None:
+def test_a_successful_probe_after_the_pause_closes_the_circuit(embedder: ScriptedEmbedder) -> None:
     embedder.error = EmbedderError("away")
     fail()
     embedder.now += PAUSE_S
@@ -111,7 +111,7 @@ def test_after_the_pause_one_probe_goes_through_and_closes_the_circuit(embedder:
     assert embedder_state() == vector_cache.EmbedderState("scripted/1", True, 0, 0.0)
 
 
-def test_a_probe_that_fails_opens_it_again(embedder: ScriptedEmbedder) -> None:
+def test_a_failed_probe_reopens_the_circuit(embedder: ScriptedEmbedder) -> None:
     embedder.error = EmbedderError("away")
     fail()
     embedder.now += PAUSE_S
@@ -119,9 +119,7 @@ def test_a_probe_that_fails_opens_it_again(embedder: ScriptedEmbedder) -> None:
     assert len(embedder.asked) == FAILURES_MAX + 1
 
 
-def test_while_the_probe_is_out_nobody_else_is_let_through(
-    embedder: ScriptedEmbedder, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_only_one_probe_runs_at_a_time(embedder: ScriptedEmbedder, monkeypatch: pytest.MonkeyPatch) -> None:
     embedder.error = EmbedderError("away")
     fail()
     embedder.now += PAUSE_S
@@ -138,7 +136,7 @@ def test_while_the_probe_is_out_nobody_else_is_let_through(
     assert embedder.asked[FAILURES_MAX:] == ["a question"]
 
 
-def test_slow_runs_count_as_failures_although_they_are_used(embedder: ScriptedEmbedder) -> None:
+def test_slow_calls_count_as_failures_but_their_vectors_are_used(embedder: ScriptedEmbedder) -> None:
     embedder.takes_s = SLOW_S + 0.1
     for number in range(FAILURES_MAX):
         assert embed_for_lookup(str(number), "partition", PAYER)[0] == 1
@@ -146,13 +144,13 @@ def test_slow_runs_count_as_failures_although_they_are_used(embedder: ScriptedEm
     assert not embedder_state().working
 
 
-def test_refusals_of_one_payer_close_the_embedder_to_nobody(embedder: ScriptedEmbedder) -> None:
+def test_refusals_do_not_open_the_circuit(embedder: ScriptedEmbedder) -> None:
     embedder.error = EmbedderRefusedError("your budget is spent")
     fail(FAILURES_MAX * 2)
     assert (len(embedder.asked), embedder_state().failures) == (FAILURES_MAX * 2, 0)
 
 
-def test_a_probe_that_is_refused_leaves_the_probe_to_the_next(embedder: ScriptedEmbedder) -> None:
+def test_a_refused_probe_is_released(embedder: ScriptedEmbedder) -> None:
     embedder.error = EmbedderError("away")
     fail()
     embedder.now += PAUSE_S
@@ -162,18 +160,18 @@ def test_a_probe_that_is_refused_leaves_the_probe_to_the_next(embedder: Scripted
     assert embed_for_lookup("a question", "partition", PAYER) is not None
 
 
-def test_what_is_remembered_is_found_while_the_embedder_is_out_of_order(embedder: ScriptedEmbedder) -> None:
+def test_cached_vectors_are_served_while_the_circuit_is_open(embedder: ScriptedEmbedder) -> None:
     kept = embed_for_lookup("known", "partition", PAYER)
     embedder.error = EmbedderError("away")
     fail()
     assert embed_for_lookup("known", "partition", PAYER) is kept
 
 
-def test_the_state_names_the_configured_embedder_without_loading_it() -> None:
+def test_the_state_reports_the_embedder_s_id_without_loading_it() -> None:
     assert embedder_state() == vector_cache.EmbedderState("minilm-l6-v2-int8/1", True, 0, 0.0)
 
 
-def test_a_model_that_takes_long_to_load_is_not_out_of_order(embedder: ScriptedEmbedder) -> None:
+def test_slow_model_loading_does_not_count_as_a_failure(embedder: ScriptedEmbedder) -> None:
     embedder.loading_takes_s = 10 * SLOW_S
     for number in range(2 * FAILURES_MAX):
         embed_for_lookup(f"question {number}", "partition", PAYER)

@@ -1,4 +1,4 @@
-"""The guards take any text: 20,000 pairs in a deep run, wild in Unicode, long, and hard for regular expressions."""
+"""The guards accept any text: random Unicode, long texts, and inputs that are slow for regular expressions."""
 
 import random
 from collections.abc import Iterator
@@ -33,7 +33,7 @@ HARD_NUMBERS = ("hundred ", "million ", "two hundred and ", "1e9 ", "½", "9 tri
 WORDS = ("how", "not", "US", "us", "2024", "scope 1", "nicht", "je", "pas", "è", "x - y", "5 kg", "Paris", "🇫🇷", "-r")
 
 
-def made(seed: random.Random) -> str:
+def random_text(seed: random.Random) -> str:
     kind = seed.random()
     if kind < 0.4:
         return " ".join(seed.choices(WORDS, k=seed.randint(0, 6)))
@@ -47,11 +47,11 @@ def made(seed: random.Random) -> str:
 def pairs() -> Iterator[tuple[str, str]]:
     seed = random.Random(7)
     for _ in range(PAIRS):
-        one = made(seed)
-        yield one, seed.choice((made(seed), one + seed.choice("?! \u200bx👍"), one[::-1], one.upper()))
+        one = random_text(seed)
+        yield one, seed.choice((random_text(seed), one + seed.choice("?! \u200bx👍"), one[::-1], one.upper()))
 
 
-def test_no_pair_breaks_the_guards_and_all_but_additions_are_judged_alike_both_ways() -> None:
+def test_any_pair_gets_the_same_verdict_in_both_directions_except_for_additions() -> None:
     for asked, cached in pairs():
         verdict, swapped = (decide(one, other, 0.97, 0.85, SCALE) for one, other in ((asked, cached), (cached, asked)))
         if "addition" not in (verdict.guard, swapped.guard):
@@ -60,7 +60,7 @@ def test_no_pair_breaks_the_guards_and_all_but_additions_are_judged_alike_both_w
         assert len(verdict.reason) <= 200
 
 
-def test_what_is_read_of_a_text_is_bounded_whatever_it_expands_to() -> None:
+def test_parsed_text_is_bounded_after_unicode_normalization() -> None:
     for text in ("\ufdfa" * LONGEST, "≠" * LONGEST, *(each * LONGEST for each in (*HARD, *HARD_NUMBERS))):
         assert len(parse(text).text) <= LONGEST
         verdict = decide(text[:LONGEST], text[: LONGEST - 1] + "z", 0.80, 0.85, SCALE)
@@ -68,7 +68,7 @@ def test_what_is_read_of_a_text_is_bounded_whatever_it_expands_to() -> None:
         assert verdict.guard != "error", text[:20]
 
 
-def test_a_number_too_large_for_a_float_equals_nothing() -> None:
+def test_a_number_too_large_for_a_float_matches_no_other() -> None:
     huge = "hundred " * 156
     assert (
         decide(f"What do {huge}coins weigh?", f"What do {huge}hundred coins weigh?", 0.97, 0.85, SCALE).guard
@@ -76,7 +76,7 @@ def test_a_number_too_large_for_a_float_equals_nothing() -> None:
     )
 
 
-def test_a_guard_that_fails_refuses_the_candidate(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_exception_in_a_guard_refuses_the_candidate(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(_text: str) -> Parsed:
         raise ArithmeticError
 

@@ -1,4 +1,4 @@
-"""The arithmetic of a calibration, on cosines that are made up."""
+"""Calibration of thresholds, with fixed similarities."""
 
 import json
 import sys
@@ -22,11 +22,11 @@ TRAP = ("How do I reset my router?", "How do I restart a modem in hotels?")
 VETOED = ("Costs in 2023", "Costs in 2024")
 
 
-def rows(*labelled: tuple[tuple[str, str], bool, float]) -> list[Pair]:
-    return [Pair(*texts, same, similarity) for texts, same, similarity in labelled]
+def rows(*labeled: tuple[tuple[str, str], bool, float]) -> list[Pair]:
+    return [Pair(*texts, same, similarity) for texts, same, similarity in labeled]
 
 
-def test_recall_is_of_the_repeats_and_wrong_of_the_served() -> None:
+def test_recall_and_wrong_share_are_computed_from_labeled_pairs() -> None:
     pairs = rows((SAME, True, 0.95), (SAME, True, 0.70), (VETOED, False, 0.99), (TRAP, False, 0.92))
     assert (plain(pairs, 0.85).recall, plain(pairs, 0.85).wrong_share) == (0.5, pytest.approx(2 / 3))
     assert (guarded(pairs, 0.85, SCALE).recall, guarded(pairs, 0.85, SCALE).wrong_share) == (0.5, 0.5)
@@ -37,7 +37,7 @@ def test_without_repeats_or_hits_the_shares_are_zero() -> None:
     assert (nothing.recall, nothing.wrong_share) == (0.0, 0.0)
 
 
-def test_the_proposed_clear_bar_lies_above_the_last_trap() -> None:
+def test_the_proposed_clear_threshold_is_above_every_trap() -> None:
     scale = proposed_scale(rows((SAME, True, 0.95), (SAME, True, 0.80), (TRAP, False, 0.88)), 0.02)
     assert scale is not None
     assert 0.88 < scale.clear <= 0.95
@@ -45,12 +45,12 @@ def test_the_proposed_clear_bar_lies_above_the_last_trap() -> None:
     assert scale.near == pytest.approx(scale.edge - 0.10)
 
 
-def test_nothing_is_proposed_where_no_threshold_is_good_enough() -> None:
+def test_nothing_is_proposed_if_no_threshold_meets_the_target() -> None:
     assert proposed_scale(rows((TRAP, False, 0.995), (SAME, True, 0.60)), 0.02) is None
 
 
 class TwoWords:
-    """An embedder that knows two directions."""
+    """An embedder with two possible vectors."""
 
     dimensions = 2
     scale = SCALE
@@ -69,7 +69,7 @@ class TwoWords:
 
 @pytest.fixture
 def embedder(monkeypatch: pytest.MonkeyPatch) -> TwoWords:
-    """One that stands in for whatever the registry would give."""
+    """Replaces every embedder of the registry."""
     fake = TwoWords("openai-small/1")
 
     def named(name: str) -> TwoWords:
@@ -84,8 +84,8 @@ def embedder(monkeypatch: pytest.MonkeyPatch) -> TwoWords:
 
 
 @pytest.fixture
-def labelled(tmp_path: Path) -> Path:
-    """A file of two pairs."""
+def labeled(tmp_path: Path) -> Path:
+    """A file with two labeled pairs."""
     path = tmp_path / "pairs.jsonl"
     lines = [{"a": SAME[0], "b": SAME[1], "same": 1}, {"a": SAME[0], "b": VETOED[0], "same": 0}]
     path.write_text("\n".join(json.dumps(line) for line in lines))
@@ -93,10 +93,10 @@ def labelled(tmp_path: Path) -> Path:
 
 
 @pytest.mark.django_db
-def test_the_command_prints_shares_and_a_proposal_and_charges_who_is_named(embedder: TwoWords, labelled: Path) -> None:
+def test_the_command_prints_a_proposal_and_charges_the_given_organization(embedder: TwoWords, labeled: Path) -> None:
     payer = Organization.objects.create(name="Acme", slug="acme")
     out = StringIO()
-    call_command("calibrate_cache", str(labelled), organization="acme", stdout=out)
+    call_command("calibrate_cache", str(labeled), organization="acme", stdout=out)
     assert "openai-small/1: 2 pairs, 1 true repeats" in out.getvalue()
     assert "     0.85  100.0%             0.0%  (100.0%, 0.0%)" in out.getvalue()
     assert "proposed for at most 2.0% wrong: edge " in out.getvalue()
@@ -112,15 +112,15 @@ def test_the_command_prints_shares_and_a_proposal_and_charges_who_is_named(embed
         ({"embedder": "unknown"}, "no embedder unknown"),
     ],
 )
-def test_the_command_says_what_it_lacks(
-    embedder: TwoWords, labelled: Path, options: dict[str, str], words: str
+def test_the_command_reports_missing_and_unknown_options(
+    embedder: TwoWords, labeled: Path, options: dict[str, str], words: str
 ) -> None:
     with pytest.raises(CommandError, match=words):
-        call_command("calibrate_cache", str(labelled), **options)
+        call_command("calibrate_cache", str(labeled), **options)
     assert embedder.payers == []
 
 
-def test_the_command_refuses_a_file_that_is_no_list_of_pairs(embedder: TwoWords, tmp_path: Path) -> None:
+def test_the_command_refuses_an_invalid_file(embedder: TwoWords, tmp_path: Path) -> None:
     embedder.id = "local/1"
     (tmp_path / "bad.jsonl").write_text('{"a": "x"}')
     with pytest.raises(CommandError, match="does not contain labeled pairs"):

@@ -1,4 +1,4 @@
-"""The verdict: bars, vetoes, strict rules, languages, and that it holds for any text."""
+"""Verdicts: thresholds, vetoes, strict rules, and languages, also for random texts."""
 
 import pytest
 from hypothesis import given
@@ -65,41 +65,41 @@ def test_nothing_below_the_threshold_is_served(asked: str, cached: str, threshol
     "text",
     ["1," * 4000, "one " * 2000, " " * 8000, "a." * 4000, "9" * 8000, "-" * 8000, "from to " * 1000, "a1-" * 2500],
 )
-def test_a_long_text_is_judged_soon_and_never_served_for_another(text: str) -> None:
+def test_long_texts_are_never_served_for_different_ones(text: str) -> None:
     assert judged(text, text + "x").guard == "strict"
     assert judged(text[:1999], text[:1998] + "x").guard in GUARDS
 
 
-def test_a_candidate_near_the_threshold_is_refused_by_the_guard_that_it_deserves() -> None:
+def test_a_candidate_just_below_the_threshold_is_attributed_to_the_guard_that_objects() -> None:
     assert judged("Emissions in 2023?", "Emissions in 2024?", 0.80).guard == "dates"
     assert judged("Emissions in 2023?", "The emissions in 2023?", 0.80).guard == "threshold"
     assert judged("Emissions in 2023?", "Emissions in 2024?", 0.70).guard == "threshold"
 
 
-def test_above_clear_it_serves_as_clear_and_below_it_as_strict() -> None:
+def test_the_rule_is_clear_from_the_clear_threshold_and_strict_below_it() -> None:
     pair = "How can I reset my password?", "How do I reset my password?"
     assert judged(*pair, 0.90) == Verdict(True, "clear", "", "similarity 0.90, no guard objects")
     assert judged(*pair, 0.86).rule == "strict"
 
 
-def test_a_threshold_above_clear_rules() -> None:
+def test_a_policy_threshold_above_clear_takes_precedence() -> None:
     pair = "How can I reset my password?", "How do I reset my password?"
     assert judged(*pair, 0.94, 0.95).guard == "threshold"
     assert judged(*pair, 0.95, 0.95).rule == "clear"
 
 
-def test_a_threshold_below_the_edge_is_allowed_and_judged_strictly() -> None:
+def test_a_policy_threshold_below_the_edge_uses_strict_rules() -> None:
     assert judged("How can I reset my password?", "How do I reset my password?", 0.70, 0.65).rule == "strict"
     assert judged("How can I reset my router?", "In which way do I reset a laptop?", 0.70, 0.65).guard == "strict"
 
 
-def test_the_strict_rules_hold_between_threshold_and_clear_only() -> None:
+def test_strict_rules_apply_only_below_the_clear_threshold() -> None:
     pair = "How can I reset my router?", "In which way do I reset a laptop?"
     assert judged(*pair, 0.89).guard == "strict"
     assert judged(*pair, 0.91).rule == "clear"
 
 
-def test_a_language_without_words_is_served_only_where_the_policy_allows_it_and_needs_more_similarity() -> None:
+def test_unsupported_languages_are_served_only_if_the_policy_allows_it() -> None:
     pair = "Как сбросить мой пароль?", "Как мне сбросить мой пароль?"
     assert judged(*pair, 0.99).guard == "language"
     assert decide(*pair, 0.89, 0.85, SCALE, any_language=True).guard not in ("", "language")
@@ -110,7 +110,7 @@ def test_a_language_without_words_is_served_only_where_the_policy_allows_it_and_
     "text",
     ["How do I pay?", "Hamburg plant water Q3 2024", "pay invoice", "", "Who was last year's champion?", "café prices"],
 )
-def test_english_and_texts_without_small_words_count_as_english(text: str) -> None:
+def test_english_and_texts_without_function_words_count_as_english(text: str) -> None:
     assert languages_of(text) <= {ENGLISH, UNCLEAR}
 
 
@@ -121,5 +121,5 @@ def test_english_and_texts_without_small_words_count_as_english(text: str) -> No
         *("東京の天気は?", "Сколько стоит доставка?", "كم السعر", "Onde está a minha encomenda?"),
     ],
 )
-def test_other_languages_do_not(text: str) -> None:
+def test_other_languages_do_not_count_as_english(text: str) -> None:
     assert ENGLISH not in languages_of(text)

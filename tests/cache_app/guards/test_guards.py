@@ -1,4 +1,4 @@
-"""Each guard by what it must tell apart, and by what it must let pass."""
+"""Pairs that each guard must reject, and pairs that no guard may reject."""
 
 import pytest
 
@@ -129,30 +129,30 @@ def judged(asked: str, cached: str) -> Verdict:
 @pytest.mark.parametrize(
     ("guard", "asked", "cached"), [(guard, *pair) for guard, pairs in APART.items() for pair in pairs]
 )
-def test_a_guard_tells_apart(guard: str, asked: str, cached: str) -> None:
+def test_the_guard_rejects_different_questions(guard: str, asked: str, cached: str) -> None:
     assert judged(asked, cached).guard == guard
     assert judged(cached, asked).guard == guard
 
 
 @pytest.mark.parametrize(("asked", "cached"), TOGETHER)
-def test_no_guard_objects_to_the_same_in_other_words(asked: str, cached: str) -> None:
+def test_no_guard_rejects_a_paraphrase(asked: str, cached: str) -> None:
     assert judged(asked, cached).reason == "similarity 0.97, no guard objects"
 
 
 @pytest.mark.parametrize(("asked", "cached"), ADDED)
-def test_what_only_the_cached_question_says_may_have_steered_its_answer(asked: str, cached: str) -> None:
+def test_an_instruction_only_in_the_cached_question_is_rejected(asked: str, cached: str) -> None:
     assert judged(asked, cached).guard == "addition"
 
 
-def test_a_short_word_in_a_longer_one_is_no_negation() -> None:
+def test_a_word_that_contains_a_negation_is_not_one() -> None:
     assert judged("What does it cost?", "What does one unit cost?").guard != "negation"
 
 
-def test_politeness_steers_nothing() -> None:
+def test_polite_phrases_are_not_additions() -> None:
     assert judged("How do I pay a bill?", "Hello! I need help. How do I pay a bill? Thank you!").serve
 
 
-def test_the_reason_names_what_differs() -> None:
+def test_the_reason_names_the_difference() -> None:
     assert judged("Our scope 1 emissions", "Our scope 2 emissions").reason == (
         'one question mentions "scope 1", the other "scope 2"'
     )

@@ -1,4 +1,4 @@
-"""Pairs that differ in a letter, a small word, a sign, or an order: questions apart, and careless typing of one."""
+"""Pairs that differ in a letter, a short word, a symbol, or the word order: different questions, and typos of one."""
 
 import json
 from collections import defaultdict
@@ -14,7 +14,7 @@ FILE = Path(__file__).parent / "minimal_pairs.jsonl"
 
 
 def by_category() -> dict[str, list[tuple[str, str, bool]]]:
-    """The pairs of the file; those of "repeat" are one question each."""
+    """The labeled pairs of the file by category. The two texts of a "repeat" pair are the same question."""
     found = defaultdict(list)
     for line in FILE.read_text(encoding="utf-8").splitlines():
         row = json.loads(line)
@@ -23,7 +23,7 @@ def by_category() -> dict[str, list[tuple[str, str, bool]]]:
 
 
 @pytest.mark.parametrize("category", by_category())
-def test_every_pair_is_judged_as_labeled_both_ways(category: str) -> None:
+def test_every_pair_is_judged_as_labeled_in_both_directions(category: str) -> None:
     wrong = [
         (asked, cached)
         for one, other, same in by_category()[category]

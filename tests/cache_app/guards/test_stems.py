@@ -1,4 +1,4 @@
-"""When two written words count as one."""
+"""Typos, derived words, and stems."""
 
 import pytest
 
@@ -9,7 +9,7 @@ from cache_app.guards.stems import is_derived, is_slip, stem
     ("one", "other"),
     [("invoice", "invoce"), ("invoce", "invoice"), ("budget", "budegt"), ("budget", "bodget"), ("caches", "cache")],
 )
-def test_one_wrong_missing_or_exchanged_letter_is_a_slip(one: str, other: str) -> None:
+def test_one_wrong_missing_or_swapped_letter_is_a_typo(one: str, other: str) -> None:
     assert is_slip(one, other)
 
 
@@ -26,7 +26,7 @@ def test_one_wrong_missing_or_exchanged_letter_is_a_slip(one: str, other: str) -
         ("budget", "budtge"),
     ],
 )
-def test_other_words_are_no_slip(one: str, other: str) -> None:
+def test_different_words_are_not_typos(one: str, other: str) -> None:
     assert not is_slip(one, other)
     assert not is_slip(other, one)
 
@@ -35,7 +35,7 @@ def test_other_words_are_no_slip(one: str, other: str) -> None:
     ("one", "other", "derived"),
     [("approve", "approval", True), ("emission", "emit", False), ("report", "reports", True), ("cost", "coast", False)],
 )
-def test_words_of_one_root_are_derived(one: str, other: str, derived: bool) -> None:
+def test_words_with_the_same_root_are_derived(one: str, other: str, derived: bool) -> None:
     assert is_derived(one, other) is is_derived(other, one) is derived
 
 

@@ -1,4 +1,4 @@
-"""What is read out of a text: times, codes and amounts, each by its value and not by its writing."""
+"""Extraction of times, codes, and quantities, compared by value rather than by notation."""
 
 import pytest
 
@@ -86,17 +86,17 @@ QUANTITIES = {
 
 
 @pytest.mark.parametrize("text", DATES)
-def test_times_are_taken_by_their_value(text: str) -> None:
+def test_times_are_extracted_by_value(text: str) -> None:
     assert take_dates(text)[0] == DATES[text]
 
 
 @pytest.mark.parametrize("text", CODES)
-def test_codes_are_taken_by_their_value(text: str) -> None:
+def test_codes_are_extracted_by_value(text: str) -> None:
     assert take_codes(text)[0] == CODES[text]
 
 
 @pytest.mark.parametrize("text", QUANTITIES)
-def test_amounts_are_taken_by_their_value(text: str) -> None:
+def test_quantities_are_extracted_by_value(text: str) -> None:
     ((quantity,), _) = take_quantities(text)
     assert (quantity.value, quantity.dimension) == (pytest.approx(QUANTITIES[text][0]), QUANTITIES[text][1])
 
@@ -110,7 +110,7 @@ def test_amounts_are_taken_by_their_value(text: str) -> None:
         ("What does article 5b say?", "What does article 5c say?"),
     ],
 )
-def test_other_times_and_codes_are_another_question(one: str, other: str) -> None:
+def test_different_times_and_codes_are_different_questions(one: str, other: str) -> None:
     assert not judged(one, other).serve
     assert not judged(other, one).serve
 
@@ -124,7 +124,7 @@ def test_other_times_and_codes_are_another_question(one: str, other: str) -> Non
         ("What are our scope II emissions?", "What are our scope 2 emissions?"),
     ],
 )
-def test_the_same_in_another_writing_is_the_same_question(one: str, other: str) -> None:
+def test_equal_values_in_another_notation_are_the_same_question(one: str, other: str) -> None:
     assert judged(one, other).serve
 
 
@@ -132,5 +132,5 @@ def test_the_same_in_another_writing_is_the_same_question(one: str, other: str) 
     ("one", "other", "turned"),
     [("up", "down", True), ("to", "from", True), ("up", "off", False), ("to", "into", False), ("up", "tea", False)],
 )
-def test_small_words_are_turned_only_along_one_direction(one: str, other: str, turned: bool) -> None:
+def test_only_opposite_prepositions_are_reversed(one: str, other: str, turned: bool) -> None:
     assert is_turned([one], [other]) is is_turned([other], [one]) is turned

@@ -1,5 +1,5 @@
-# ruff: noqa: RUF001 - look-alikes are the matter here
-"""Differences of signs and spelling: what the embedder cannot see, and what people type carelessly."""
+# ruff: noqa: RUF001 - the tests need look-alike characters
+"""Differences in symbols and spelling: those the embedder cannot see, and typos."""
 
 import pytest
 
@@ -125,12 +125,12 @@ TOGETHER = [
 
 
 @pytest.mark.parametrize(("asked", "cached"), APART)
-def test_signs_and_spellings_tell_two_questions_apart_both_ways(asked: str, cached: str) -> None:
+def test_different_symbols_and_spellings_are_different_questions(asked: str, cached: str) -> None:
     assert not decide(asked, cached, 0.97, 0.85, SCALE).serve
     assert not decide(cached, asked, 0.97, 0.85, SCALE).serve
 
 
 @pytest.mark.parametrize(("asked", "cached"), TOGETHER)
-def test_careless_typing_is_the_same_question(asked: str, cached: str) -> None:
+def test_typos_and_formatting_do_not_change_the_question(asked: str, cached: str) -> None:
     assert decide(asked, cached, 0.97, 0.85, SCALE).serve
     assert decide(cached, asked, 0.97, 0.85, SCALE).serve

@@ -1,4 +1,4 @@
-"""Two processes that share an organization's cache; see `tests.support.race`. They hand over to each other by Redis."""
+"""Two processes that share an organization's cache and take turns through Redis; see `tests.support.race`."""
 
 from collections.abc import Iterator
 
@@ -14,7 +14,7 @@ TRIMMED_EVERY = 7
 
 
 def write(organization_id: str) -> Iterator[object]:
-    """Write one entry a turn; prints how many turns there were."""
+    """Write one entry per turn; prints the number of turns."""
     org = int(organization_id)
     for number in range(TIMES):
         entries.put(make_entry(org, number), vector=vector_of(number))
@@ -24,7 +24,7 @@ def write(organization_id: str) -> Iterator[object]:
 
 
 def find(organization_id: str) -> Iterator[object]:
-    """Look up what the other one has just written; prints how often it was found and served."""
+    """Look up the entry that the other process just wrote; prints how often it was found and served."""
     org, index, found = int(organization_id), MatrixIndex(100_000_000), 0
     for number in range(TIMES):
         _wait("reader")
@@ -34,7 +34,7 @@ def find(organization_id: str) -> Iterator[object]:
 
 
 def clear(organization_id: str) -> Iterator[object]:
-    """Write an entry, let the other one serve it, and clear it by its tag; now and then the changes are lost too."""
+    """Write an entry, let the other process serve it, and clear it by its tag. Sometimes trim the change log too."""
     org = int(organization_id)
     for number in range(TIMES):
         entries.put(make_entry(org, number, tags=(f"t{number}",)), vector=vector_of(number))
@@ -49,7 +49,7 @@ def clear(organization_id: str) -> Iterator[object]:
 
 
 def serve(organization_id: str) -> Iterator[object]:
-    """Prints how often an entry was served before it was cleared, and how often after that."""
+    """Prints how often entries were served before and after they were cleared."""
     org, index, before, after = int(organization_id), MatrixIndex(100_000_000), 0, 0
     for number in range(TIMES):
         _wait("reader")
@@ -72,7 +72,7 @@ def _hand_over(to: str) -> None:
 
 
 def _wait(name: str) -> None:
-    """In short waits, because the client's patience with Redis is short."""
+    """Wait in short intervals, because the client's Redis timeout is short."""
     for _ in range(WAIT_S * 5):
         if client().blpop(f"turn:{name}", timeout=0.2):
             return

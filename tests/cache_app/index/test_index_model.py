@@ -1,5 +1,4 @@
-"""Store and index beside a dictionary: whatever is done in whatever order, what the dictionary holds is found and
-nothing else is."""
+"""Model-based test: after any sequence of operations, store and index contain exactly the entries of a dictionary."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

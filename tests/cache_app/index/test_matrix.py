@@ -1,4 +1,4 @@
-"""The matrices of one process: what they find, how they keep up, and what they let go."""
+"""The in-process vector index: search, synchronization with Redis, and eviction."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -20,13 +20,13 @@ Put = Callable[..., None]
 
 @pytest.fixture
 def index() -> MatrixIndex:
-    """An index that knows nothing yet."""
+    """An empty index."""
     return MatrixIndex(MUCH)
 
 
 @pytest.fixture
 def put(org: int) -> Put:
-    """Stores entries of these numbers with their vectors; more arguments are fields."""
+    """Stores entries with these numbers and their vectors; keyword arguments are fields."""
 
     def store(*numbers: int, **fields: object) -> None:
         for number in numbers:
@@ -36,7 +36,7 @@ def put(org: int) -> Put:
 
 
 def found(index: MatrixIndex, org: int, number: int, partition: str = PARTITION) -> bool:
-    """Whether an entry's own vector leads to it."""
+    """Whether a search for the entry's own vector returns it."""
     nearest = index.nearest(org, partition, vector_of(number), 1)
     return bool(nearest) and nearest[0].entry_id == id_of(number) and nearest[0].similarity > 0.999
 
@@ -73,7 +73,7 @@ def test_a_removed_entry_is_not_found(index: MatrixIndex, org: int, put: Put) ->
     assert all(found(index, org, number) for number in (1, 2, 3))
     clearing.delete(org, id_of(1))
     clearing.clear_tags(org, ["x"])
-    wait_until(lambda: not found(index, org, 4), "the fourth to expire")
+    wait_until(lambda: not found(index, org, 4), "the fourth entry to expire")
     assert [found(index, org, number) for number in (1, 2, 3)] == [False, True, False]
     clearing.clear_all(org)
     assert index.nearest(org, PARTITION, vector_of(2)) == []
@@ -97,7 +97,7 @@ def test_partitions_and_organizations_are_isolated(index: MatrixIndex, org: int,
     assert index.nearest(new_organization(), PARTITION, vector_of(1)) == []
 
 
-def test_vectors_of_another_length_are_no_neighbors(index: MatrixIndex, org: int, put: Put) -> None:
+def test_vectors_of_a_different_length_are_ignored(index: MatrixIndex, org: int, put: Put) -> None:
     put(1)
     assert found(index, org, 1)
     assert index.nearest(org, PARTITION, vector_of(1, 2 * DIMENSIONS)) == []
@@ -144,7 +144,7 @@ def test_many_changes_are_read_completely(
 
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """More than three rows are many already."""
+    """Treats partitions of more than three rows as large."""
     monkeypatch.setattr(matrix, "SMALL", 3)
     monkeypatch.setattr(matrix, "WAIT_S", 0.0)
     monkeypatch.setattr("cache_app.index.sync.FIRST_PAGE", 2)
@@ -160,12 +160,12 @@ def test_a_large_partition_is_loaded_in_the_background(index: MatrixIndex, org: 
 
 
 @pytest.mark.usefixtures("small")
-def test_a_large_partition_answers_during_a_reload(index: MatrixIndex, org: int, put: Put) -> None:
+def test_a_large_partition_is_searchable_during_a_reload(index: MatrixIndex, org: int, put: Put) -> None:
     put(*range(1, 50))
     wait_until(lambda: found(index, org, 1), "the partition")
     put(50)
     client().xtrim(prefix(org) + "log", maxlen=0)
-    assert found(index, org, 1), "what it had was thrown away"
+    assert found(index, org, 1), "the loaded rows were discarded"
     wait_until(lambda: found(index, org, 50), "the new rows")
 
 
@@ -177,7 +177,7 @@ def test_removed_rows_are_compacted(index: MatrixIndex, org: int, put: Put) -> N
         put(1)
         if number % 50 == 0:
             assert index.nearest(org, PARTITION, vector_of(1))
-    wait_until(lambda: found(index, org, 1) and index.nbytes < 200_000, "a copy without them")
+    wait_until(lambda: found(index, org, 1) and index.nbytes < 200_000, "a compacted copy")
     assert all(found(index, org, number) for number in range(1, 9))
 
 

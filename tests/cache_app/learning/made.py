@@ -1,4 +1,4 @@
-"""Hits and entries for the tests of what the cache learns."""
+"""Hits, entries, and judged pairs for tests."""
 
 import time
 from datetime import timedelta
@@ -23,7 +23,7 @@ ENTRY = entry_id(PARTITION, CACHED)
 
 
 def make_hit(organization: Organization, asked: str = ASKED, **columns: Any) -> CacheHit:
-    """A semantic hit on the entry of `CACHED`, of now."""
+    """Create a semantic hit on the entry of `CACHED` at the current time."""
     values: dict[str, Any] = {
         "id": uuid4(),
         "organization": organization,
@@ -43,7 +43,7 @@ def make_hit(organization: Organization, asked: str = ASKED, **columns: Any) -> 
 
 
 def make_entry(organization: Organization, text: str = CACHED, **values: object) -> Entry:
-    """An entry that was stored a minute ago."""
+    """Store an entry that was created a minute ago."""
     now_ms = round(time.time() * 1000)
     fields: dict[str, Any] = {"created_ms": now_ms - 60_000, "expires_ms": now_ms + 3_600_000, **values}
     entry = Entry(
@@ -64,7 +64,7 @@ def make_entry(organization: Organization, text: str = CACHED, **values: object)
 def make_pairs(
     organization: Organization, number: int, similarity: float, *, is_right: bool = True, **columns: object
 ) -> None:
-    """Judged pairs of different texts with the same similarity."""
+    """Create judged pairs of different texts with the same similarity."""
     values = {"judged_by": JudgedBy.REASK, "embedder": EMBEDDER, **columns}
     JudgedPair.objects.bulk_create(
         JudgedPair(

@@ -1,4 +1,4 @@
-"""What real processes race for in the sample; see `tests.support.race`."""
+"""Processes that claim rechecks concurrently; see `tests.support.race`."""
 
 from collections.abc import Iterator
 
@@ -6,7 +6,7 @@ from tests.support.race import Racer, run_racer
 
 
 def take(_argument: str) -> Iterator[object]:
-    """Take what is to be asked again, three at a time, until nothing is left."""
+    """Claim due rechecks, three at a time, until none are left."""
     from aiinfra.tenants.scope import system_scope
     from cache_app.learning.sampling import claim_due_rechecks
 

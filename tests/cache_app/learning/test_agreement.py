@@ -1,4 +1,4 @@
-"""When two answers say the same."""
+"""When two answers agree."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ from cache_app.learning.agreement import agreement, same_numbers
 
 
 class ByFirstWord:
-    """A text's vector is one of two directions, by its first word; keeps what it embedded."""
+    """Maps a text to one of two vectors by its first word and records what it embeds."""
 
     id, dimensions, scale = "by-first-word/1", 2, Scale(edge=0.85, clear=0.9, near=0.75)
 
@@ -41,12 +41,12 @@ def test_numbers_match_in_any_order_and_notation(one: str, other: str, same: boo
     assert same_numbers(one, other) == same_numbers(other, one) == same
 
 
-def test_long_answers_are_compared_by_the_mean_of_their_first_three_pieces() -> None:
+def test_long_answers_are_compared_by_the_mean_of_their_first_three_chunks() -> None:
     embedder = ByFirstWord()
     long = " ".join(["a"] * 200 + ["b"] * 600)
     assert agreement(embedder, long, "a short one", Payer(1)) == pytest.approx(1 / 5**0.5)
     assert [len(text.split()) for text in embedder.texts] == [200, 200, 200, 3]
 
 
-def test_empty_answers_have_a_cosine_too() -> None:
+def test_empty_answers_agree() -> None:
     assert agreement(ByFirstWord(), "", "", Payer(1)) == pytest.approx(1)

@@ -1,4 +1,4 @@
-"""The bounds are checked against their definition, by adding up every outcome that a sample can have."""
+"""Confidence bounds, checked against their definition by summing over all possible outcomes of a sample."""
 
 import math
 
@@ -51,8 +51,8 @@ def test_enough_labels_without_an_error_meet_a_target(labels: int, target: float
     assert upper_bound(0, labels) <= target < upper_bound(0, labels - 2)
 
 
-def test_published_values_are_met() -> None:
-    """10 of 100 at 95% on each side: 0.0490 to 0.1762, in many a textbook's table."""
+def test_bounds_match_published_values() -> None:
+    """10 of 100 at 95% on each side: 0.0490 to 0.1762, as in textbook tables."""
     low, high = bounds(10, 10, 100, confidence=0.95)
     assert (round(low, 4), round(high, 4)) == (0.0490, 0.1762)
 

@@ -1,4 +1,4 @@
-"""A wrong answer is not given again to the same question, whatever happens to the entry, and to Redis."""
+"""An answer judged wrong is never served to the same question again, even if the entry or Redis is lost."""
 
 import time
 from collections.abc import Callable
@@ -37,11 +37,11 @@ Committing = Callable[..., AbstractContextManager[object]]
 
 @pytest.fixture
 def commits(django_capture_on_commit_callbacks: Committing) -> Callable[[], AbstractContextManager[object]]:
-    """A block at whose end everything is committed."""
+    """A block that runs `on_commit` callbacks at its end."""
     return lambda: django_capture_on_commit_callbacks(execute=True)
 
 
-def say(hit: CacheHit, *, correct: bool) -> CacheHit:
+def submit_report(hit: CacheHit, *, correct: bool) -> CacheHit:
     return report(
         organization_id=hit.organization_id,
         entry_id=hit.entry_id,
@@ -51,15 +51,15 @@ def say(hit: CacheHit, *, correct: bool) -> CacheHit:
     )
 
 
-def present(organization: Organization) -> Entry | None:
+def stored_entry(organization: Organization) -> Entry | None:
     return entries.fetch_one(organization.pk, ENTRY)
 
 
 def test_a_wrong_hit_blocks_the_pair_and_raises_the_entrys_bar(scoped: Organization, commits: Committing) -> None:
     make_entry(scoped)
     with commits():
-        hit = say(make_hit(scoped), correct=False)
-    entry = present(scoped)
+        hit = submit_report(make_hit(scoped), correct=False)
+    entry = stored_entry(scoped)
     assert entry is not None
     assert (entry.blocked, entry.bar) == (frozenset({ASKED_ID}), 0.93)
     assert (hit.judgement, hit.judged_by) == (Judgement.WRONG, JudgedBy.REPORT)
@@ -74,18 +74,18 @@ def test_a_wrong_hit_blocks_the_pair_and_raises_the_entrys_bar(scoped: Organizat
     assert ASKED not in event.target
 
 
-def test_the_bar_leaves_room_for_the_equal_text(scoped: Organization, commits: Committing) -> None:
+def test_the_bar_stays_below_the_similarity_of_an_equal_text(scoped: Organization, commits: Committing) -> None:
     make_entry(scoped)
     with commits():
-        say(make_hit(scoped, similarity=0.995), correct=False)
+        submit_report(make_hit(scoped, similarity=0.995), correct=False)
     assert blocks_of(scoped.pk, ENTRY).bar == 0.999
 
 
 def test_a_right_hit_changes_nothing_for_the_entry(scoped: Organization, commits: Committing) -> None:
     make_entry(scoped)
     with commits():
-        say(make_hit(scoped), correct=True)
-    entry = present(scoped)
+        submit_report(make_hit(scoped), correct=True)
+    entry = stored_entry(scoped)
     assert entry is not None
     assert (entry.blocked, entry.bar) == (frozenset(), 0.0)
     assert JudgedPair.objects.get().is_right
@@ -95,11 +95,11 @@ def test_a_right_hit_changes_nothing_for_the_entry(scoped: Organization, commits
 def test_the_second_wrong_hit_removes_the_entry(scoped: Organization, commits: Committing) -> None:
     make_entry(scoped)
     with commits():
-        say(make_hit(scoped), correct=False)
-    assert present(scoped)
+        submit_report(make_hit(scoped), correct=False)
+    assert stored_entry(scoped)
     with commits():
-        say(make_hit(scoped, "Who reports scope 1 emissions?"), correct=False)
-    assert present(scoped) is None
+        submit_report(make_hit(scoped, "Who reports scope 1 emissions?"), correct=False)
+    assert stored_entry(scoped) is None
 
 
 def test_a_repeated_report_counts_once(scoped: Organization, commits: Committing) -> None:
@@ -107,18 +107,18 @@ def test_a_repeated_report_counts_once(scoped: Organization, commits: Committing
     hit = make_hit(scoped)
     for _ in range(2):
         with commits():
-            say(hit, correct=False)
-    assert present(scoped)
+            submit_report(hit, correct=False)
+    assert stored_entry(scoped)
     assert AuditEvent.objects.count() == 1
 
 
 def test_reports_on_an_old_answer_do_not_remove_a_new_one(scoped: Organization, commits: Committing) -> None:
     with commits():
-        say(make_hit(scoped), correct=False)
-        say(make_hit(scoped, "Who reports scope 1 emissions?"), correct=False)
+        submit_report(make_hit(scoped), correct=False)
+        submit_report(make_hit(scoped, "Who reports scope 1 emissions?"), correct=False)
     make_entry(scoped, created_ms=round(time.time() * 1000) + 1)
     assert apply_blocks() == 1
-    entry = present(scoped)
+    entry = stored_entry(scoped)
     assert entry is not None
     assert entry.blocked == {ASKED_ID, entry_id(PARTITION, "Who reports scope 1 emissions?")}
 
@@ -129,8 +129,8 @@ def test_an_answer_that_is_wrong_for_its_own_text_is_removed_and_blocks_nothing(
 ) -> None:
     make_entry(scoped)
     with commits():
-        say(make_hit(scoped, layer=layer, similarity=1.0), correct=False)
-    assert present(scoped) is None
+        submit_report(make_hit(scoped, layer=layer, similarity=1.0), correct=False)
+    assert stored_entry(scoped) is None
     assert blocks_of(scoped.pk, ENTRY) == Blocks(frozenset(), 0.0)
     assert not is_wrong_pair(scoped.pk, ENTRY, ENTRY)
 
@@ -138,19 +138,19 @@ def test_an_answer_that_is_wrong_for_its_own_text_is_removed_and_blocks_nothing(
 def test_reporting_a_hit_without_its_text_removes_the_entry(scoped: Organization, commits: Committing) -> None:
     make_entry(scoped)
     with commits():
-        say(make_hit(scoped, ""), correct=False)
-    assert present(scoped) is None
+        submit_report(make_hit(scoped, ""), correct=False)
+    assert stored_entry(scoped) is None
     assert not JudgedPair.objects.exists()
 
 
-def test_right_after_wrong_lifts_the_block(scoped: Organization, commits: Committing) -> None:
+def test_judging_a_wrong_hit_right_removes_the_block(scoped: Organization, commits: Committing) -> None:
     make_entry(scoped)
     hit = make_hit(scoped)
     with commits():
-        say(hit, correct=False)
+        submit_report(hit, correct=False)
     with commits():
         judge(organization_id=scoped.pk, hit_id=hit.id, is_right=True, actor="user:admin")
-    entry = present(scoped)
+    entry = stored_entry(scoped)
     assert entry is None or ASKED_ID not in entry.blocked
     assert blocks_of(scoped.pk, ENTRY) == Blocks(frozenset(), 0.0)
     pair = JudgedPair.objects.get()
@@ -165,49 +165,49 @@ def test_judgments_survive_an_unavailable_redis(scoped: Organization, commits: C
     url, hit = settings.REDIS_URL, make_hit(scoped)
     settings.REDIS_URL = AWAY
     with commits():
-        say(hit, correct=False)
+        submit_report(hit, correct=False)
     assert is_wrong_pair(scoped.pk, ENTRY, ASKED_ID)
     settings.REDIS_URL = url
-    entry = present(scoped)
+    entry = stored_entry(scoped)
     assert entry is not None
-    assert entry.blocked == frozenset(), "there is something to make up for"
+    assert entry.blocked == frozenset(), "the entry already has its block"
     for _ in range(2):
         assert apply_blocks() == 1
-    entry = present(scoped)
+    entry = stored_entry(scoped)
     assert entry is not None
     assert (entry.blocked, entry.bar) == (frozenset({ASKED_ID}), 0.93)
 
 
-def stored_anew(organization: Organization) -> Entry:
-    """The entry as it is after another answer to its question was put into the cache."""
+def restored(organization: Organization) -> Entry:
+    """Store another answer to the question; returns the new entry."""
     cache_key = CacheKey(organization.pk, PARTITION, ENTRY, "the question of the entry", "minilm", by_meaning=True)
     response = {"role": "assistant", "content": "A new answer.", "finishReason": "stop"}
     assert store_answer(cache_key, NewEntry(response, TokenUsage(input=1, output=2), "deepseek", "deepseek-chat"))
-    entry = present(organization)
+    entry = stored_entry(organization)
     assert entry is not None
     assert entry.response["content"] == "A new answer."
     return entry
 
 
 def test_a_restored_entry_gets_its_earlier_blocks(scoped: Organization, commits: Committing) -> None:
-    """With nothing in the cache meanwhile that a judgement could be written to."""
+    """The judgments were made while the entry was not in the cache."""
     table, where = "Which table for scope 1?", "Where is scope 1 reported?"
     with commits():
-        say(make_hit(scoped), correct=False)
-        say(make_hit(scoped, table, similarity=0.88), correct=False)
-        say(make_hit(scoped, where, similarity=0.97), correct=True)
+        submit_report(make_hit(scoped), correct=False)
+        submit_report(make_hit(scoped, table, similarity=0.88), correct=False)
+        submit_report(make_hit(scoped, where, similarity=0.97), correct=True)
     wrong = frozenset({ASKED_ID, entry_id(PARTITION, table)})
     assert blocks_of(scoped.pk, ENTRY) == Blocks(wrong, 0.93)
     assert is_wrong_pair(scoped.pk, ENTRY, ASKED_ID)
     assert not is_wrong_pair(scoped.pk, ENTRY, entry_id(PARTITION, where))
-    entry = stored_anew(scoped)
+    entry = restored(scoped)
     assert (entry.blocked, entry.bar) == (wrong, 0.93)
 
 
 def test_a_restored_entry_can_answer_its_own_text(scoped: Organization, commits: Committing) -> None:
     with commits():
-        say(make_hit(scoped, layer=Layer.EXACT, similarity=1.0), correct=False)
-    entry = stored_anew(scoped)
+        submit_report(make_hit(scoped, layer=Layer.EXACT, similarity=1.0), correct=False)
+    entry = restored(scoped)
     assert (entry.blocked, entry.bar) == (frozenset(), 0.0)
 
 
@@ -216,9 +216,9 @@ def test_an_unjudged_entry_is_stored_without_blocks(
 ) -> None:
     with commits():
         with organization_scope(other_organization.pk):
-            say(make_hit(other_organization), correct=False)
-        say(make_hit(scoped, entry_id="f" * 32), correct=False)
-    entry = stored_anew(scoped)
+            submit_report(make_hit(other_organization), correct=False)
+        submit_report(make_hit(scoped, entry_id="f" * 32), correct=False)
+    entry = restored(scoped)
     assert (entry.blocked, entry.bar) == (frozenset(), 0.0)
 
 
@@ -239,10 +239,10 @@ def test_another_organizations_entry_is_unchanged(
 ) -> None:
     make_entry(other_organization)
     with commits():
-        say(make_hit(scoped), correct=False)
+        submit_report(make_hit(scoped), correct=False)
     with organization_scope(other_organization.pk):
         assert blocks_of(other_organization.pk, ENTRY).question_ids == frozenset()
-    entry = present(other_organization)
+    entry = stored_entry(other_organization)
     assert entry is not None
     assert entry.blocked == frozenset()
 
@@ -250,5 +250,5 @@ def test_another_organizations_entry_is_unchanged(
 def test_a_sampled_pair_represents_unsampled_hits(scoped: Organization, commits: Committing) -> None:
     CachePolicy.objects.create(organization=scoped, reask_share=0.05)
     with commits():
-        say(make_hit(scoped, reask=True, reasked_at=timezone.now()), correct=False)
+        submit_report(make_hit(scoped, reask=True, reasked_at=timezone.now()), correct=False)
     assert JudgedPair.objects.get().weight == 20

@@ -1,4 +1,4 @@
-"""A threshold is proposed only where enough judged pairs prove it, and only a person puts it in force."""
+"""A threshold is proposed only if enough judged pairs support it, and only an admin can apply it."""
 
 from datetime import timedelta
 from typing import Any
@@ -44,17 +44,17 @@ def propose_on_another_day() -> int:
     return propose_thresholds()
 
 
-def the_open_one() -> ThresholdProposal:
+def open_proposal() -> ThresholdProposal:
     return ThresholdProposal.objects.get(state=ProposalState.OPEN)
 
 
-def test_without_errors_the_threshold_falls_as_far_as_proven() -> None:
+def test_without_errors_the_threshold_drops_as_far_as_the_evidence_allows() -> None:
     safe = smallest_safe(labels(200, 0.95) + labels(114, 0.83), 0.85, TARGET)
     assert safe is not None
     assert (safe.threshold, safe.pairs, safe.wrong) == (0.80, 314, 0)
 
 
-def test_pairs_above_the_current_threshold_prove_nothing_below_it() -> None:
+def test_pairs_above_the_current_threshold_are_no_evidence_below_it() -> None:
     safe = smallest_safe(labels(5000, 0.95) + labels(113, 0.83), 0.85, TARGET)
     assert safe is not None
     assert safe.threshold == 0.85
@@ -71,7 +71,7 @@ def test_a_two_percent_target_needs_114_labels(number: int, enough: bool) -> Non
     assert (smallest_safe(labels(number, 0.90), 0.95, TARGET) is not None) == enough
 
 
-def test_reports_alone_lower_nothing() -> None:
+def test_reports_alone_never_lower_the_threshold() -> None:
     assert smallest_safe(labels(500, 0.9, is_wrong=True), 0.95, 0.2) is None
     assert smallest_safe([], 0.85, 0.2) is None
 
@@ -101,19 +101,19 @@ def test_a_proposal_shows_its_evidence_and_effect(scoped: Organization) -> None:
     record(scoped.pk, {"similarity:92:served": 30, "similarity:86:served": 10, "similarity:86:refused": 7})
     fold_counts()
     assert propose_thresholds() == 1
-    proposal = the_open_one()
+    proposal = open_proposal()
     assert (proposal.threshold, proposal.before, proposal.error_target) == (0.87, 0.85, 0.02)
     assert (proposal.pairs, proposal.wrong, proposal.hits_kept) == (150, 0, 0.75)
     assert proposal.error_upper == upper_bound(0, 150)
 
 
-def test_a_lower_threshold_keeps_more_than_all(scoped: Organization) -> None:
+def test_a_lower_threshold_adds_hits(scoped: Organization) -> None:
     make_pairs(scoped, 150, 0.93)
     make_pairs(scoped, 150, 0.82)
     record(scoped.pk, {"similarity:92:served": 40, "similarity:81:below": 20, "similarity:79:below": 99})
     fold_counts()
     assert propose_thresholds() == 1
-    assert (the_open_one().threshold, the_open_one().hits_kept) == (0.80, 1.5)
+    assert (open_proposal().threshold, open_proposal().hits_kept) == (0.80, 1.5)
 
 
 def test_nothing_is_proposed_if_the_current_threshold_is_best(scoped: Organization) -> None:
@@ -159,10 +159,10 @@ def test_a_new_proposal_replaces_the_open_one(scoped: Organization) -> None:
     make_pairs(scoped, 150, 0.93)
     make_pairs(scoped, 9, 0.86, is_right=False)
     propose_thresholds()
-    assert propose_on_another_day() == 0, "it is open already"
+    assert propose_on_another_day() == 0, "the same proposal is already open"
     make_pairs(scoped, 9, 0.88, is_right=False)
     assert propose_on_another_day() == 1
-    assert the_open_one().threshold == 0.89
+    assert open_proposal().threshold == 0.89
     assert ThresholdProposal.objects.filter(state=ProposalState.REPLACED).count() == 1
 
 
@@ -177,7 +177,7 @@ def test_applying_a_proposal_sets_the_threshold(scoped: Organization) -> None:
     make_pairs(scoped, 150, 0.93)
     make_pairs(scoped, 9, 0.86, is_right=False)
     propose_thresholds()
-    proposal = apply_proposal(organization_id=scoped.pk, proposal_id=the_open_one().pk, actor="user:admin")
+    proposal = apply_proposal(organization_id=scoped.pk, proposal_id=open_proposal().pk, actor="user:admin")
     assert (proposal.state, proposal.decided_by) == (ProposalState.APPLIED, "user:admin")
     assert CachePolicy.objects.get().threshold == 0.87
     verbs = set(AuditEvent.objects.values_list("verb", flat=True))
@@ -192,7 +192,7 @@ def test_a_dismissed_proposal_is_not_repeated_for_a_while(scoped: Organization) 
     make_pairs(scoped, 150, 0.93)
     make_pairs(scoped, 9, 0.86, is_right=False)
     propose_thresholds()
-    proposal = dismiss_proposal(organization_id=scoped.pk, proposal_id=the_open_one().pk, actor="user:admin")
+    proposal = dismiss_proposal(organization_id=scoped.pk, proposal_id=open_proposal().pk, actor="user:admin")
     assert not CachePolicy.objects.exists()
     assert propose_on_another_day() == 0
     proposal.decided_at = timezone.now() - timedelta(days=31)
@@ -205,13 +205,13 @@ def test_another_organizations_proposal_is_not_found(scoped: Organization, other
         make_pairs(other_organization, 150, 0.93)
         make_pairs(other_organization, 9, 0.86, is_right=False)
         propose_thresholds()
-        foreign = the_open_one()
+        foreign = open_proposal()
     with pytest.raises(ThresholdProposal.DoesNotExist):
         apply_proposal(organization_id=scoped.pk, proposal_id=foreign.pk, actor="user:x")
     assert not ThresholdProposal.objects.exists()
 
 
-def test_a_run_costs_the_same_queries_for_few_and_many_pairs(scoped: Organization) -> None:
+def test_the_number_of_queries_does_not_depend_on_the_number_of_pairs(scoped: Organization) -> None:
     numbers = []
     for pairs in (1, 40):
         make_pairs(scoped, pairs, 0.9)

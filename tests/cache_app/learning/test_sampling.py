@@ -1,4 +1,4 @@
-"""What is asked again stays within the organization's budget, and what comes of it is judged with care."""
+"""Rechecks of hits: sampling, the daily budget, and comparison of the answers."""
 
 import random
 from collections.abc import Iterator, Sequence
@@ -25,7 +25,7 @@ FRESH = "It stands in table one."
 
 
 class Scripted:
-    """Embeds whatever it gets at the chosen angle to the answer that was served; or fails."""
+    """Embeds every text with the chosen cosine to the served answer, or fails."""
 
     id, dimensions, scale = "scripted/1", 2, Scale(edge=0.85, clear=0.9, near=0.75)
     cosine: float | None = 0.95
@@ -134,7 +134,7 @@ def test_an_empty_answer_never_agrees(scoped: Organization, embedder: Scripted, 
     assert (hit.judgement, hit.agreement) == (Judgement.DOUBTFUL, None)
 
 
-def test_without_an_embedder_it_is_doubtful(scoped: Organization, embedder: Scripted) -> None:
+def test_a_hit_is_doubtful_if_the_embedder_fails(scoped: Organization, embedder: Scripted) -> None:
     embedder.cosine = None
     hit = compared(make_hit(scoped))
     assert (hit.judgement, hit.agreement, hit.fresh_answer) == (Judgement.DOUBTFUL, None, FRESH)
@@ -156,7 +156,7 @@ def test_a_persons_judgment_is_kept(scoped: Organization, embedder: Scripted) ->
     assert not JudgedPair.objects.get().is_right
 
 
-def test_the_equal_text_can_be_compared_too(scoped: Organization, embedder: Scripted) -> None:
+def test_exact_hits_can_be_compared(scoped: Organization, embedder: Scripted) -> None:
     hit = compared(make_hit(scoped, layer=Layer.EXACT, similarity=1.0))
     assert hit.judgement == Judgement.RIGHT
 

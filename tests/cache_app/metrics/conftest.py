@@ -11,7 +11,7 @@ from cache_app.store import l1
 
 @pytest.fixture
 def scoped(organization: Organization, redis_url: str) -> Iterator[Organization]:
-    """The organization, its scope set."""
+    """The organization, in scope and with an empty first-level cache."""
     l1.clear()
     with organization_scope(organization.pk):
         yield organization

@@ -1,4 +1,4 @@
-"""What real processes race for in the counts; see `tests.support.race`."""
+"""Processes that record and fold counts concurrently; see `tests.support.race`."""
 
 from collections.abc import Iterator
 
@@ -9,7 +9,7 @@ NOTES = 500
 
 
 def note(name_and_organization: str) -> Iterator[object]:
-    """Note look-ups one by one: 500, and more until both folders have counted some; yields how many."""
+    """Record lookups one by one: at least 500, and until both folders have counted some. Yields how many."""
     from cache_app.metrics import counts
 
     name, organization_id = name_and_organization.split()
@@ -22,7 +22,7 @@ def note(name_and_organization: str) -> Iterator[object]:
 
 
 def fold(name: str) -> Iterator[object]:
-    """Fold again and again while others note; yields how many batches it counted."""
+    """Fold repeatedly while other processes record; yields the number of batches counted."""
     from cache_app.metrics import folding
 
     real, counted = folding._count_batch, []

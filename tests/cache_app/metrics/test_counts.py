@@ -1,4 +1,4 @@
-"""What is counted is what happened: each event once, whoever folds, how often, and wherever someone dies."""
+"""Each event is counted exactly once, regardless of which process folds, how often, and where it crashes."""
 
 from collections import Counter
 from datetime import UTC, datetime, timedelta
@@ -69,8 +69,8 @@ def test_hits_are_counted_by_their_rows_with_what_they_saved(scoped: Organizatio
         assert totals(scoped.pk, None, span) == expected | sums
 
 
-def test_a_day_is_one_of_the_organizations_calendar(scoped: Organization) -> None:
-    """Berlin is two hours ahead in July: 22:30 UTC is tomorrow there."""
+def test_days_follow_the_organization_s_time_zone(scoped: Organization) -> None:
+    """Berlin is two hours ahead of UTC in July, so 22:30 UTC is the next day there."""
     hit(scoped, at=NOON.replace(hour=21))
     hit(scoped, at=NOON.replace(hour=22))
     fold_counts()
@@ -81,7 +81,7 @@ def test_a_day_is_one_of_the_organizations_calendar(scoped: Organization) -> Non
     assert list(hours) == [NOON.replace(hour=hour, minute=0) for hour in (21, 22)]
 
 
-def test_a_day_without_a_midnight_begins_with_its_first_instant() -> None:
+def test_a_day_without_a_midnight_starts_at_its_first_instant() -> None:
     """Beirut's clocks went from 00:00 to 01:00 on 2025-03-30, at 22:00 UTC."""
     noon = datetime(2025, 3, 30, 10, tzinfo=UTC)
     assert counts.begin_of_day(noon, ZoneInfo("Asia/Beirut")) == datetime(2025, 3, 29, 22, tzinfo=UTC)
@@ -167,7 +167,7 @@ def test_a_crash_after_the_commit_counts_nothing_twice(scoped: Organization, mon
 
 
 def test_a_stale_fold_neither_counts_nor_deletes(scoped: Organization, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A folder stalls after reading its batch; meanwhile others fold that one and take the next."""
+    """A folder stalls after reading its batch, while others fold that batch and take the next one."""
     record(scoped.pk, ["look"])
     real = folding._count_batch
     stalled: list[object] = []
@@ -249,7 +249,7 @@ def test_more_hits_than_a_batch_are_counted(scoped: Organization, monkeypatch: p
     assert totals(scoped.pk, None)["hit:semantic"] == 5
 
 
-def test_folding_costs_the_same_queries_for_1_and_for_20_names(scoped: Organization) -> None:
+def test_the_number_of_queries_does_not_depend_on_the_number_of_names(scoped: Organization) -> None:
     numbers = []
     for names in (1, 20):
         record(scoped.pk, {f"miss:{number}": 1 for number in range(names)})
@@ -284,7 +284,7 @@ def test_concurrent_processes_count_each_event_once(
     racers = [*[("fold", name) for name in FOLDERS], *[("note", f"{name} {organization.pk}") for name in NOTERS]]
     achieved = run_race("tests.cache_app.metrics.racers", racers, REDIS_URL=redis_url)
     *batches, third, fourth = [int(number) for [number] in achieved]
-    assert all(batches), "one of the folders had nothing to do"
+    assert all(batches), "one of the folders counted nothing"
     with organization_scope(organization.pk):
         fold_counts()
         for span in SPANS:

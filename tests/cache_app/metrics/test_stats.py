@@ -1,4 +1,4 @@
-"""The figures that people see are those of what happened."""
+"""The statistics of the cache page."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -104,7 +104,7 @@ def test_the_error_rate_comes_from_samples_not_reports(scoped: Organization) -> 
     assert stats.false_hit_reports == 1
 
 
-def test_only_the_last_days_of_the_organizations_calendar_count(scoped: Organization) -> None:
+def test_the_range_is_counted_in_days_of_the_organization_s_time_zone(scoped: Organization) -> None:
     for days in (0, 6, 8):
         make_hit(scoped, at=timezone.now() - timedelta(days=days), judgement=Judgement.WRONG, judged_by="report")
     fold_counts()
@@ -131,7 +131,7 @@ def test_other_organizations_see_no_figures(scoped: Organization, other_organiza
     assert (stats.total_entries, stats.looks, stats.hits, stats.false_hit_reports) == (0, 0, 0, 0)
 
 
-def test_the_figures_cost_the_same_queries_with_1_and_with_20_rows(scoped: Organization) -> None:
+def test_the_number_of_queries_does_not_depend_on_the_number_of_rows(scoped: Organization) -> None:
     numbers = []
     for rows in (1, 20):
         for number in range(rows):

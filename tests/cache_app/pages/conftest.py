@@ -1,4 +1,4 @@
-"""An empty Redis, nothing remembered of other tests, and browsers of the cast."""
+"""An empty cache, and clients for each role."""
 
 from collections.abc import Callable
 
@@ -14,13 +14,13 @@ AWAY = "redis://127.0.0.1:1/0"
 
 @pytest.fixture(autouse=True)
 def empty_cache(db: None, redis_url: str) -> None:
-    """Nothing is kept, and every organization has the defaults."""
+    """Empty the first-level cache."""
     l1.clear()
 
 
 @pytest.fixture
 def redis_away(settings: Settings) -> Callable[[], None]:
-    """From the call on no one answers where Redis should be."""
+    """Makes Redis unreachable when called."""
 
     def leave() -> None:
         settings.REDIS_URL = AWAY
@@ -30,23 +30,23 @@ def redis_away(settings: Settings) -> Callable[[], None]:
 
 @pytest.fixture
 def browser(operator: User, client_of: Callable[[User], Client]) -> Client:
-    """The operator's: sees everything of the cache and changes everything but the rules."""
+    """The operator, who sees and changes everything except the settings."""
     return client_of(operator)
 
 
 @pytest.fixture
 def manager(admin: User, client_of: Callable[[User], Client]) -> Client:
-    """The admin's, who sets the rules."""
+    """The admin, who changes the settings."""
     return client_of(admin)
 
 
 @pytest.fixture
 def reader(viewer: User, client_of: Callable[[User], Client]) -> Client:
-    """The viewer's, who changes nothing and opens no prompts."""
+    """The viewer, who changes nothing and cannot view prompts."""
     return client_of(viewer)
 
 
 @pytest.fixture
 def outsider(stranger: User, client_of: Callable[[User], Client]) -> Client:
-    """The owner's of another organization."""
+    """The owner of another organization."""
     return client_of(stranger)

@@ -1,4 +1,4 @@
-"""What the tests of several pages need."""
+"""Helpers for the tests of several pages."""
 
 import json
 from collections.abc import Mapping
@@ -34,11 +34,11 @@ SEEN = {
     "saved_ms": 90_000,
     "similarity_sum": 91_0000,
 }
-"""A day of a cache that works."""
+"""Typical counts of a day."""
 
 
 def counted(organization: Organization, counts: Mapping[str, int] = SEEN, *, days_ago: int = 1) -> None:
-    """Write down what happened on a day; yesterday, because today may end before the page is looked at."""
+    """Create the counts of a day. The default is yesterday, because today may end during the test."""
     starts_at = begin_of_day(timezone.now() - timedelta(days=days_ago), ZoneInfo(organization.time_zone))
     with organization_scope(organization.pk):
         CacheCount.objects.bulk_create(
@@ -48,7 +48,7 @@ def counted(organization: Organization, counts: Mapping[str, int] = SEEN, *, day
 
 
 def make_proposal(organization: Organization, **columns: Any) -> ThresholdProposal:
-    """An open one: 0.91 instead of 0.85."""
+    """Create an open proposal: 0.91 instead of 0.85."""
     values = {"threshold": 0.91, "before": 0.85, "error_target": 0.02, "pairs": 212, "wrong": 1, **columns}
     proposal = ThresholdProposal(
         organization=organization, embedder="minilm-l6-v2-int8/1", error_upper=0.0182, hits_kept=0.83, **values
@@ -58,25 +58,25 @@ def make_proposal(organization: Organization, **columns: Any) -> ThresholdPropos
 
 
 def policy_in(organization: Organization) -> CachePolicy | None:
-    """The stored rules; None while the defaults hold."""
+    """The stored settings; None if the defaults apply."""
     with organization_scope(organization.pk):
         return CachePolicy.objects.first()
 
 
 def audited(organization: Organization) -> list[tuple[str, str, str]]:
-    """Who did what to what, the oldest first."""
+    """Actor, verb, and target of each audit event, oldest first."""
     with organization_scope(organization.pk):
         return list(AuditEvent.objects.order_by("at", "id").values_list("actor", "verb", "target"))
 
 
 def toast_of(response: Any) -> dict[str, str]:
-    """What HTMX is told to say."""
+    """The toast message of an HTMX response."""
     found: dict[str, str] = json.loads(response.headers["HX-Trigger"])["toast"]
     return found
 
 
 def queries_of(client: Client, url: str) -> int:
-    """How many queries a page takes while this process remembers no row."""
+    """The number of queries for a page with empty in-process caches."""
     timed_cache.clear_all()
     with CaptureQueriesContext(connection) as captured:
         assert client.get(url).status_code == 200
@@ -84,5 +84,5 @@ def queries_of(client: Client, url: str) -> int:
 
 
 def spaced(page: str) -> str:
-    """The page with single blanks, as it is read."""
+    """The page with whitespace collapsed."""
     return " ".join(page.split())

@@ -17,7 +17,7 @@ PAGES = ["cachehit", "judgedpair", "thresholdproposal", "cachecount", "cachepoli
 
 @pytest.fixture
 def staff(stranger: User, client_of: Callable[[User], Client]) -> Client:
-    """Someone of the operator's own people."""
+    """A superuser."""
     stranger.is_staff = stranger.is_superuser = True
     stranger.save()
     return client_of(stranger)

@@ -1,4 +1,4 @@
-"""`/cache/entries/`: what is kept, where it comes from, and removing it."""
+"""`/cache/entries/`: the list of entries, their origin, and their removal."""
 
 from collections.abc import Callable
 
@@ -111,7 +111,9 @@ def test_htmx_gets_only_the_table(organization: Organization, browser: Client) -
     assert "HX-Request" in part.headers["Vary"]
 
 
-def test_the_pages_cost_the_same_with_one_and_ten_rows(organization: Organization, browser: Client) -> None:
+def test_the_number_of_queries_does_not_depend_on_the_number_of_rows(
+    organization: Organization, browser: Client
+) -> None:
     entry = make_entry(organization)
     make_hit(organization)
     few = queries_of(browser, URL), queries_of(browser, url_of(entry))
@@ -146,7 +148,7 @@ def test_an_entry_shows_its_origin_and_hits(organization: Organization, browser:
     assert "badge-bad" in page
 
 
-def test_times_are_those_of_the_organization_s_zone(organization: Organization, browser: Client) -> None:
+def test_times_are_in_the_organization_s_time_zone(organization: Organization, browser: Client) -> None:
     expires_ms = 4_102_488_000_000  # noon of the first of January 2100, UTC
     entry = make_entry(organization, expires_ms=expires_ms)
     for url in (URL, url_of(entry)):
@@ -182,7 +184,7 @@ def test_an_entry_is_pinned_and_unpinned_and_both_are_audited(organization: Orga
     ]
 
 
-def test_a_removed_entry_leaves_the_list_that_was_shown(organization: Organization, browser: Client) -> None:
+def test_a_removed_entry_disappears_from_the_filtered_list(organization: Organization, browser: Client) -> None:
     entry, other = make_entry(organization, tags=("faq",)), make_entry(organization, "What else?")
     response = browser.post(f"{url_of(entry, 'remove')}?tag=faq", headers=HTMX)
     assert "No matching entries" in response.text

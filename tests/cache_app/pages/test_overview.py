@@ -1,4 +1,4 @@
-"""`/cache/`: the figures, the charts and the proposed threshold."""
+"""`/cache/`: statistics, charts, and the proposed threshold."""
 
 from collections.abc import Callable
 from typing import Any
@@ -74,7 +74,7 @@ def test_the_tiles_show_hits_savings_and_wrong_answers(organization: Organizatio
     assert "Send the same request twice" not in page
 
 
-def test_only_the_selected_days_count(organization: Organization, reader: Client) -> None:
+def test_only_the_selected_range_is_counted(organization: Organization, reader: Client) -> None:
     counted(organization, {"look": 4, "hit:exact": 1}, days_ago=3)
     counted(organization, {"look": 6, "hit:exact": 1}, days_ago=20)
     assert "of 4 lookups" in reader.get(URL, {"range": "7d"}).text
@@ -97,12 +97,12 @@ def test_anonymous_users_are_sent_to_the_login_page(client: Client) -> None:
     assert (response.status_code, response.headers["Location"]) == (302, f"/login/?next={URL}")
 
 
-def test_the_page_is_only_read(reader: Client) -> None:
+def test_the_page_only_accepts_get(reader: Client) -> None:
     assert reader.post(URL).status_code == 405
     assert reader.post(reverse("cache_figure", args=["outcomes"])).status_code == 405
 
 
-def test_without_redis_the_page_says_so_and_shows_what_was_counted(
+def test_without_redis_the_page_shows_an_error_and_the_counts(
     organization: Organization, reader: Client, redis_away: Callable[[], None]
 ) -> None:
     counted(organization)
@@ -149,7 +149,9 @@ def test_an_unavailable_embedder_is_shown(reader: Client, monkeypatch: pytest.Mo
     assert "minilm-l6-v2-int8/1 failed 3 times in a row" in page
 
 
-def test_the_page_costs_the_same_with_one_and_ten_days_and_hits(organization: Organization, reader: Client) -> None:
+def test_the_number_of_queries_does_not_depend_on_the_number_of_days_and_hits(
+    organization: Organization, reader: Client
+) -> None:
     counted(organization)
     make_hit(organization)
     few = queries_of(reader, URL)
@@ -174,7 +176,7 @@ def test_other_thresholds_show_added_and_lost_hits(organization: Organization, r
     assert "up to 140" in spaced(reader.get(URL).text)
 
 
-def test_the_current_threshold_is_the_organizations(organization: Organization, reader: Client) -> None:
+def test_the_current_threshold_is_the_organization_s_setting(organization: Organization, reader: Client) -> None:
     counted(organization)
     set_policy(organization, threshold=0.87)
     context = reader.get(URL).context
@@ -185,7 +187,7 @@ def test_the_current_threshold_is_the_organizations(organization: Organization, 
 # The charts
 
 
-def test_each_bar_of_similarities_covers_what_it_counts(organization: Organization, reader: Client) -> None:
+def test_each_similarity_bar_covers_the_range_it_counts(organization: Organization, reader: Client) -> None:
     counted(organization)
     figure = figure_of(reader, "similarity")
     first, last = figure["layout"]["xaxis"]["range"]
@@ -239,7 +241,7 @@ def test_a_days_lookups_equal_hits_plus_misses(organization: Organization, reade
     assert by_name == {"exact": 200, "semantic": 100, "shared call": 10, "miss": 690}
 
 
-def test_days_are_those_of_the_organization_s_time_zone(organization: Organization, reader: Client) -> None:
+def test_days_are_in_the_organization_s_time_zone(organization: Organization, reader: Client) -> None:
     Organization.objects.filter(pk=organization.pk).update(time_zone="Pacific/Kiritimati")
     organization.refresh_from_db()
     counted(organization, {"look": 7})

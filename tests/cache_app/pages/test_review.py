@@ -1,4 +1,4 @@
-"""`/cache/review/`: were the answers right?"""
+"""`/cache/review/`: judging cached answers."""
 
 from datetime import timedelta
 from typing import Any
@@ -103,7 +103,9 @@ def test_older_pairs_are_on_further_pages(organization: Organization, browser: C
     assert len(browser.get(URL, {"cursor": "\0nonsense"}).context["pairs"]) == 10
 
 
-def test_the_page_costs_the_same_with_one_and_ten_pairs(organization: Organization, browser: Client) -> None:
+def test_the_number_of_queries_does_not_depend_on_the_number_of_pairs(
+    organization: Organization, browser: Client
+) -> None:
     make_hit(organization, **REPORTED)
     few = queries_of(browser, URL)
     for number in range(9):
@@ -128,7 +130,7 @@ def test_a_pair_judged_wrong_is_blocked_and_that_is_audited(organization: Organi
     assert "judged wrong by" in spaced(browser.get(reverse("cache_entry", args=[entry.id])).text)
 
 
-def test_without_a_script_the_form_returns_to_the_list(organization: Organization, browser: Client) -> None:
+def test_without_javascript_the_form_returns_to_the_list(organization: Organization, browser: Client) -> None:
     hit = make_hit(organization, **REPORTED)
     response = browser.post(f"{url_of(hit)}?show=reported", {"judgement": "right"})
     assert (response.status_code, response.headers["Location"]) == (302, f"{URL}?show=reported")
@@ -173,7 +175,7 @@ def test_the_page_requires_login_and_get(client: Client, reader: Client) -> None
         ("x " * 2_000, "y", ([], [])),
     ],
 )
-def test_words_that_differ_are_marked_and_no_letter_is_lost(
+def test_different_words_are_marked_and_texts_are_complete(
     one: str, other: str, differs: tuple[list[str], list[str]]
 ) -> None:
     sides = compared(one, other)

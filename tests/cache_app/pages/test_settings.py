@@ -1,4 +1,4 @@
-"""`/cache/settings/`: the organization's rules."""
+"""`/cache/settings/`: the organization's cache settings."""
 
 import pytest
 from django.test import Client
@@ -134,11 +134,13 @@ def test_a_stranger_changes_only_their_own_settings(
     assert len(audited(organization)) == 1
 
 
-def test_another_method_is_refused(manager: Client) -> None:
+def test_other_methods_are_refused(manager: Client) -> None:
     assert manager.delete(URL).status_code == 405
 
 
-def test_the_page_costs_the_same_with_one_and_ten_changes(organization: Organization, manager: Client) -> None:
+def test_the_number_of_queries_does_not_depend_on_the_number_of_changes(
+    organization: Organization, manager: Client
+) -> None:
     manager.post(URL, FORM)
     few = queries_of(manager, URL)
     for hours in range(1, 10):

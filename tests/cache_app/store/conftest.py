@@ -7,5 +7,5 @@ from tests.cache_app.store.making import new_organization
 
 @pytest.fixture
 def org(redis_url: str) -> int:
-    """The id of an organization that has nothing in the cache yet."""
+    """The ID of an organization without cache entries."""
     return new_organization()

@@ -1,4 +1,4 @@
-"""Entries for tests, in an organization that no other test has."""
+"""Entries and vectors for tests, in organizations that no other test uses."""
 
 import secrets
 import time
@@ -17,22 +17,22 @@ PARTITION = "a" * 32
 
 
 def new_organization() -> int:
-    """An id that is in use nowhere else, whatever hypothesis does to `random`."""
+    """An unused organization ID. It doesn't use `random`, which hypothesis seeds."""
     return 1 + secrets.randbelow(2**48)
 
 
 def id_of(number: int) -> str:
-    """The id of the test's entry of that number."""
+    """The ID of the test entry with this number."""
     return f"{number:032x}"
 
 
 def now_ms() -> int:
-    """The time, in milliseconds."""
+    """The current time in milliseconds."""
     return round(time.time() * 1000)
 
 
 def make_entry(organization_id: int, number: int = 1, **fields: Any) -> Entry:
-    """An entry that lives for an hour."""
+    """An entry that expires in an hour."""
     entry = Entry(
         id=id_of(number),
         organization_id=organization_id,
@@ -49,7 +49,7 @@ def make_entry(organization_id: int, number: int = 1, **fields: Any) -> Entry:
 
 
 def vector_of(number: int, dimensions: int = DIMENSIONS) -> NDArray[np.float32]:
-    """The test's vector of that number, of length one and at right angles to others, more or less."""
+    """The unit vector for this number, nearly orthogonal to those of other numbers."""
     drawn = np.random.default_rng(number).normal(size=dimensions).astype(np.float32)
     unit: NDArray[np.float32] = drawn / np.linalg.norm(drawn)
     return unit

@@ -1,4 +1,4 @@
-"""Writing entries, and reading those that may be served."""
+"""Writing entries and reading those that can be served."""
 
 import time
 import zlib
@@ -61,7 +61,7 @@ def test_an_entry_is_not_served_in_another_partition_or_organization(org: int) -
     assert list(fetch_valid(org, PARTITION, [id_of(2), ID])) == [ID]
 
 
-def test_use_does_not_extend_an_entrys_life(org: int) -> None:
+def test_use_does_not_extend_an_entry_s_expiry(org: int) -> None:
     stored(org, expires_ms=now_ms() + 300)
     entries.touching(org, ID).run()
     found = fetch_one(org, ID)
@@ -87,7 +87,7 @@ def test_an_expired_entry_is_not_stored_and_removes_its_predecessor(org: int) ->
     assert keys_of(org) == {"state", "log"}
 
 
-def test_replacing_an_entry_leaves_nothing_of_the_old_one(org: int) -> None:
+def test_replacing_an_entry_removes_all_keys_of_the_old_one(org: int) -> None:
     stored(org, tags=("old",), partition=OTHER_PARTITION)
     stored(org, tags=("new",))
 

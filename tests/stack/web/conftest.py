@@ -1,4 +1,4 @@
-"""The event loop of a web process with a small application, on a real port."""
+"""The web server with a small application on a real port."""
 
 import json
 import socket
@@ -17,7 +17,7 @@ Application = Callable[[Environ, Callable[..., Any]], Any]
 
 
 class Served:
-    """A running server, and raw connections to it."""
+    """A running server that accepts raw connections."""
 
     def __init__(self, application: Application, threads: int = 2, limit: int | None = None) -> None:
         self.listener = socket.create_server(("127.0.0.1", 0))
@@ -44,18 +44,18 @@ class Served:
         self.listener.close()
 
     def connect(self) -> socket.socket:
-        """A client's socket, which gives up after a minute."""
+        """A client socket with a timeout of one minute."""
         return socket.create_connection(("127.0.0.1", self.port), 60)
 
     def ask(self, text: bytes) -> bytes:
-        """Everything that comes back on a connection that the server closes."""
+        """Send bytes and return everything received until the server closes the connection."""
         with closing(self.connect()) as client:
             client.sendall(text)
             return read_all(client)
 
 
 def read_all(client: socket.socket) -> bytes:
-    """What arrives until the server closes the connection."""
+    """Everything received until the server closes the connection."""
     received = b""
     while part := client.recv(65536):
         received += part
@@ -63,7 +63,7 @@ def read_all(client: socket.socket) -> bytes:
 
 
 def echo(environ: Environ, start_response: Callable[..., Any]) -> list[bytes]:
-    """Answers with what it was asked."""
+    """Respond with the method, path, and body size of the request."""
     body = environ["wsgi.input"].read()
     said = {"method": environ["REQUEST_METHOD"], "path": environ["PATH_INFO"], "bytes": len(body)}
     start_response("200 OK", [("Content-Type", "application/json")])
@@ -72,7 +72,7 @@ def echo(environ: Environ, start_response: Callable[..., Any]) -> list[bytes]:
 
 @pytest.fixture
 def serve() -> Iterator[Callable[..., Served]]:
-    """Starts servers that end with the test."""
+    """Starts servers that are stopped after the test."""
     running: list[Served] = []
 
     def begin(application: Application = echo, **options: Any) -> Served:
@@ -86,5 +86,5 @@ def serve() -> Iterator[Callable[..., Served]]:
 
 @pytest.fixture
 def served(serve: Callable[..., Served]) -> Served:
-    """A server whose application answers with what it was asked."""
+    """A server that runs `echo`."""
     return serve()

@@ -1,4 +1,4 @@
-"""What the web server accepts, and what it refuses before the application sees it."""
+"""Requests that the web server accepts or refuses before they reach the application."""
 
 import json
 import threading
@@ -33,7 +33,7 @@ def test_two_requests_on_one_connection_are_answered_in_order(served: Served) ->
     assert response.index(b'"/1"') < response.index(b'"/2"')
 
 
-def test_a_chunked_body_is_counted_and_passed_on(served: Served) -> None:
+def test_a_chunked_body_is_passed_to_the_application(served: Served) -> None:
     head = b"POST /a HTTP/1.1\r\nTransfer-Encoding: chunked\r\n" + CLOSE
     response = served.ask(head + b"\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n")
     assert json.loads(body_of(response))["bytes"] == 5
@@ -72,7 +72,7 @@ def test_head_has_headers_and_no_body(served: Served) -> None:
         b"GET /a HTTP/1.1\nHost: a\n",
     ],
 )
-def test_what_a_proxy_could_understand_differently_is_refused(served: Served, head: bytes) -> None:
+def test_ambiguous_framing_is_refused(served: Served, head: bytes) -> None:
     response = served.ask(head + b"\r\n0\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n")
     assert status_of(response) == 400
     assert b"smuggled" not in response
@@ -80,13 +80,13 @@ def test_what_a_proxy_could_understand_differently_is_refused(served: Served, he
 
 
 @pytest.mark.parametrize("header", [b"Content-Length: 3\r\n", b""])
-def test_another_transfer_encoding_is_refused(served: Served, header: bytes) -> None:
+def test_an_unsupported_transfer_encoding_is_refused(served: Served, header: bytes) -> None:
     response = served.ask(b"POST /a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip\r\n" + header + b"\r\n")
     assert status_of(response) in {400, 501}
 
 
 @pytest.mark.parametrize("path", ["/a", "/api/ai/chat"])
-def test_a_large_body_is_refused_by_its_announced_length(served: Served, path: str) -> None:
+def test_a_body_that_is_too_large_is_refused_by_its_content_length(served: Served, path: str) -> None:
     length = BODY_BYTES_MAX + 1
     response = served.ask(f"POST {path} HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\nx".encode())
     assert status_of(response) == 413
@@ -106,7 +106,7 @@ def test_a_large_body_is_refused_by_its_announced_length(served: Served, path: s
         (b"POST /v1/messages?beta=true", "request_too_large", {"type", "error", "request_id"}),
     ],
 )
-def test_a_refusal_has_the_shape_of_its_endpoint(served: Served, line: bytes, type_: str, members: set[str]) -> None:
+def test_an_error_has_the_format_of_its_endpoint(served: Served, line: bytes, type_: str, members: set[str]) -> None:
     body = too_large(BODY_BYTES_MAX, line + b" HTTP/1.1\r\n").to_response()[2]
     found = json.loads(body)
     assert (found["error"]["type"], set(found)) == (type_, members)
@@ -114,7 +114,7 @@ def test_a_refusal_has_the_shape_of_its_endpoint(served: Served, line: bytes, ty
     assert status_of(served.ask(head + b"x" * HEAD_BYTES_MAX + b"\r\n\r\n")) == 431
 
 
-def test_a_message_of_the_server_is_a_sentence(served: Served) -> None:
+def test_server_error_messages_are_sentences(served: Served) -> None:
     response = served.ask(b"POST /v1/chat/completions HTTP/1.1\r\nHost: a\r\nContent-Length: x\r\n\r\n")
     assert status_of(response) == 400
     assert json.loads(body_of(response))["error"]["message"].endswith("invalid.")
@@ -134,13 +134,13 @@ def test_a_chunked_body_is_refused_as_soon_as_it_is_too_large(served: Served) ->
     assert "Content-Length" in json.loads(body_of(response))["error"]["message"]
 
 
-def test_a_client_that_asks_first_gets_the_refusal_in_place_of_100(served: Served) -> None:
+def test_expect_continue_gets_413_if_the_body_is_too_large(served: Served) -> None:
     length = BODY_BYTES_MAX + 1
     head = f"POST /a HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: {length}\r\n\r\n"
     assert status_of(served.ask(head.encode())) == 413
 
 
-def test_a_client_that_asks_first_may_send_a_usual_body(served: Served) -> None:
+def test_expect_continue_gets_100_for_an_acceptable_body(served: Served) -> None:
     with closing(served.connect()) as client:
         client.sendall(b"POST /a HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 3\r\n" + CLOSE + b"\r\n")
         assert client.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -148,8 +148,8 @@ def test_a_client_that_asks_first_may_send_a_usual_body(served: Served) -> None:
         assert json.loads(body_of(read_all(client)))["bytes"] == 3
 
 
-def test_a_refusal_reaches_a_client_that_goes_on_sending(served: Served) -> None:
-    """Closing at once would make the operating system throw the response away."""
+def test_a_client_that_keeps_sending_receives_the_error(served: Served) -> None:
+    """If the server closed the connection immediately, the operating system would discard the response."""
     with closing(served.connect()) as client:
         client.sendall(f"POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: {2 * BODY_BYTES_MAX}\r\n\r\n".encode())
         client.sendall(b"x" * 2 * BODY_BYTES_MAX)

@@ -1,4 +1,4 @@
-"""Clients that send or read slowly take no thread, and every state that they can prolong has an end."""
+"""Slow clients occupy no threads, and every state that they can prolong has a deadline."""
 
 import socket
 import threading
@@ -19,13 +19,13 @@ CLOSED = HEAD + b"Connection: close\r\n\r\n"
 
 
 @pytest.fixture
-def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Deadlines that have passed as soon as they are looked at."""
+def _expired_deadlines(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let all deadlines expire immediately."""
     for name in ("HEAD_S", "BODY_S", "IDLE_S", "STALL_S"):
         monkeypatch.setattr(connection, name, 0.0)
 
 
-def test_many_slow_clients_of_every_kind_take_no_thread(serve: Callable[..., Served]) -> None:
+def test_slow_clients_occupy_no_threads(serve: Callable[..., Served]) -> None:
     served = serve(threads=1)
     with ExitStack() as clients:
         for start in (b"", HEAD, BODY) * 30:
@@ -34,18 +34,18 @@ def test_many_slow_clients_of_every_kind_take_no_thread(serve: Callable[..., Ser
             assert served.ask(CLOSED).startswith(b"HTTP/1.1 200")
 
 
-@pytest.mark.usefixtures("_soon")
+@pytest.mark.usefixtures("_expired_deadlines")
 @pytest.mark.parametrize(("start", "response"), [(b"", b""), (HEAD, b"HTTP/1.1 408"), (BODY, b"HTTP/1.1 408")])
 def test_an_unfinished_request_has_a_deadline(served: Served, start: bytes, response: bytes) -> None:
     assert served.ask(start)[:12] == response
 
 
-@pytest.mark.usefixtures("_soon")
+@pytest.mark.usefixtures("_expired_deadlines")
 def test_an_idle_connection_is_closed(served: Served) -> None:
     assert served.ask(HEAD + b"\r\n").startswith(b"HTTP/1.1 200")
 
 
-def test_a_request_in_progress_has_no_deadline_of_the_connection(
+def test_connection_deadlines_do_not_apply_while_a_request_runs(
     serve: Callable[..., Served], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     may_end = threading.Event()
@@ -84,7 +84,7 @@ def _endless(_: Environ, start_response: Callable[..., Any]) -> Iterator[bytes]:
         yield b"x" * 2**20
 
 
-@pytest.mark.usefixtures("_soon")
+@pytest.mark.usefixtures("_expired_deadlines")
 def test_a_client_that_does_not_read_is_disconnected(serve: Callable[..., Served]) -> None:
     served = serve(_endless)
     with closing(served.connect()) as client:
@@ -92,7 +92,7 @@ def test_a_client_that_does_not_read_is_disconnected(serve: Callable[..., Served
         wait_until(lambda: not served.server.active_channels, "the end of the connection")
 
 
-def test_the_slowest_client_makes_room_for_a_new_one(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_slowest_client_is_disconnected_for_a_new_one(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server, "CONNECTIONS_MAX", 3)
     with ExitStack() as clients:
         slow = [clients.enter_context(closing(served.connect())) for _ in range(3)]
@@ -112,7 +112,7 @@ def _is_closed(client: socket.socket) -> bool:
         return True
 
 
-def test_an_address_has_a_maximum_of_connections_and_gets_them_back(serve: Callable[..., Served]) -> None:
+def test_connections_per_address_are_limited_and_released(serve: Callable[..., Served]) -> None:
     served = serve(limit=2)
     with closing(served.connect()), closing(served.connect()):
         wait_until(lambda: len(served.server.active_channels) == 2, "two clients")
@@ -129,7 +129,7 @@ def _received(client: socket.socket) -> bytes:
         return b""
 
 
-def test_bodies_have_a_maximum_of_memory(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_total_memory_for_bodies_is_limited(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server, "BODIES_BYTES_MAX", 300_000)
     head = b"POST /api/a HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n"
     with ExitStack() as clients:
@@ -148,7 +148,7 @@ def _connections(served: Served) -> list[connection.Connection]:
 
 
 def test_a_waiting_thread_is_replaced(serve: Callable[..., Served]) -> None:
-    """With one thread and two waiting clients, a third one is served."""
+    """With one thread and two waiting requests, a third one is served."""
     may_end = threading.Event()
     served: Served
 
@@ -169,7 +169,7 @@ def test_a_waiting_thread_is_replaced(serve: Callable[..., Served]) -> None:
         assert read_all(second).endswith(b"done")
 
 
-def test_a_response_learns_that_its_client_left_or_does_not_read(serve: Callable[..., Served]) -> None:
+def test_a_response_detects_that_its_client_disconnected_or_stopped_reading(serve: Callable[..., Served]) -> None:
     seen: list[bool] = []
     is_over = threading.Event()
 
@@ -192,7 +192,7 @@ def test_a_response_learns_that_its_client_left_or_does_not_read(serve: Callable
     assert seen == [False, True, False, True]
 
 
-def test_chunks_leave_at_once(serve: Callable[..., Served]) -> None:
+def test_chunks_are_sent_immediately(serve: Callable[..., Served]) -> None:
     may_go_on = threading.Event()
 
     def stream(_: Environ, start_response: Callable[..., Any]) -> Iterator[bytes]:

@@ -1,4 +1,4 @@
-"""Threads that wait are replaced, without starting and ending one for each wait."""
+"""Waiting threads are replaced without starting a new thread for each wait."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -11,7 +11,7 @@ from tests.support.processes import wait_until
 
 
 class Counted(Threads):
-    """Counts the threads that it has started."""
+    """Counts started threads."""
 
     started = 0
 
@@ -22,21 +22,21 @@ class Counted(Threads):
 
 @pytest.fixture
 def threads() -> Iterator[Counted]:
-    """Two threads."""
+    """A pool of two threads."""
     fresh = Counted(2)
     yield fresh
     fresh.shutdown(timeout=60)
     assert not fresh.threads
 
 
-def test_waits_one_after_another_share_a_thread(threads: Counted) -> None:
+def test_consecutive_waits_reuse_one_thread(threads: Counted) -> None:
     for _ in range(20):
         with threads.replaced():
             pass
     assert threads.started == 3
 
 
-def test_each_of_many_waiting_threads_is_replaced_and_few_stay(threads: Counted) -> None:
+def test_many_waiting_threads_are_replaced_and_only_a_few_are_kept(threads: Counted) -> None:
     with ExitStack() as waits:
         for _ in range(20):
             waits.enter_context(threads.replaced())
