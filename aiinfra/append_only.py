@@ -8,10 +8,11 @@ and creates them again afterward. So does one that makes SQLite rebuild the tabl
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
-from django.db import migrations
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
+from django.db.migrations.operations.base import Operation
+from django.db.migrations.state import ProjectState
 
 SQLITE = """
 CREATE TRIGGER {table}_no_{name} BEFORE {event} ON {table} {condition}
@@ -30,6 +31,7 @@ REPLACEMENT = """
 CREATE TRIGGER IF NOT EXISTS {table}_no_replacement BEFORE INSERT ON {table} WHEN {condition}
 BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END
 """
+Change = Callable[[BaseDatabaseSchemaEditor], None]
 TRIGGERS = ("update", "delete", "second_update")
 
 
@@ -77,21 +79,40 @@ def allow_replacement(editor: BaseDatabaseSchemaEditor, table: str) -> None:
         editor.execute(f"DROP TRIGGER IF EXISTS {table}_no_replacement")
 
 
+class TriggerChange(Operation):
+    """A migration step that changes triggers. It needs no models, and for a `RunPython`, Django would render all."""
+
+    def __init__(self, create: Change, drop: Change) -> None:
+        self._create = create
+        self._drop = drop
+
+    def state_forwards(self, app_label: str, state: ProjectState) -> None:
+        """Change no model."""
+
+    def database_forwards(self, _app_label: str, editor: BaseDatabaseSchemaEditor, *_states: ProjectState) -> None:
+        """Create the triggers."""
+        self._create(editor)
+
+    def database_backwards(self, _app_label: str, editor: BaseDatabaseSchemaEditor, *_states: ProjectState) -> None:
+        """Drop the triggers."""
+        self._drop(editor)
+
+
 def append_only(
     table: str, set_once: str = "", only_where: str = "", *, skips_duplicates: bool = False
-) -> migrations.RunPython:
+) -> TriggerChange:
     """The migration step that makes a table append-only."""
-    return migrations.RunPython(
-        lambda _apps, editor: create_triggers(editor, table, set_once, only_where, skips_duplicates=skips_duplicates),
-        lambda _apps, editor: drop_triggers(editor, table),
+    return TriggerChange(
+        lambda editor: create_triggers(editor, table, set_once, only_where, skips_duplicates=skips_duplicates),
+        lambda editor: drop_triggers(editor, table),
     )
 
 
-def never_replaced(table: str, *, skips_duplicates: bool = False) -> migrations.RunPython:
+def never_replaced(table: str, *, skips_duplicates: bool = False) -> TriggerChange:
     """The migration step for a table that was made append-only before replacement was refused."""
-    return migrations.RunPython(
-        lambda _apps, editor: refuse_replacement(editor, table, skips_duplicates=skips_duplicates),
-        lambda _apps, editor: allow_replacement(editor, table),
+    return TriggerChange(
+        lambda editor: refuse_replacement(editor, table, skips_duplicates=skips_duplicates),
+        lambda editor: allow_replacement(editor, table),
     )
 
 

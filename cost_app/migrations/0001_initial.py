@@ -94,6 +94,10 @@ class Migration(migrations.Migration):
                 ('api_key', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='tenants.apikey')),
                 ('organization', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='tenants.organization')),
             ],
+            options={
+                'indexes': [models.Index(condition=models.Q(('state__in', ['dispatched', 'estimated'])), fields=['deadline_at'], name='attempt_unknown_outcome'), models.Index(fields=['organization', 'created_at'], name='attempt_by_time')],
+                'constraints': [models.UniqueConstraint(fields=('request_id', 'number'), name='attempt_number_once_a_request'), models.UniqueConstraint(fields=('organization', 'external_id'), name='external_usage_once'), models.CheckConstraint(condition=models.Q(('bound_nano__gte', 0)), name='attempt_bound_not_negative')],
+            },
         ),
         migrations.CreateModel(
             name='Budget',
@@ -113,6 +117,9 @@ class Migration(migrations.Migration):
                 ('updated_at', models.DateTimeField(default=django.utils.timezone.now)),
                 ('organization', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='tenants.organization')),
             ],
+            options={
+                'constraints': [models.UniqueConstraint(condition=models.Q(('is_active', True)), fields=('organization', 'period', 'scope', 'scope_value'), name='one_budget_per_period_and_scope'), models.CheckConstraint(condition=models.Q(('limit_nano__gte', 0)), name='budget_limit_not_negative'), models.CheckConstraint(condition=models.Q(('warning_percent__lte', models.F('alert_percent'))), name='budget_warns_before_it_alerts')],
+            },
         ),
         migrations.CreateModel(
             name='Alert',
@@ -138,6 +145,10 @@ class Migration(migrations.Migration):
                 ('organization', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='tenants.organization')),
                 ('budget', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='alerts', to='cost_app.budget')),
             ],
+            options={
+                'indexes': [models.Index(fields=['organization', '-opened_at'], name='alert_by_time')],
+                'constraints': [models.UniqueConstraint(fields=('organization', 'cause'), name='one_alert_per_cause')],
+            },
         ),
         migrations.CreateModel(
             name='BudgetIncrease',
@@ -152,6 +163,9 @@ class Migration(migrations.Migration):
                 ('budget', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='increases', to='cost_app.budget')),
                 ('organization', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='tenants.organization')),
             ],
+            options={
+                'constraints': [models.CheckConstraint(condition=models.Q(('nano__gt', 0)), name='increase_is_positive')],
+            },
         ),
         migrations.CreateModel(
             name='BudgetWindow',
@@ -167,6 +181,9 @@ class Migration(migrations.Migration):
                 ('budget', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='windows', to='cost_app.budget')),
                 ('organization', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='tenants.organization')),
             ],
+            options={
+                'constraints': [models.UniqueConstraint(fields=('budget', 'starts_at'), name='one_window_per_start'), models.CheckConstraint(condition=models.Q(('starts_at__lt', models.F('ends_at'))), name='window_starts_before_it_ends'), models.CheckConstraint(condition=models.Q(('reserved_nano__gte', 0)), name='window_reserved_not_negative')],
+            },
         ),
         migrations.CreateModel(
             name='CostPolicy',
@@ -187,6 +204,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 'verbose_name_plural': 'cost policies',
+                'constraints': [models.UniqueConstraint(fields=('organization',), name='one_cost_policy')],
             },
         ),
         migrations.CreateModel(
@@ -199,6 +217,9 @@ class Migration(migrations.Migration):
                 ('organization', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='tenants.organization')),
                 ('window', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='holds', to='cost_app.budgetwindow')),
             ],
+            options={
+                'constraints': [models.UniqueConstraint(fields=('attempt', 'window'), name='one_hold_per_call_and_window'), models.CheckConstraint(condition=models.Q(('reserved_nano__gte', 0)), name='hold_reserved_not_negative')],
+            },
         ),
         migrations.CreateModel(
             name='InvoiceImport',
@@ -213,6 +234,9 @@ class Migration(migrations.Migration):
                 ('uploaded_at', models.DateTimeField(default=django.utils.timezone.now)),
                 ('organization', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='tenants.organization')),
             ],
+            options={
+                'constraints': [models.UniqueConstraint(fields=('organization', 'sha256'), name='one_import_per_file')],
+            },
         ),
         migrations.CreateModel(
             name='InvoiceLine',
@@ -229,6 +253,9 @@ class Migration(migrations.Migration):
                 ('invoice', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='lines', to='cost_app.invoiceimport')),
                 ('organization', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='tenants.organization')),
             ],
+            options={
+                'constraints': [models.UniqueConstraint(fields=('invoice', 'day', 'model', 'token_class'), name='one_line_per_class')],
+            },
         ),
         migrations.CreateModel(
             name='PendingUsage',
@@ -293,6 +320,9 @@ class Migration(migrations.Migration):
                 ('closed_at', models.DateTimeField(default=django.utils.timezone.now)),
                 ('organization', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='tenants.organization')),
             ],
+            options={
+                'constraints': [models.UniqueConstraint(fields=('organization', 'first_day'), name='one_close_per_month')],
+            },
         ),
         migrations.CreateModel(
             name='PriceProposal',
@@ -320,6 +350,9 @@ class Migration(migrations.Migration):
                 ('decided_by', models.CharField(blank=True, max_length=200)),
                 ('replaces', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='cost_app.modelprice')),
             ],
+            options={
+                'constraints': [models.UniqueConstraint(condition=models.Q(('state', 'waiting')), fields=('provider', 'model', 'tier', 'window_name'), name='one_waiting_proposal')],
+            },
         ),
         migrations.CreateModel(
             name='Recommendation',
@@ -343,6 +376,9 @@ class Migration(migrations.Migration):
                 ('dismissed_because', models.CharField(blank=True, max_length=200)),
                 ('organization', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='tenants.organization')),
             ],
+            options={
+                'constraints': [models.UniqueConstraint(condition=models.Q(('state__in', ['open', 'applied'])), fields=('organization', 'kind', 'subject'), name='one_live_recommendation')],
+            },
         ),
         migrations.CreateModel(
             name='OptimizationRule',
@@ -360,6 +396,10 @@ class Migration(migrations.Migration):
                 ('organization', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='tenants.organization')),
                 ('recommendation', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='rules', to='cost_app.recommendation')),
             ],
+            options={
+                'indexes': [models.Index(condition=models.Q(('ended_at', None)), fields=['organization'], name='rule_in_force')],
+                'constraints': [models.UniqueConstraint(condition=models.Q(('ended_at', None)), fields=('recommendation',), name='one_rule_in_force_per_recommendation')],
+            },
         ),
         migrations.AddField(
             model_name='ledgerentry',
@@ -376,6 +416,10 @@ class Migration(migrations.Migration):
                 ('organization', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='tenants.organization')),
                 ('rule', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='uses', to='cost_app.optimizationrule')),
             ],
+            options={
+                'indexes': [models.Index(fields=['organization', 'request_id'], name='rule_use_by_request')],
+                'constraints': [models.UniqueConstraint(fields=('rule', 'request_id'), name='one_use_per_rule_and_request')],
+            },
         ),
         migrations.CreateModel(
             name='UsageDay',
@@ -398,6 +442,9 @@ class Migration(migrations.Migration):
                 ('day', models.DateField()),
                 ('organization', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='tenants.organization')),
             ],
+            options={
+                'constraints': [models.UniqueConstraint(fields=('organization', 'dimension', 'day', 'value'), name='one_usage_day')],
+            },
         ),
         migrations.CreateModel(
             name='UsageHour',
@@ -420,62 +467,9 @@ class Migration(migrations.Migration):
                 ('hour', models.DateTimeField()),
                 ('organization', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='tenants.organization')),
             ],
-        ),
-        migrations.AddConstraint(
-            model_name='budget',
-            constraint=models.UniqueConstraint(condition=models.Q(('is_active', True)), fields=('organization', 'period', 'scope', 'scope_value'), name='one_budget_per_period_and_scope'),
-        ),
-        migrations.AddConstraint(
-            model_name='budget',
-            constraint=models.CheckConstraint(condition=models.Q(('limit_nano__gte', 0)), name='budget_limit_not_negative'),
-        ),
-        migrations.AddConstraint(
-            model_name='budget',
-            constraint=models.CheckConstraint(condition=models.Q(('warning_percent__lte', models.F('alert_percent'))), name='budget_warns_before_it_alerts'),
-        ),
-        migrations.AddIndex(
-            model_name='alert',
-            index=models.Index(fields=['organization', '-opened_at'], name='alert_by_time'),
-        ),
-        migrations.AddConstraint(
-            model_name='alert',
-            constraint=models.UniqueConstraint(fields=('organization', 'cause'), name='one_alert_per_cause'),
-        ),
-        migrations.AddConstraint(
-            model_name='budgetincrease',
-            constraint=models.CheckConstraint(condition=models.Q(('nano__gt', 0)), name='increase_is_positive'),
-        ),
-        migrations.AddConstraint(
-            model_name='budgetwindow',
-            constraint=models.UniqueConstraint(fields=('budget', 'starts_at'), name='one_window_per_start'),
-        ),
-        migrations.AddConstraint(
-            model_name='budgetwindow',
-            constraint=models.CheckConstraint(condition=models.Q(('starts_at__lt', models.F('ends_at'))), name='window_starts_before_it_ends'),
-        ),
-        migrations.AddConstraint(
-            model_name='budgetwindow',
-            constraint=models.CheckConstraint(condition=models.Q(('reserved_nano__gte', 0)), name='window_reserved_not_negative'),
-        ),
-        migrations.AddConstraint(
-            model_name='costpolicy',
-            constraint=models.UniqueConstraint(fields=('organization',), name='one_cost_policy'),
-        ),
-        migrations.AddConstraint(
-            model_name='hold',
-            constraint=models.UniqueConstraint(fields=('attempt', 'window'), name='one_hold_per_call_and_window'),
-        ),
-        migrations.AddConstraint(
-            model_name='hold',
-            constraint=models.CheckConstraint(condition=models.Q(('reserved_nano__gte', 0)), name='hold_reserved_not_negative'),
-        ),
-        migrations.AddConstraint(
-            model_name='invoiceimport',
-            constraint=models.UniqueConstraint(fields=('organization', 'sha256'), name='one_import_per_file'),
-        ),
-        migrations.AddConstraint(
-            model_name='invoiceline',
-            constraint=models.UniqueConstraint(fields=('invoice', 'day', 'model', 'token_class'), name='one_line_per_class'),
+            options={
+                'constraints': [models.UniqueConstraint(fields=('organization', 'dimension', 'hour', 'value'), name='one_usage_hour')],
+            },
         ),
         migrations.AddField(
             model_name='pendingusage',
@@ -484,47 +478,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='attempt',
-            index=models.Index(condition=models.Q(('state__in', ['dispatched', 'estimated'])), fields=['deadline_at'], name='attempt_unknown_outcome'),
-        ),
-        migrations.AddIndex(
-            model_name='attempt',
-            index=models.Index(fields=['organization', 'created_at'], name='attempt_by_time'),
-        ),
-        migrations.AddIndex(
-            model_name='attempt',
             index=models.Index(condition=models.Q(('price', None)), fields=['organization', 'created_at'], name='attempt_unpriced'),
-        ),
-        migrations.AddConstraint(
-            model_name='attempt',
-            constraint=models.UniqueConstraint(fields=('request_id', 'number'), name='attempt_number_once_a_request'),
-        ),
-        migrations.AddConstraint(
-            model_name='attempt',
-            constraint=models.UniqueConstraint(fields=('organization', 'external_id'), name='external_usage_once'),
-        ),
-        migrations.AddConstraint(
-            model_name='attempt',
-            constraint=models.CheckConstraint(condition=models.Q(('bound_nano__gte', 0)), name='attempt_bound_not_negative'),
-        ),
-        migrations.AddConstraint(
-            model_name='monthclose',
-            constraint=models.UniqueConstraint(fields=('organization', 'first_day'), name='one_close_per_month'),
-        ),
-        migrations.AddConstraint(
-            model_name='priceproposal',
-            constraint=models.UniqueConstraint(condition=models.Q(('state', 'waiting')), fields=('provider', 'model', 'tier', 'window_name'), name='one_waiting_proposal'),
-        ),
-        migrations.AddConstraint(
-            model_name='recommendation',
-            constraint=models.UniqueConstraint(condition=models.Q(('state__in', ['open', 'applied'])), fields=('organization', 'kind', 'subject'), name='one_live_recommendation'),
-        ),
-        migrations.AddIndex(
-            model_name='optimizationrule',
-            index=models.Index(condition=models.Q(('ended_at', None)), fields=['organization'], name='rule_in_force'),
-        ),
-        migrations.AddConstraint(
-            model_name='optimizationrule',
-            constraint=models.UniqueConstraint(condition=models.Q(('ended_at', None)), fields=('recommendation',), name='one_rule_in_force_per_recommendation'),
         ),
         migrations.AddIndex(
             model_name='ledgerentry',
@@ -541,21 +495,5 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name='ledgerentry',
             constraint=models.UniqueConstraint(fields=('attempt', 'repricing'), name='repriced_once_a_run'),
-        ),
-        migrations.AddIndex(
-            model_name='ruleuse',
-            index=models.Index(fields=['organization', 'request_id'], name='rule_use_by_request'),
-        ),
-        migrations.AddConstraint(
-            model_name='ruleuse',
-            constraint=models.UniqueConstraint(fields=('rule', 'request_id'), name='one_use_per_rule_and_request'),
-        ),
-        migrations.AddConstraint(
-            model_name='usageday',
-            constraint=models.UniqueConstraint(fields=('organization', 'dimension', 'day', 'value'), name='one_usage_day'),
-        ),
-        migrations.AddConstraint(
-            model_name='usagehour',
-            constraint=models.UniqueConstraint(fields=('organization', 'dimension', 'hour', 'value'), name='one_usage_hour'),
         ),
     ]

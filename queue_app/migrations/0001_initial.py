@@ -7,300 +7,115 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
+
     initial = True
 
     dependencies = [
-        ("tenants", "0002_audit_append_only"),
+        ('tenants', '0002_audit_append_only'),
     ]
 
     operations = [
         migrations.CreateModel(
-            name="AIRequest",
+            name='AIRequest',
             fields=[
-                ("id", models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
-                ("provider", models.CharField(max_length=32)),
-                ("model", models.CharField(max_length=128)),
-                (
-                    "priority",
-                    models.PositiveSmallIntegerField(
-                        choices=[(10, "Low"), (100, "Normal"), (500, "High"), (1000, "Critical")], default=100
-                    ),
-                ),
-                (
-                    "status",
-                    models.CharField(
-                        choices=[
-                            ("pending", "Pending"),
-                            ("processing", "Processing"),
-                            ("completed", "Completed"),
-                            ("failed", "Failed"),
-                            ("cancelled", "Cancelled"),
-                        ],
-                        default="pending",
-                        max_length=16,
-                    ),
-                ),
-                ("attempt_number", models.PositiveSmallIntegerField(default=1)),
-                (
-                    "first_attempt_number",
-                    models.PositiveSmallIntegerField(default=1, help_text="since acceptance or a manual retry"),
-                ),
-                ("max_retries", models.PositiveSmallIntegerField(default=3)),
-                ("timeout_ms", models.PositiveIntegerField(default=30000)),
-                (
-                    "crashes",
-                    models.PositiveSmallIntegerField(default=0, help_text="workers that were lost while running it"),
-                ),
-                (
-                    "user_ref",
-                    models.CharField(
-                        blank=True, help_text="the client's own user ID, or the login name", max_length=128
-                    ),
-                ),
-                ("conversation_id", models.CharField(blank=True, max_length=128)),
-                ("tags", models.JSONField(default=list)),
-                ("metadata", models.JSONField(default=dict)),
-                ("cache_mode", models.CharField(default="use", max_length=8)),
-                ("idempotency_key", models.CharField(max_length=255, null=True)),
-                (
-                    "fingerprint",
-                    models.CharField(blank=True, help_text="SHA-256 of the body sent with the key", max_length=64),
-                ),
-                ("accepted_position", models.PositiveIntegerField(null=True)),
-                ("created_at", models.DateTimeField(default=django.utils.timezone.now)),
-                (
-                    "not_before",
-                    models.DateTimeField(
-                        default=django.utils.timezone.now, help_text="earliest start of the next attempt"
-                    ),
-                ),
-                ("started_at", models.DateTimeField(help_text="first claim", null=True)),
-                ("completed_at", models.DateTimeField(null=True)),
-                ("lease_until", models.DateTimeField(null=True)),
-                ("worker", models.CharField(blank=True, max_length=64)),
-                ("cached", models.BooleanField(default=False)),
-                ("counted", models.BooleanField(default=False, help_text="included in the minute and total counts")),
-                ("error_code", models.CharField(blank=True, max_length=32)),
-                ("error_message", models.TextField(blank=True)),
-                (
-                    "api_key",
-                    models.ForeignKey(
-                        null=True, on_delete=django.db.models.deletion.PROTECT, related_name="+", to="tenants.apikey"
-                    ),
-                ),
-                (
-                    "organization",
-                    models.ForeignKey(
-                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to="tenants.organization"
-                    ),
-                ),
+                ('id', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
+                ('provider', models.CharField(max_length=32)),
+                ('model', models.CharField(max_length=128)),
+                ('priority', models.PositiveSmallIntegerField(choices=[(10, 'Low'), (100, 'Normal'), (500, 'High'), (1000, 'Critical')], default=100)),
+                ('status', models.CharField(choices=[('pending', 'Pending'), ('processing', 'Processing'), ('completed', 'Completed'), ('failed', 'Failed'), ('cancelled', 'Cancelled')], default='pending', max_length=16)),
+                ('attempt_number', models.PositiveSmallIntegerField(default=1)),
+                ('first_attempt_number', models.PositiveSmallIntegerField(default=1, help_text='since acceptance or a manual retry')),
+                ('max_retries', models.PositiveSmallIntegerField(default=3)),
+                ('timeout_ms', models.PositiveIntegerField(default=30000)),
+                ('crashes', models.PositiveSmallIntegerField(default=0, help_text='workers that were lost while running it')),
+                ('user_ref', models.CharField(blank=True, help_text="the client's own user ID, or the login name", max_length=128)),
+                ('conversation_id', models.CharField(blank=True, max_length=128)),
+                ('tags', models.JSONField(default=list)),
+                ('metadata', models.JSONField(default=dict)),
+                ('cache_mode', models.CharField(default='use', max_length=8)),
+                ('idempotency_key', models.CharField(max_length=255, null=True)),
+                ('fingerprint', models.CharField(blank=True, help_text='SHA-256 of the body sent with the key', max_length=64)),
+                ('accepted_position', models.PositiveIntegerField(null=True)),
+                ('created_at', models.DateTimeField(default=django.utils.timezone.now)),
+                ('not_before', models.DateTimeField(default=django.utils.timezone.now, help_text='earliest start of the next attempt')),
+                ('started_at', models.DateTimeField(help_text='first claim', null=True)),
+                ('completed_at', models.DateTimeField(null=True)),
+                ('lease_until', models.DateTimeField(null=True)),
+                ('worker', models.CharField(blank=True, max_length=64)),
+                ('cached', models.BooleanField(default=False)),
+                ('counted', models.BooleanField(default=False, help_text='included in the minute and total counts')),
+                ('error_code', models.CharField(blank=True, max_length=32)),
+                ('error_message', models.TextField(blank=True)),
+                ('api_key', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='tenants.apikey')),
+                ('organization', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='tenants.organization')),
             ],
             options={
-                "verbose_name": "AI request",
+                'verbose_name': 'AI request',
+                'indexes': [models.Index(fields=['organization', '-created_at', '-id'], name='request_by_age'), models.Index(condition=models.Q(('status', 'pending')), fields=['organization', 'priority', 'created_at'], name='request_pending'), models.Index(condition=models.Q(('status', 'processing')), fields=['lease_until'], name='request_leased'), models.Index(condition=models.Q(('completed_at__isnull', False), ('counted', False)), fields=['completed_at'], name='request_uncounted'), models.Index(condition=models.Q(('completed_at__isnull', False)), fields=['completed_at'], name='request_ended')],
+                'constraints': [models.UniqueConstraint(fields=('organization', 'idempotency_key'), name='idempotency_key_once'), models.CheckConstraint(condition=models.Q(('status__in', ['pending', 'processing', 'completed', 'failed', 'cancelled'])), name='request_status_known'), models.CheckConstraint(condition=models.Q(('priority__in', [10, 100, 500, 1000])), name='request_priority_known'), models.CheckConstraint(condition=models.Q(models.Q(('completed_at', None), ('status__in', ('pending', 'processing'))), models.Q(('completed_at__isnull', False), ('status__in', ('completed', 'failed', 'cancelled'))), _connector='OR'), name='request_ended_has_time')],
             },
         ),
         migrations.CreateModel(
-            name="QueueMinute",
+            name='QueueMinute',
             fields=[
-                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
-                (
-                    "priority",
-                    models.PositiveSmallIntegerField(
-                        choices=[(10, "Low"), (100, "Normal"), (500, "High"), (1000, "Critical")]
-                    ),
-                ),
-                ("started", models.PositiveBigIntegerField(default=0, help_text="of those that ended")),
-                ("completed", models.PositiveBigIntegerField(default=0)),
-                ("failed", models.PositiveBigIntegerField(default=0)),
-                ("cancelled", models.PositiveBigIntegerField(default=0)),
-                (
-                    "wait_ms",
-                    models.BigIntegerField(
-                        default=0, help_text="total over started requests: acceptance to first claim"
-                    ),
-                ),
-                (
-                    "run_ms",
-                    models.BigIntegerField(default=0, help_text="total over started requests: first claim to end"),
-                ),
-                ("minute", models.DateTimeField()),
-                (
-                    "organization",
-                    models.ForeignKey(
-                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to="tenants.organization"
-                    ),
-                ),
-            ],
-        ),
-        migrations.CreateModel(
-            name="QueuePolicy",
-            fields=[
-                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
-                (
-                    "weight",
-                    models.PositiveSmallIntegerField(default=1, help_text="share relative to the other organizations"),
-                ),
-                (
-                    "max_in_flight",
-                    models.PositiveIntegerField(default=0, help_text="requests processed at once; 0 means no limit"),
-                ),
-                (
-                    "depth_limit",
-                    models.PositiveIntegerField(default=10000, help_text="pending requests before new ones get 429"),
-                ),
-                (
-                    "paused_priorities",
-                    models.JSONField(default=list, help_text="weights of the priorities that are paused"),
-                ),
-                (
-                    "organization",
-                    models.ForeignKey(
-                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to="tenants.organization"
-                    ),
-                ),
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('priority', models.PositiveSmallIntegerField(choices=[(10, 'Low'), (100, 'Normal'), (500, 'High'), (1000, 'Critical')])),
+                ('started', models.PositiveBigIntegerField(default=0, help_text='of those that ended')),
+                ('completed', models.PositiveBigIntegerField(default=0)),
+                ('failed', models.PositiveBigIntegerField(default=0)),
+                ('cancelled', models.PositiveBigIntegerField(default=0)),
+                ('wait_ms', models.BigIntegerField(default=0, help_text='total over started requests: acceptance to first claim')),
+                ('run_ms', models.BigIntegerField(default=0, help_text='total over started requests: first claim to end')),
+                ('minute', models.DateTimeField()),
+                ('organization', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='tenants.organization')),
             ],
             options={
-                "verbose_name_plural": "queue policies",
+                'indexes': [models.Index(fields=['minute'], name='queue_minute')],
+                'constraints': [models.UniqueConstraint(fields=('organization', 'minute', 'priority'), name='one_row_a_minute_and_priority')],
             },
         ),
         migrations.CreateModel(
-            name="QueueTotal",
+            name='QueuePolicy',
             fields=[
-                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
-                (
-                    "priority",
-                    models.PositiveSmallIntegerField(
-                        choices=[(10, "Low"), (100, "Normal"), (500, "High"), (1000, "Critical")]
-                    ),
-                ),
-                ("started", models.PositiveBigIntegerField(default=0, help_text="of those that ended")),
-                ("completed", models.PositiveBigIntegerField(default=0)),
-                ("failed", models.PositiveBigIntegerField(default=0)),
-                ("cancelled", models.PositiveBigIntegerField(default=0)),
-                (
-                    "wait_ms",
-                    models.BigIntegerField(
-                        default=0, help_text="total over started requests: acceptance to first claim"
-                    ),
-                ),
-                (
-                    "run_ms",
-                    models.BigIntegerField(default=0, help_text="total over started requests: first claim to end"),
-                ),
-                (
-                    "organization",
-                    models.ForeignKey(
-                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to="tenants.organization"
-                    ),
-                ),
-            ],
-        ),
-        migrations.CreateModel(
-            name="RequestContent",
-            fields=[
-                (
-                    "request",
-                    models.OneToOneField(
-                        on_delete=django.db.models.deletion.CASCADE,
-                        primary_key=True,
-                        related_name="content",
-                        serialize=False,
-                        to="queue_app.airequest",
-                    ),
-                ),
-                ("call", models.BinaryField(help_text="messages and parameters")),
-                ("response", models.BinaryField(null=True)),
-                (
-                    "organization",
-                    models.ForeignKey(
-                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to="tenants.organization"
-                    ),
-                ),
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('weight', models.PositiveSmallIntegerField(default=1, help_text='share relative to the other organizations')),
+                ('max_in_flight', models.PositiveIntegerField(default=0, help_text='requests processed at once; 0 means no limit')),
+                ('depth_limit', models.PositiveIntegerField(default=10000, help_text='pending requests before new ones get 429')),
+                ('paused_priorities', models.JSONField(default=list, help_text='weights of the priorities that are paused')),
+                ('organization', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='tenants.organization')),
             ],
             options={
-                "abstract": False,
+                'verbose_name_plural': 'queue policies',
+                'constraints': [models.UniqueConstraint(fields=('organization',), name='one_queue_policy'), models.CheckConstraint(condition=models.Q(('weight__gte', 1)), name='queue_weight_positive')],
             },
         ),
-        migrations.AddIndex(
-            model_name="airequest",
-            index=models.Index(fields=["organization", "-created_at", "-id"], name="request_by_age"),
+        migrations.CreateModel(
+            name='QueueTotal',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('priority', models.PositiveSmallIntegerField(choices=[(10, 'Low'), (100, 'Normal'), (500, 'High'), (1000, 'Critical')])),
+                ('started', models.PositiveBigIntegerField(default=0, help_text='of those that ended')),
+                ('completed', models.PositiveBigIntegerField(default=0)),
+                ('failed', models.PositiveBigIntegerField(default=0)),
+                ('cancelled', models.PositiveBigIntegerField(default=0)),
+                ('wait_ms', models.BigIntegerField(default=0, help_text='total over started requests: acceptance to first claim')),
+                ('run_ms', models.BigIntegerField(default=0, help_text='total over started requests: first claim to end')),
+                ('organization', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='tenants.organization')),
+            ],
+            options={
+                'constraints': [models.UniqueConstraint(fields=('organization', 'priority'), name='one_total_a_priority')],
+            },
         ),
-        migrations.AddIndex(
-            model_name="airequest",
-            index=models.Index(
-                condition=models.Q(("status", "pending")),
-                fields=["organization", "priority", "created_at"],
-                name="request_pending",
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="airequest",
-            index=models.Index(
-                condition=models.Q(("status", "processing")), fields=["lease_until"], name="request_leased"
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="airequest",
-            index=models.Index(
-                condition=models.Q(("completed_at__isnull", False), ("counted", False)),
-                fields=["completed_at"],
-                name="request_uncounted",
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="airequest",
-            index=models.Index(
-                condition=models.Q(("completed_at__isnull", False)), fields=["completed_at"], name="request_ended"
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="airequest",
-            constraint=models.UniqueConstraint(fields=("organization", "idempotency_key"), name="idempotency_key_once"),
-        ),
-        migrations.AddConstraint(
-            model_name="airequest",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("status__in", ["pending", "processing", "completed", "failed", "cancelled"])),
-                name="request_status_known",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="airequest",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("priority__in", [10, 100, 500, 1000])), name="request_priority_known"
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="airequest",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    models.Q(("completed_at", None), ("status__in", ("pending", "processing"))),
-                    models.Q(("completed_at__isnull", False), ("status__in", ("completed", "failed", "cancelled"))),
-                    _connector="OR",
-                ),
-                name="request_ended_has_time",
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="queueminute",
-            index=models.Index(fields=["minute"], name="queue_minute"),
-        ),
-        migrations.AddConstraint(
-            model_name="queueminute",
-            constraint=models.UniqueConstraint(
-                fields=("organization", "minute", "priority"), name="one_row_a_minute_and_priority"
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="queuepolicy",
-            constraint=models.UniqueConstraint(fields=("organization",), name="one_queue_policy"),
-        ),
-        migrations.AddConstraint(
-            model_name="queuepolicy",
-            constraint=models.CheckConstraint(condition=models.Q(("weight__gte", 1)), name="queue_weight_positive"),
-        ),
-        migrations.AddConstraint(
-            model_name="queuetotal",
-            constraint=models.UniqueConstraint(fields=("organization", "priority"), name="one_total_a_priority"),
+        migrations.CreateModel(
+            name='RequestContent',
+            fields=[
+                ('request', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, primary_key=True, related_name='content', serialize=False, to='queue_app.airequest')),
+                ('call', models.BinaryField(help_text='messages and parameters')),
+                ('response', models.BinaryField(null=True)),
+                ('organization', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='tenants.organization')),
+            ],
+            options={
+                'abstract': False,
+            },
         ),
     ]

@@ -31,6 +31,9 @@ class Migration(migrations.Migration):
                 ('api_key', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='tenants.apikey')),
                 ('organization', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='tenants.organization')),
             ],
+            options={
+                'indexes': [models.Index(fields=['organization', '-created_at', '-id'], name='file_by_age'), models.Index(fields=['created_at'], name='file_age'), models.Index(condition=models.Q(('expires_at__isnull', False)), fields=['expires_at'], name='file_end')],
+            },
         ),
         migrations.CreateModel(
             name='FileChunk',
@@ -41,21 +44,8 @@ class Migration(migrations.Migration):
                 ('organization', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='tenants.organization')),
                 ('file', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to='batches.storedfile')),
             ],
-        ),
-        migrations.AddIndex(
-            model_name='storedfile',
-            index=models.Index(fields=['organization', '-created_at', '-id'], name='file_by_age'),
-        ),
-        migrations.AddIndex(
-            model_name='storedfile',
-            index=models.Index(fields=['created_at'], name='file_age'),
-        ),
-        migrations.AddIndex(
-            model_name='storedfile',
-            index=models.Index(condition=models.Q(('expires_at__isnull', False)), fields=['expires_at'], name='file_end'),
-        ),
-        migrations.AddConstraint(
-            model_name='filechunk',
-            constraint=models.UniqueConstraint(fields=('file', 'number'), name='one_chunk_per_number'),
+            options={
+                'constraints': [models.UniqueConstraint(fields=('file', 'number'), name='one_chunk_per_number')],
+            },
         ),
     ]

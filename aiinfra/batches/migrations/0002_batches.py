@@ -12,7 +12,7 @@ class Migration(migrations.Migration):
     dependencies = [
         ('batches', '0001_files'),
         ('tenants', '0019_reset_requests'),
-        migrations.swappable_dependency(settings.AUTH_USER_MODEL),
+        ('tenants', '__first__'),
     ]
 
     operations = [
@@ -57,6 +57,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 'verbose_name_plural': 'batches',
+                'indexes': [models.Index(fields=['organization', '-created_at', '-id'], name='batch_by_age'), models.Index(condition=models.Q(('finished_at', None)), fields=['next_step_at'], name='batch_due'), models.Index(condition=models.Q(('finished_at', None)), fields=['organization'], name='batch_open'), models.Index(condition=models.Q(('finished_at__isnull', False)), fields=['finished_at'], name='batch_ended')],
             },
         ),
         migrations.CreateModel(
@@ -72,33 +73,9 @@ class Migration(migrations.Migration):
                 ('batch', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to='batches.batch')),
                 ('organization', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='tenants.organization')),
             ],
-        ),
-        migrations.AddIndex(
-            model_name='batch',
-            index=models.Index(fields=['organization', '-created_at', '-id'], name='batch_by_age'),
-        ),
-        migrations.AddIndex(
-            model_name='batch',
-            index=models.Index(condition=models.Q(('finished_at', None)), fields=['next_step_at'], name='batch_due'),
-        ),
-        migrations.AddIndex(
-            model_name='batch',
-            index=models.Index(condition=models.Q(('finished_at', None)), fields=['organization'], name='batch_open'),
-        ),
-        migrations.AddIndex(
-            model_name='batch',
-            index=models.Index(condition=models.Q(('finished_at__isnull', False)), fields=['finished_at'], name='batch_ended'),
-        ),
-        migrations.AddIndex(
-            model_name='batchline',
-            index=models.Index(fields=['batch', 'state', 'number'], name='line_by_state'),
-        ),
-        migrations.AddConstraint(
-            model_name='batchline',
-            constraint=models.UniqueConstraint(fields=('batch', 'number'), name='one_line_per_number'),
-        ),
-        migrations.AddConstraint(
-            model_name='batchline',
-            constraint=models.UniqueConstraint(fields=('batch', 'custom_id'), name='one_line_per_custom_id'),
+            options={
+                'indexes': [models.Index(fields=['batch', 'state', 'number'], name='line_by_state')],
+                'constraints': [models.UniqueConstraint(fields=('batch', 'number'), name='one_line_per_number'), models.UniqueConstraint(fields=('batch', 'custom_id'), name='one_line_per_custom_id')],
+            },
         ),
     ]

@@ -13,7 +13,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('tenants', '0016_single_sign_on'),
-        migrations.swappable_dependency(settings.AUTH_USER_MODEL),
+        ('tenants', '__first__'),
     ]
 
     operations = [
@@ -32,6 +32,9 @@ class Migration(migrations.Migration):
                 ('created_at', models.DateTimeField(default=django.utils.timezone.now)),
                 ('organization', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='tenants.organization')),
             ],
+            options={
+                'constraints': [models.UniqueConstraint(fields=('organization',), name='one_identity_provider')],
+            },
         ),
         migrations.CreateModel(
             name='Identity',
@@ -45,17 +48,9 @@ class Migration(migrations.Migration):
                 ('user', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to=settings.AUTH_USER_MODEL)),
                 ('provider', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to='sso.identityprovider')),
             ],
-        ),
-        migrations.AddConstraint(
-            model_name='identityprovider',
-            constraint=models.UniqueConstraint(fields=('organization',), name='one_identity_provider'),
-        ),
-        migrations.AddIndex(
-            model_name='identity',
-            index=models.Index(condition=models.Q(('ended_at__isnull', True)), fields=['checked_at'], name='identity_to_check'),
-        ),
-        migrations.AddConstraint(
-            model_name='identity',
-            constraint=models.UniqueConstraint(fields=('provider', 'subject'), name='one_identity_per_subject'),
+            options={
+                'indexes': [models.Index(condition=models.Q(('ended_at__isnull', True)), fields=['checked_at'], name='identity_to_check')],
+                'constraints': [models.UniqueConstraint(fields=('provider', 'subject'), name='one_identity_per_subject')],
+            },
         ),
     ]
