@@ -36,12 +36,15 @@ PROCESS_TESTS = (
 )
 PRODUCT_TESTS = ("tests/security/test_attacks.py", "tests/stack/test_run.py")
 """Tests that use the fixture `product`, which starts the whole product."""
-UNIT_AREAS = (
-    ("tests/api", "tests/providers", "tests/upgrade"),
-    ("tests/cost_app", "tests/cache_app"),
+SCHEMATHESIS = "tests/api/test_schemathesis.py"
+POSTGRES_AREAS = (
     ("tests/queue_app", "tests/gateway", "tests/tenants", "tests/clients"),
+    ("tests/cost_app", "tests/cache_app"),
 )
-"""Unit tests that share a process; the rest run in one more. Importing the product takes each process seconds."""
+UNIT_AREAS = (*POSTGRES_AREAS, ("tests/api", "tests/providers", "tests/upgrade"), (SCHEMATHESIS,))
+"""Unit tests that share a process; the rest run in one more. Importing the product takes each process seconds, and all
+processes together can't take less time than the longest one.
+"""
 WITHOUT_UNIT_TESTS = ("tests/browser", "tests/faults", "tests/hosts")
 DATABASE_FIXTURES = {"db", "transactional_db", "live_server", "running_stack"}
 HTTP_FIXTURES = {"client", "admin_client", "client_of", "key_of", "program", "other_program", "admin_program"}
@@ -61,7 +64,7 @@ ALWAYS_ON_BOTH = (
 )
 ON_SQLITE_ALONE = (
     # Checks responses over HTTP. Its fixtures don't show this because schemathesis requests them at run time.
-    "tests/api/test_schemathesis.py",
+    SCHEMATHESIS,
     # These also use HTTP but create their own clients. tests/gateway/ covers streaming on both databases.
     "tests/clients/",
     # Staff pages are refused before they run a query.
@@ -76,6 +79,8 @@ ON_SQLITE_ALONE = (
     "tests/cost_app/prices/test_golden.py",
     # All operations check permissions in one function, which the other tests of this file call on both databases.
     "tests/security/test_lost_rights.py::test_key_is_rejected_when_its_creator_lost_their_rights",
+    # The events and their order are in Redis. The other tests of this file check connections on both databases.
+    "tests/gateway/test_events_served.py::test_organizations_receive_all_their_events_in_order_across_a_reconnect",
     # Backs up and restores the SQLite file.
     "tests/stack/test_sqlite_backup.py",
     # The size and dates of a demo history. tests/demo/test_history.py reads one on both databases.
@@ -164,9 +169,15 @@ def shares(paths: Iterable[str], number: int) -> list[list[str]]:
 
 
 def unit_shares(areas: Sequence[Sequence[str]] = UNIT_AREAS) -> list[list[str]]:
-    """Arguments of pytest for each unit test process. The last process runs everything that is not in `areas`."""
+    """Arguments of pytest for each unit test process. The first process runs everything that is not in `areas`."""
     placed = [path for area in areas for path in area]
-    return [*map(list, areas), ignoring(["tests"], [*placed, *WITHOUT_UNIT_TESTS])]
+    rest = ignoring(["tests"], [*placed, *WITHOUT_UNIT_TESTS])
+    return [rest, *(ignoring(area, _inside(area, placed)) for area in areas)]
+
+
+def _inside(area: Sequence[str], placed: Sequence[str]) -> list[str]:
+    """Paths within the area that have another place."""
+    return [path for path in placed if path.startswith(tuple(f"{directory}/" for directory in area))]
 
 
 def ignoring(paths: Iterable[str], ignored: Iterable[str]) -> list[str]:

@@ -87,7 +87,7 @@ def test_each_file_of_unit_tests_is_in_one_process() -> None:
 
 def _is_collected(file: str, given: list[str]) -> bool:
     ignored = tuple(each.removeprefix("--ignore=") for each in given if each.startswith("--"))
-    return file.startswith(tuple(f"{each}/" for each in given)) and not file.startswith(ignored)
+    return f"{file}/".startswith(tuple(f"{each}/" for each in given)) and not file.startswith(ignored)
 
 
 def test_shares_have_each_file_once_and_groups_together() -> None:
