@@ -111,7 +111,7 @@ def test_status_of_a_pending_request(program: Caller) -> None:
     }
 
 
-def test_times_are_utc(program: Caller) -> None:
+def test_times_are_in_utc(program: Caller) -> None:
     assert read(program, action="status", requestId=enqueue(program))["createdAt"].endswith("Z")
 
 

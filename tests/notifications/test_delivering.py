@@ -27,7 +27,7 @@ from tests.support.receiver import Receiver
 pytestmark = pytest.mark.usefixtures("scoped")
 
 
-def test_webhook_signature_is_verified_by_the_standard_library(
+def test_webhook_signature_is_verified_by_the_standardwebhooks_library(
     make_channel: MakeChannel, receiver: Receiver, organization: Organization
 ) -> None:
     channel = make_channel(target=receiver.url)

@@ -44,7 +44,7 @@ def kinds() -> list[tuple[str, str]]:
     return sorted(Alert.objects.values_list("kind", "state"))
 
 
-def test_usual_traffic_raises_nothing(usual_traffic: None, scoped: Organization, notified: list[str]) -> None:
+def test_usual_traffic_raises_no_alert(usual_traffic: None, scoped: Organization, notified: list[str]) -> None:
     check_usage(scoped.pk, NOW)
     assert (kinds(), notified) == ([], [])
 

@@ -145,7 +145,7 @@ def test_only_notified_and_enabled_channels_get_the_resolution(channel: Channel,
     assert not Delivery.objects.filter(channel__in=[critical_only, late]).exists()
 
 
-def test_a_kept_cause_stays_unchanged(channel: Channel, scoped: Organization) -> None:
+def test_kept_cause_leaves_its_alert_open(channel: Channel, scoped: Organization) -> None:
     follow(scoped.pk, DEEP)
     follow_causes(scoped.pk, KINDS, [], kept=["depth"], now=NOW + MINUTE)
     assert (Alert.objects.get().state, types()) == ("open", ["alert.opened"])

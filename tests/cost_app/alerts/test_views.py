@@ -124,7 +124,7 @@ def test_unknown_snooze_duration_is_rejected(make_alert: MakeAlert, operator: Us
 
 
 @pytest.mark.parametrize("action", ["acknowledge", "snooze", "resolve"])
-def test_viewers_cannot_change_alerts_and_strangers_get_404(
+def test_viewers_cannot_change_alerts_and_other_organizations_get_404(
     make_alert: MakeAlert, viewer: User, operator: User, stranger: User, client_of: ClientOf, action: str
 ) -> None:
     address = f"/alerts/{make_alert().pk}/{action}/"
@@ -154,7 +154,7 @@ def test_inbox_runs_a_limited_number_of_queries(
         client.get("/alerts/")
 
 
-def test_the_api_acknowledges_and_snoozes(
+def test_api_acknowledges_and_resolves_alerts(
     make_alert: MakeAlert, member_of: Callable[[Role], User], client_of: ClientOf, organization: Organization
 ) -> None:
     from aiinfra.tenants.keys import create_key

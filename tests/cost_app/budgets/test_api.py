@@ -36,7 +36,7 @@ def test_a_budget_is_set_and_listed(program: Caller, organization: Organization)
     assert listed(program) == [{**made, "window": window}]
 
 
-def test_without_budgets_the_list_is_empty(program: Caller) -> None:
+def test_list_is_empty_without_budgets(program: Caller) -> None:
     assert listed(program) == []
 
 
@@ -166,7 +166,7 @@ def test_budget_of_another_organization_is_not_found(
 
 
 @pytest.mark.parametrize("role", [Role.VIEWER, Role.OPERATOR])
-def test_readers_cannot_change_budgets(program: Caller, organization: Organization, role: Role) -> None:
+def test_viewers_and_operators_cannot_change_budgets(program: Caller, organization: Organization, role: Role) -> None:
     budget_id = set_to(program)["id"]
     reader = Caller(key=new_key(organization, role))
     increase = {"amount": 1, "reason": "x", "expiresAt": AHEAD}
@@ -180,7 +180,7 @@ def test_readers_cannot_change_budgets(program: Caller, organization: Organizati
     assert listed(program)[0]["limit"] == "12.50"
 
 
-def test_a_key_needs_the_scope(organization: Organization) -> None:
+def test_key_requires_the_scope(organization: Organization) -> None:
     refused(Caller(key=new_key(organization, Role.OWNER, ["cost:read"])).post(COST, BUDGET), 403)
     refused(Caller(key=new_key(organization, Role.OWNER, ["budget:write"])).get(COST, action="budgets"), 403)
 
@@ -190,7 +190,7 @@ def test_a_credential_is_required(db: None) -> None:
     refused(Caller().post(COST, BUDGET), 401)
 
 
-def test_a_browser_must_send_its_csrf_token(finance: User) -> None:
+def test_session_requires_a_csrf_token(finance: User) -> None:
     client = Client(enforce_csrf_checks=True)
     client.force_login(finance)
     assert refused(Caller(client).post(COST, BUDGET), 403)["type"] == "csrf_failed"

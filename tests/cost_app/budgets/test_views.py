@@ -194,7 +194,7 @@ def test_a_budget_s_page_shows_its_period_increases_and_changes(
     assert page.count("data-figure-url") == 2
 
 
-def test_readers_see_no_buttons_and_no_audit_log(budget: Budget, viewer: User, client_of: Browser) -> None:
+def test_viewers_see_no_buttons_and_no_audit_log(budget: Budget, viewer: User, client_of: Browser) -> None:
     increase = raised(budget)
     page = client_of(viewer).get(reverse("budget", args=[budget.id])).text
     assert reverse("budget_edit", args=[budget.id]) not in page

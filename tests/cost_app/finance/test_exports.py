@@ -138,7 +138,7 @@ def test_page_defaults_to_the_current_month(finance: User, client_of: Browser) -
         ({}, "This field is required."),
     ],
 )
-def test_invalid_days_get_422(finance: User, client_of: Browser, days: dict[str, str], message: str) -> None:
+def test_invalid_days_return_422(finance: User, client_of: Browser, days: dict[str, str], message: str) -> None:
     response = client_of(finance).get(reverse("finance_export_file"), {"kind": "ledger", **days})
     assert response.status_code == 422
     assert message in response.text

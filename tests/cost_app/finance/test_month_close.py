@@ -63,7 +63,9 @@ def test_stored_close_can_be_verified(organization: Organization, book: Book, cl
         lambda close: setattr(close, "signature", close.signature[:-1] + "x"),
     ],
 )
-def test_any_change_is_detected(book: Book, close: Close, tamper: Callable[[MonthClose], None]) -> None:
+def test_any_change_of_a_closed_month_is_detected(
+    book: Book, close: Close, tamper: Callable[[MonthClose], None]
+) -> None:
     book(at(10, 5), 10)
     made = close()
     assert verify(made)

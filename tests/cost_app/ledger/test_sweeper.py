@@ -97,7 +97,7 @@ def test_a_billed_call_with_unknown_tokens_is_not_free(overdue: Open, provider: 
 
 
 @pytest.mark.parametrize("answer", [(BillState.RUNNING, None), ConnectionError("away")])
-def test_undecided_calls_are_asked_again(overdue: Open, provider: Provider, answer: Answer) -> None:
+def test_undecided_calls_are_looked_up_again(overdue: Open, provider: Provider, answer: Answer) -> None:
     attempt = overdue()
     provider.answer = answer
     sweeper.sweep_unknown_outcomes()

@@ -187,7 +187,7 @@ def test_calls_of_other_organizations_are_not_visible(
         )
 
 
-def test_the_average_latency_covers_successful_calls(
+def test_average_latency_covers_only_successful_calls(
     call: Call, organization: Organization, other_organization: Organization
 ) -> None:
     call(1_000)

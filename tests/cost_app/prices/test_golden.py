@@ -101,7 +101,7 @@ def test_the_comparison_covers_long_prompts_and_history() -> None:
 
 
 @pytest.mark.parametrize("name", EXCEPTIONS)
-def test_each_listed_exception_is_real(name: tuple[str, str]) -> None:
+def test_each_listed_exception_differs_from_the_package(name: tuple[str, str]) -> None:
     provider, model = name
     at, _ = EXCEPTIONS[name]
     assert list(disagreements(price_of(provider, model, at=at), at))

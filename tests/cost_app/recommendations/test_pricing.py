@@ -78,5 +78,5 @@ def test_model_without_an_output_price_is_not_a_chat_model(django_assert_num_que
 
 
 @pytest.mark.parametrize("models", [[], [("openai", "unknown")]])
-def test_no_known_models_have_no_prices(models: list[tuple[str, str]]) -> None:
+def test_empty_list_and_unknown_models_have_no_prices(models: list[tuple[str, str]]) -> None:
     assert weekly_prices(models, now=NOW) == {}

@@ -93,7 +93,7 @@ def test_groups_beyond_the_top_ones_are_summed(scoped: Organization, add_usage: 
     assert (next(iter(found.groups)), found.of, found.others.nano) == ("user-11", 12, 15)
 
 
-def test_hours_have_groups(scoped: Organization, add_usage: AddUsage) -> None:
+def test_hours_can_be_grouped(scoped: Organization, add_usage: AddUsage) -> None:
     add_usage(datetime(2026, 3, 31, 11, tzinfo=UTC), 4, "tag", "red")
     (_, before) = get_cost_metrics(scoped.pk, "hourly", 2, by="tag", now=NOW)
     assert before.groups["red"].nano == 4
