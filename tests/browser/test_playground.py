@@ -41,12 +41,12 @@ def test_an_answer_appears_while_it_arrives_with_its_steps_and_its_price(
     send = page.get_by_role("button", name=re.compile(r"^Send for at most \$0\.00\d+ per attempt$"))
     expect(send).to_be_focused()
     assert requests() == 0, "a quote sends nothing"
-    stepwise.say("Begin with ")
+    stepwise.send_text("Begin with ")
     send.click()
     answer = page.locator("[data-answer]")
     expect(answer).to_have_text("Begin with ")
     expect(page.locator("#playground-steps")).to_contain_text("sent, waiting for the answer")
-    stepwise.say("the sun.")
+    stepwise.send_text("the sun.")
     expect(answer).to_have_text("Begin with the sun.")
     stepwise.finish()
     steps = page.locator("#playground-steps")
@@ -90,10 +90,10 @@ def test_an_answer_that_breaks_off_links_to_its_request(
 ) -> None:
     page = open_page(operator, "/playground/")
     quote(page)
-    stepwise.say("Begin ")
+    stepwise.send_text("Begin ")
     page.locator("[data-send]").click()
     expect(page.locator("[data-answer]")).to_have_text("Begin ")
-    stepwise.break_off()
+    stepwise.close_connection()
     alert = page.locator("[data-failure]")
     expect(alert).to_contain_text("The stream ended before the answer did")
     with system_scope():
@@ -104,7 +104,7 @@ def test_an_answer_that_breaks_off_links_to_its_request(
 def test_a_call_can_be_stopped(stepwise: Stepwise, operator: User, open_page: OpenPage) -> None:
     page = open_page(operator, "/playground/")
     quote(page)
-    stepwise.say("Begin ")
+    stepwise.send_text("Begin ")
     page.locator("[data-send]").click()
     expect(page.locator("[data-answer]")).to_have_text("Begin ")
     page.get_by_role("button", name="Stop").click()

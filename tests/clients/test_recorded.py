@@ -59,8 +59,8 @@ def test_codex_gets_calls_of_all_kinds_of_tools(product: str, key: str, stepwise
     for index, (name, arguments) in enumerate(called):
         first, second = (text := json.dumps(arguments))[:5], text[5:]
         begun = {"id": f"c{index}", "type": "function", "function": {"name": name, "arguments": first}}
-        _say(stepwise, tool_calls=[{"index": index, **begun}])
-        _say(stepwise, tool_calls=[{"index": index, "function": {"arguments": second}}])
+        _send_delta(stepwise, tool_calls=[{"index": index, **begun}])
+        _send_delta(stepwise, tool_calls=[{"index": index, "function": {"arguments": second}}])
     stepwise.finish("tool_calls")
     shape = Shape("Codex", "/v1/responses", codex(model=MODEL))
     events = events_of(shape.send(product, key))
@@ -79,7 +79,7 @@ def test_codex_gets_calls_of_all_kinds_of_tools(product: str, key: str, stepwise
     assert APPLY_PATCH["format"]["definition"] in functions["apply_patch"]["description"]
 
 
-def _say(stepwise: Stepwise, **delta: Any) -> None:
+def _send_delta(stepwise: Stepwise, **delta: Any) -> None:
     stepwise.send(choices=[{"index": 0, "delta": delta, "finish_reason": None}])
 
 

@@ -144,10 +144,10 @@ def _call_two_tools(stepwise: Stepwise) -> None:
 @pytest.mark.usefixtures("queued")
 def test_queued_stream_is_live_for_openai(openai_client: openai.OpenAI, stepwise: Stepwise) -> None:
     """The provider sends its second piece only after the client has received the first."""
-    stepwise.say("Plan ")
+    stepwise.send_text("Plan ")
     stream = openai_client.chat.completions.create(model=MODEL, messages=QUESTION, stream=True)
     assert next(stream).choices[0].delta.content == "Plan "
-    stepwise.say("it.")
+    stepwise.send_text("it.")
     stepwise.finish()
     assert next(stream).choices[0].delta.content == "it."
     assert list(stream)
@@ -155,11 +155,11 @@ def test_queued_stream_is_live_for_openai(openai_client: openai.OpenAI, stepwise
 
 @pytest.mark.usefixtures("queued")
 def test_queued_stream_is_live_for_anthropic(anthropic_client: anthropic.Anthropic, stepwise: Stepwise) -> None:
-    stepwise.say("Plan ")
+    stepwise.send_text("Plan ")
     with anthropic_client.messages.stream(model=MODEL, max_tokens=9, messages=QUESTION) as stream:
         texts = stream.text_stream
         assert next(texts) == "Plan "
-        stepwise.say("it.")
+        stepwise.send_text("it.")
         stepwise.finish()
         assert list(texts) == ["it."]
 

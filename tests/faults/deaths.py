@@ -11,7 +11,7 @@ from tests.support.forked import run
 from tests.support.processes import START_LIMIT_S
 
 
-def deaths(stack: Stack, module: str, processes: Sequence[Sequence[str]]) -> list[str]:
+def run_until_killed(stack: Stack, module: str, processes: Sequence[Sequence[str]]) -> list[str]:
     """Run a process for each list of arguments in turn. Returns what each printed before it died."""
     environment = {**os.environ, **stack.env, "DJANGO_SETTINGS_MODULE": "aiinfra.settings"}
     command = [sys.executable, "-m", module, json.dumps(processes)]

@@ -86,7 +86,7 @@ class Program:
         """Whether the started process is running."""
         return self._process is not None and self._process.poll() is None
 
-    def last_words(self) -> str:
+    def log_tail(self) -> str:
         """The end of its log."""
         return self._log.read_text(errors="replace")[-4000:] if self._log.exists() else ""
 

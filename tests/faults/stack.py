@@ -25,7 +25,7 @@ GUNICORN = [sys.executable, "-m", "gunicorn", "-c", "python:aiinfra.stack.gunico
 WHOLE_ANSWER = 500
 """More tokens than the sandbox's answers have. A truncated answer is not shared with other requests."""
 LEASE_S = 8.0
-PATIENCE_S = 60
+CLIENT_TIMEOUT_S = 60
 """How long a client waits for an answer, even on a busy machine."""
 TIMEOUT_MS = 60_000
 """No call times out unless a test wants it: held calls wait for the test, and the machine may be busy."""
@@ -69,7 +69,7 @@ class Stack:
         self.directory = directory
         redis_port, sandbox_port, web_port = free_port(), free_port(), free_port()
         self.url, self.sandbox_url = f"http://127.0.0.1:{web_port}", f"http://127.0.0.1:{sandbox_port}"
-        self.redis = Redis(port=redis_port, decode_responses=True, socket_timeout=PATIENCE_S)
+        self.redis = Redis(port=redis_port, decode_responses=True, socket_timeout=CLIENT_TIMEOUT_S)
         self.env = {
             **SETTINGS,
             **settings,
@@ -91,7 +91,7 @@ class Stack:
         self.web = self._program("web", GUNICORN)
         self.programs = [self.redis_server, self.sandbox, self.workers, self.scheduler, self.web]
         self.http = httpx2.Client(
-            trust_env=False, timeout=PATIENCE_S, limits=httpx2.Limits(max_keepalive_connections=0)
+            trust_env=False, timeout=CLIENT_TIMEOUT_S, limits=httpx2.Limits(max_keepalive_connections=0)
         )
         self.keys: dict[str, str] = {}
         self._loaded = ExitStack()

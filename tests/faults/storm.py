@@ -21,7 +21,7 @@ import httpx2
 
 from tests.faults.audit import assert_sound, verdict
 from tests.faults.databases import Database, Sqlite, fresh_postgres, vendors
-from tests.faults.stack import MODEL, PATIENCE_S, Stack, text
+from tests.faults.stack import CLIENT_TIMEOUT_S, MODEL, Stack, text
 from tests.faults.test_random_kills import _kill
 
 PATH = "/v1/chat/completions"
@@ -41,7 +41,7 @@ class Storm:
         self._is_over = threading.Event()
         self.ends: Counter[str] = Counter()
 
-    def rage(self, seconds: float, dice: random.Random) -> list[str]:
+    def kill_at_random(self, seconds: float, rng: random.Random) -> list[str]:
         """Kill for this many seconds. Returns the victims."""
         killed = []
         with ThreadPoolExecutor(self._clients) as threads:
@@ -49,9 +49,9 @@ class Storm:
             until = time.monotonic() + seconds
             try:
                 while time.monotonic() < until:
-                    time.sleep(BETWEEN_KILLS_S * dice.uniform(0.6, 1.4))
+                    time.sleep(BETWEEN_KILLS_S * rng.uniform(0.6, 1.4))
                     killed.append(VICTIMS[len(killed) % len(VICTIMS)])
-                    _kill(self._stack, killed[-1], dice)
+                    _kill(self._stack, killed[-1], rng)
             finally:
                 self._is_over.set()
             for each in calling:
@@ -71,7 +71,9 @@ class Storm:
         body = {"model": f"deepseek/{MODEL}", "max_tokens": 100, "stream": is_streamed, "messages": messages}
         headers = {"Authorization": f"Bearer {self._stack.keys['north']}"}
         try:
-            answer = self._stack.http.post(f"{self._stack.url}{PATH}", json=body, headers=headers, timeout=PATIENCE_S)
+            answer = self._stack.http.post(
+                f"{self._stack.url}{PATH}", json=body, headers=headers, timeout=CLIENT_TIMEOUT_S
+            )
         except httpx2.ConnectError:
             time.sleep(PAUSE_S * 10)
             return NOBODY
@@ -110,7 +112,7 @@ def main(seconds: float = 60.0, clients: int = 128) -> None:
             stack.revive()
             stack.behave(latencyMs=LATENCY_MS, seed=1)
             storm = Storm(stack, clients)
-            killed = storm.rage(seconds, random.Random(1))
+            killed = storm.kill_at_random(seconds, random.Random(1))
             stack.behave()
             stack.wait_until_ready()
             requests = [text(row) for (row,) in stack.database.rows("SELECT id FROM queue_app_airequest")]

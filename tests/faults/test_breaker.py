@@ -35,7 +35,9 @@ def test_circuit_opens_for_all_workers_and_allows_one_probe(stack: Stack) -> Non
     (probe,) = stack.wait_until_in_flight(waiting, 1)
     others = [request for request in waiting if request != probe]
     wait_until(lambda: _rejected_by_circuit(stack, others) == set(others), "the circuit to reject the others")
-    wait_until(lambda: len({stack.column(request, "worker") for request in waiting}) == 2, "both workers to ask")
+    wait_until(
+        lambda: len({stack.column(request, "worker") for request in waiting}) == 2, "both workers to check the circuit"
+    )
     assert _sent(stack, waiting) == 1
     stack.release()
 

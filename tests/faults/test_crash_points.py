@@ -5,14 +5,16 @@ from contextlib import contextmanager
 
 from tests.faults.audit import assert_agreement, assert_sound
 from tests.faults.crash import POINTS
-from tests.faults.deaths import deaths
+from tests.faults.deaths import run_until_killed
 from tests.faults.stack import Stack, text
 
 
 def test_crash_at_any_point_loses_no_request_no_money_and_no_hold(stack: Stack) -> None:
     stack.hold(contains="mid_call")
     with _workers_and_scheduler_stopped(stack):
-        crashed = dict(zip(POINTS, deaths(stack, "tests.faults.crash", [[point] for point in POINTS]), strict=True))
+        crashed = dict(
+            zip(POINTS, run_until_killed(stack, "tests.faults.crash", [[point] for point in POINTS]), strict=True)
+        )
         accepted = [request for request in crashed.values() if request]
         assert {point for point, request in crashed.items() if not request} == {"after_reserve", "after_commit"}
         committed = [

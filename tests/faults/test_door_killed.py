@@ -12,7 +12,7 @@ import httpx2
 import pytest
 
 from tests.faults.audit import assert_agreement, assert_sound, ledger_differences
-from tests.faults.deaths import deaths
+from tests.faults.deaths import run_until_killed
 from tests.faults.door import POINTS
 from tests.faults.stack import MODEL, PAST, Stack, order, text
 from tests.support.processes import START_LIMIT_S, wait_until
@@ -32,7 +32,7 @@ def test_crash_during_a_direct_call_leaves_no_hold_and_no_unbooked_cost(stack: S
     wait_until_idle(stack)
     stack.hold(contains="mid_call")
     doors = [(point, key) for point in POINTS for key in (WITHOUT_KEY, f"key-{point}")]
-    dead = dict(zip(doors, deaths(stack, "tests.faults.door", doors), strict=True))
+    dead = dict(zip(doors, run_until_killed(stack, "tests.faults.door", doors), strict=True))
     assert held(stack) > 0, "nothing was reserved"
     stack.release()
     stack.scheduler.start()

@@ -35,7 +35,7 @@ def test_low_priority_request_in_a_stream_of_high_ones_starts_within_its_bound(s
         stack.wait_until_in_flight([first], 1)
         low, *early = _accepted_within(stack, bound_s, "low", "high", "high", "high")
         end_of_bound = time.monotonic() + bound_s + 0.5
-        wait_until(lambda: time.monotonic() > end_of_bound, "the end of its bound")
+        wait_until(lambda: time.monotonic() > end_of_bound, "the end of the bound")
         late = [stack.enqueue(f"Late {number}", priority="high") for number in range(4)]
         stack.release()
 

@@ -14,7 +14,7 @@ from tests.support.receiver import Receiver, receiving
 
 HEALTHY = {"provider": "openai", "model": "gpt-3.5-turbo"}
 FAILING = 6
-PATIENCE_MS = 180_000
+ALERT_TIMEOUT_MS = 180_000
 """The alert manager checks every 30 seconds, and two checks decide. The machine may be busy."""
 PASSWORD = "an operator's password"
 SETUP = """
@@ -73,10 +73,10 @@ def test_outage_alerts_once_and_ends_with_recovery(watched: Stack, queue_page: P
     watched.behave(faults=[{"kind": "status", "status": 500, "model": MODEL}])
     affected = [watched.enqueue(f"Affected {number}", maxRetries=10) for number in range(FAILING)]
     outage = queue_page.locator(".queue-outage")
-    expect(outage).to_contain_text(f"{PROVIDER}/{MODEL}", timeout=PATIENCE_MS)
+    expect(outage).to_contain_text(f"{PROVIDER}/{MODEL}", timeout=ALERT_TIMEOUT_MS)
     expect(outage).to_contain_text("SERVER_ERROR")
-    expect(outage).to_contain_text("waiting for a retry", timeout=PATIENCE_MS)
-    expect(outage).to_contain_text("The circuit is open", timeout=PATIENCE_MS)
+    expect(outage).to_contain_text("waiting for a retry", timeout=ALERT_TIMEOUT_MS)
+    expect(outage).to_contain_text("The circuit is open", timeout=ALERT_TIMEOUT_MS)
 
     unaffected = [watched.enqueue(f"Unaffected {number}", **HEALTHY) for number in range(FAILING)]
     assert set(watched.wait_until_ended(unaffected).values()) == {"completed"}
@@ -86,7 +86,7 @@ def test_outage_alerts_once_and_ends_with_recovery(watched: Stack, queue_page: P
     watched.behave()
     assert set(watched.wait_until_ended(affected).values()) == {"completed"}
     assert watched.open_circuits() == []
-    expect(outage).to_have_count(0, timeout=PATIENCE_MS)
+    expect(outage).to_have_count(0, timeout=ALERT_TIMEOUT_MS)
     wait_until(lambda: _alerts(on_call, "alert.resolved") == ["provider_down", "system_health"], "the resolved alerts")
     assert _alerts(on_call, "alert.opened") == ["provider_down", "system_health"]
 

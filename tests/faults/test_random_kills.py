@@ -69,16 +69,16 @@ class Clients:
 def test_random_kills_lose_nothing_and_charge_nothing_twice(stack: Stack) -> None:
     stack.behave(latencyMs={"p50": 150, "p95": 500, "p99": 1000}, faults=FAULTS, seed=SEED)
     clients = Clients(stack)
-    dice = random.Random(SEED)
-    victims = dice.sample(VICTIMS * 2, KILLS)
+    rng = random.Random(SEED)
+    victims = rng.sample(VICTIMS * 2, KILLS)
 
     with ThreadPoolExecutor(1) as sender:
         sent = sender.submit(clients.send_all)
         try:
             for victim in victims:
-                time.sleep(BETWEEN_KILLS_S * dice.uniform(0.6, 1.4))
+                time.sleep(BETWEEN_KILLS_S * rng.uniform(0.6, 1.4))
                 wait_until(lambda: _has_calls_in_flight(stack, clients), "calls in flight")
-                _kill(stack, victim, dice)
+                _kill(stack, victim, rng)
         finally:
             clients.kills_are_over.set()
         sent.result()
@@ -97,12 +97,12 @@ def _has_calls_in_flight(stack: Stack, clients: Clients) -> bool:
     return "processing" in stack.statuses(list(clients.accepted.values())).values()
 
 
-def _kill(stack: Stack, victim: str, dice: random.Random) -> None:
+def _kill(stack: Stack, victim: str, rng: random.Random) -> None:
     """Kill a victim and restart it, as the supervisor would. The workers' parent replaces a child itself."""
     match victim:
         case "child":
             if children := stack.workers.children():
-                dice.choice(children).kill()
+                rng.choice(children).kill()
         case "parent":
             stack.workers.kill()
             stack.workers.start()

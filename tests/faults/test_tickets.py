@@ -32,7 +32,7 @@ def test_requests_whose_tickets_were_lost_are_processed(stack: Stack) -> None:
     with stack.workers_restarted():
         stack.workers.kill_group()
         requests = [stack.enqueue(f"Question {number}") for number in range(10)]
-        assert _ticket_queue(stack).count, "there are no tickets to lose"
+        assert _ticket_queue(stack).count, "there are no tickets"
         _ticket_queue(stack).empty()
         stack.workers.start()
         assert set(assert_sound(stack, requests).values()) == {"completed"}

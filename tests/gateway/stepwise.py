@@ -44,7 +44,7 @@ class Stepwise:
         """Send an event."""
         self.steps.put(b"data: " + json.dumps(data).encode() + b"\n\n")
 
-    def say(self, text: str) -> None:
+    def send_text(self, text: str) -> None:
         """Send a piece of the answer."""
         self.send(id="p1", model="their-name", choices=[{"index": 0, "delta": {"content": text}}], usage=None, extra=7)
 
@@ -52,9 +52,9 @@ class Stepwise:
         """End the answer with its usage."""
         self.send(id="p1", choices=[{"index": 0, "delta": {}, "finish_reason": reason}])
         self.send(id="p1", choices=[], usage=USAGE)
-        self.break_off()
+        self.close_connection()
 
-    def break_off(self) -> None:
+    def close_connection(self) -> None:
         """Close the connection."""
         self.steps.put(None)
 
@@ -70,4 +70,4 @@ def stepwise(settings: Settings, transactional_db: None) -> Iterator[Stepwise]:
     with server(provider) as port:
         settings.COMPATIBLE_PROVIDERS = {"local": f"http://127.0.0.1:{port}/v1"}
         yield provider
-        provider.break_off()
+        provider.close_connection()

@@ -27,8 +27,8 @@ def first_tokens(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, str, str]]:
 def test_time_to_first_token_is_recorded_once_per_streamed_answer(
     program: Caller, stepwise: Stepwise, room: WaitingRoom, first_tokens: list[object], organization: Organization
 ) -> None:
-    stepwise.say("Plan ")
-    stepwise.say("it.")
+    stepwise.send_text("Plan ")
+    stepwise.send_text("it.")
     stepwise.finish()
     assert list(events_of(ask(program)))
     assert first_tokens == [(organization.pk, "local", "stepwise")]

@@ -51,11 +51,11 @@ def immediate_keep_alives(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_each_event_arrives_before_the_provider_sends_the_next(
     program: Caller, stepwise: Stepwise, room: WaitingRoom, with_usage: bool
 ) -> None:
-    stepwise.say("Plan ")
+    stepwise.send_text("Plan ")
     response = ask(program, stream_options={"include_usage": with_usage})
     events = events_of(response)
     first = data_of(next(events))
-    stepwise.say("it.")
+    stepwise.send_text("it.")
     second = data_of(next(events))
     stepwise.finish()
     *rest, done = events
@@ -82,7 +82,7 @@ def test_keep_alives_are_sent_while_the_provider_is_silent(
 ) -> None:
     events = events_of(ask(program))
     assert [next(events), next(events)] == [KEEP_ALIVE, KEEP_ALIVE]
-    stepwise.say("Late.")
+    stepwise.send_text("Late.")
     stepwise.finish()
     *rest, done = events
     assert (text_of(rest), done) == ("Late.", DONE)
@@ -145,11 +145,11 @@ def test_failure_before_the_first_event_is_retried_on_the_same_connection(
 def test_disconnected_client_is_billed_for_its_usage_and_the_answer_is_cached(
     program: Caller, stepwise: Stepwise, room: WaitingRoom
 ) -> None:
-    stepwise.say("Plan ")
+    stepwise.send_text("Plan ")
     response = ask(program)
     assert next(events_of(response))
     closed = start_in_thread(response.close)
-    stepwise.say("it.")
+    stepwise.send_text("it.")
     stepwise.finish()
     closed()
     attempt = ended_attempt()
@@ -164,7 +164,7 @@ def test_call_of_a_disconnected_client_ends_after_the_drain_time(
     program: Caller, stepwise: Stepwise, room: WaitingRoom, settings: Settings
 ) -> None:
     settings.STREAM_DRAIN_S = 0
-    stepwise.say("Plan ")
+    stepwise.send_text("Plan ")
     response = ask(program)
     assert next(events_of(response))
     closed = start_in_thread(response.close)
@@ -177,7 +177,7 @@ def test_call_of_a_disconnected_client_ends_after_the_drain_time(
 
 
 def _ends_after_more_text(stepwise: Stepwise) -> bool:
-    stepwise.say("more")
+    stepwise.send_text("more")
     return the_request().status in {Status.FAILED, Status.COMPLETED}
 
 
@@ -212,7 +212,7 @@ def test_timed_out_call_sends_an_error_event(
 
 
 def test_repeated_idempotency_key_replays_the_stream(program: Caller, stepwise: Stepwise, room: WaitingRoom) -> None:
-    stepwise.say("Plan it.")
+    stepwise.send_text("Plan it.")
     stepwise.finish()
     first, second = (list(events_of(ask(program, headers={"Idempotency-Key": "k1"}))) for _ in range(2))
     assert text_of(first) == text_of(second) == "Plan it."
@@ -224,7 +224,7 @@ def test_repeated_idempotency_key_replays_the_stream(program: Caller, stepwise: 
 def test_cancelled_stream_ends_with_an_error_and_is_billed(
     program: Caller, stepwise: Stepwise, room: WaitingRoom, organization: Organization
 ) -> None:
-    stepwise.say("Plan ")
+    stepwise.send_text("Plan ")
     events = events_of(ask(program))
     next(events)
     program.post("/api/ai/queue", {"action": "cancel", "requestId": str(the_request().id)})
@@ -241,7 +241,7 @@ def test_unstreamed_provider_answer_is_sent_as_a_stream(
     message = {"role": "assistant", "content": "All at once."}
     body = {"choices": [{"index": 0, "message": message, "finish_reason": "stop"}], "usage": USAGE}
     stepwise.steps.put(json.dumps(body).encode())
-    stepwise.break_off()
+    stepwise.close_connection()
     *events, done = events_of(ask(program))
     assert (text_of(events), done) == ("All at once.", DONE)
     assert redis_client().zcard("{aiq}:claims") == 0
@@ -252,7 +252,7 @@ def test_client_without_a_slot_is_refused_before_anything_is_stored(
 ) -> None:
     full = WaitingRoom(1)
     monkeypatch.setattr(chat, "waiting_room", full)
-    stepwise.say("Plan ")
+    stepwise.send_text("Plan ")
     response = ask(program)
     refused(ask(program, messages=[{"role": "user", "content": "Another?"}]), 429)
     with system_scope():

@@ -11,7 +11,7 @@ import httpx2
 import pytest
 
 from tests.faults.databases import Postgres, fresh_postgres, postgres_answers, postgres_template
-from tests.faults.stack import MANAGE, PATIENCE_S, Stack
+from tests.faults.stack import CLIENT_TIMEOUT_S, MANAGE, Stack
 from tests.hosts.proxy import Proxy
 from tests.support.processes import ROOT, free_port
 
@@ -95,5 +95,5 @@ def host(
         "WEB_LAME_DUCK_S": "60",
         "DJANGO_SETTINGS_MODULE": "aiinfra.settings",
     }
-    with httpx2.Client(trust_env=False, timeout=PATIENCE_S) as http:
+    with httpx2.Client(trust_env=False, timeout=CLIENT_TIMEOUT_S) as http:
         yield Host(settings, http)

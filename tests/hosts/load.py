@@ -7,7 +7,7 @@ from typing import Self
 
 import httpx2
 
-from tests.faults.stack import PATIENCE_S, WHOLE_ANSWER, Stack, order
+from tests.faults.stack import CLIENT_TIMEOUT_S, WHOLE_ANSWER, Stack, order
 from tests.support.processes import wait_until
 
 CHAT = {"model": "deepseek-chat", "max_tokens": WHOLE_ANSWER, "messages": [{"role": "user", "content": "Hello"}]}
@@ -45,7 +45,9 @@ class Load:
         wait_until(lambda: all(self.done[name] >= most for name, most in goal.items()), f"{count} more of each client")
 
     def _send(self, name: str, send: Callable[[httpx2.Client], str]) -> None:
-        with httpx2.Client(base_url=self._url, headers=self._headers, trust_env=False, timeout=PATIENCE_S) as client:
+        with httpx2.Client(
+            base_url=self._url, headers=self._headers, trust_env=False, timeout=CLIENT_TIMEOUT_S
+        ) as client:
             while not self._over.wait(self._pause_s):
                 try:
                     problem = send(client)

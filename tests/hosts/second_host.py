@@ -7,7 +7,7 @@ from typing import Any
 import httpx2
 
 from tests.faults.program import Program
-from tests.faults.stack import GUNICORN, MANAGE, PATIENCE_S, Stack, order
+from tests.faults.stack import CLIENT_TIMEOUT_S, GUNICORN, MANAGE, Stack, order
 from tests.support.processes import ROOT, answers, free_port, wait_until
 
 
@@ -64,7 +64,7 @@ class SecondHost:
             json=order(text, **options),
             headers=headers,
             trust_env=False,
-            timeout=PATIENCE_S,
+            timeout=CLIENT_TIMEOUT_S,
         )
         assert answer.status_code == 202, answer.text
         return str(answer.json()["requestId"])

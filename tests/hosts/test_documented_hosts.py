@@ -13,7 +13,7 @@ import pytest
 
 from tests.faults.databases import Postgres
 from tests.faults.program import Program
-from tests.faults.stack import MANAGE, PATIENCE_S
+from tests.faults.stack import CLIENT_TIMEOUT_S, MANAGE
 from tests.support.processes import ROOT, answers, free_port, wait_until
 
 COMMAND = re.compile(r"`((?:\.venv/bin/|manage\.py )[^`]+)`")
@@ -83,7 +83,9 @@ def test_documentation_names_all_programs_of_a_host() -> None:
 
 def test_pages_have_their_static_files(hosts: list[dict[str, str]]) -> None:
     for each in hosts:
-        with httpx2.Client(base_url=f"http://127.0.0.1:{each['PORT']}", trust_env=False, timeout=PATIENCE_S) as http:
+        with httpx2.Client(
+            base_url=f"http://127.0.0.1:{each['PORT']}", trust_env=False, timeout=CLIENT_TIMEOUT_S
+        ) as http:
             page = http.get("/login/").raise_for_status().text
             files = re.findall(r'(?:href|src)="(/static/[^"]+)"', page)
             assert files
@@ -93,7 +95,7 @@ def test_pages_have_their_static_files(hosts: list[dict[str, str]]) -> None:
 
 def test_every_priced_model_is_answered(hosts: list[dict[str, str]], key: str, database: Postgres) -> None:
     headers = {"Authorization": f"Bearer {key}"}
-    with httpx2.Client(headers=headers, trust_env=False, timeout=PATIENCE_S) as http:
+    with httpx2.Client(headers=headers, trust_env=False, timeout=CLIENT_TIMEOUT_S) as http:
         urls = [f"http://127.0.0.1:{each['PORT']}" for each in hosts]
         models = [each["id"] for each in http.get(f"{urls[0]}/v1/models").raise_for_status().json()["data"]]
         chats = [model for model in models if "embedding" not in model]

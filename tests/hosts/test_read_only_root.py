@@ -57,5 +57,5 @@ def test_product_writes_only_to_its_data_directory(stack: Stack) -> None:
         stack.http.get(stack.url + path).raise_for_status()
     requests = [stack.enqueue("A question"), stack.ask("Another question")]
     assert set(assert_sound(stack, requests).values()) == {"completed"}
-    logs = [each.last_words() for each in (stack.workers, stack.scheduler, stack.web)]
+    logs = [each.log_tail() for each in (stack.workers, stack.scheduler, stack.web)]
     assert "Read-only file system" not in "".join(logs)

@@ -12,7 +12,7 @@ import pytest
 from tests.faults.audit import assert_sound
 from tests.faults.databases import fresh_postgres, postgres_template
 from tests.faults.program import Program
-from tests.faults.stack import PATIENCE_S, Stack
+from tests.faults.stack import CLIENT_TIMEOUT_S, Stack
 from tests.hosts.load import CHAT, END, Load
 from tests.hosts.second_host import SecondHost
 from tests.support.processes import ROOT, answers, free_port, wait_until
@@ -57,7 +57,7 @@ def proxy(stack: Stack, other: SecondHost, tmp_path_factory: pytest.TempPathFact
     directory, port = tmp_path_factory.mktemp("haproxy"), free_port()
     text = (ROOT / "deploy/haproxy/haproxy.cfg").read_text(encoding="utf-8")
     text = re.sub(r"bind :443 .*", f"bind 127.0.0.1:{port}", text)
-    text = re.sub(r"timeout check .*", f"timeout check {PATIENCE_S}s", text)  # a busy host is not down
+    text = re.sub(r"timeout check .*", f"timeout check {CLIENT_TIMEOUT_S}s", text)  # a busy host is not down
     text = text.replace("10.0.0.1:8000", stack.url.removeprefix("http://"))
     text = text.replace("10.0.0.2:8000", other.url.removeprefix("http://"))
     file = directory / "haproxy.cfg"

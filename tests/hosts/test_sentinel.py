@@ -16,7 +16,7 @@ from aiinfra.configuration.sentinels import rq_address
 from aiinfra.stack.bundled_redis import redis_binary
 from tests.faults.audit import assert_sound
 from tests.faults.program import Program
-from tests.faults.stack import MANAGE, PATIENCE_S, SLOTS, Stack
+from tests.faults.stack import CLIENT_TIMEOUT_S, MANAGE, SLOTS, Stack
 from tests.support.forked import run
 from tests.support.processes import free_port, wait_until
 
@@ -72,7 +72,7 @@ class SentinelCluster:
 
     def client(self) -> Redis:
         """A client of the current primary."""
-        return self._sentinel().master_for(SERVICE, decode_responses=True, socket_timeout=PATIENCE_S)
+        return self._sentinel().master_for(SERVICE, decode_responses=True, socket_timeout=CLIENT_TIMEOUT_S)
 
     def _sentinel(self) -> Sentinel:
         return Sentinel([("127.0.0.1", port) for port in self._ports])

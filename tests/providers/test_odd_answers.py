@@ -39,17 +39,17 @@ WORDS = (
 NUMBERS = (0, -1, 1.5, 10**18, 10**400, float("nan"), float("inf"), 1e308, True, None)
 
 
-def grown(dice: random.Random, depth: int = 0) -> Any:
+def random_tree(rng: random.Random, depth: int = 0) -> Any:
     """A random tree of the names and words that readers look for, in wrong places."""
-    kind = dice.random() + depth * 0.12
+    kind = rng.random() + depth * 0.12
     if kind < 0.5:
-        return {dice.choice(NAMES): grown(dice, depth + 1) for _ in range(dice.randrange(5))}
+        return {rng.choice(NAMES): random_tree(rng, depth + 1) for _ in range(rng.randrange(5))}
     if kind < 0.75:
-        return [grown(dice, depth + 1) for _ in range(dice.randrange(4))]
-    return dice.choice(WORDS) if dice.random() < 0.7 else dice.choice(NUMBERS)
+        return [random_tree(rng, depth + 1) for _ in range(rng.randrange(4))]
+    return rng.choice(WORDS) if rng.random() < 0.7 else rng.choice(NUMBERS)
 
 
-def nearly_right(dice: random.Random) -> Any:
+def almost_valid_answer(rng: random.Random) -> Any:
     """An answer in both dialects with some fields replaced."""
     body: dict[str, Any] = {
         "choices": [{"message": {"content": "Hi.", "tool_calls": []}, "finish_reason": "stop"}],
@@ -58,18 +58,18 @@ def nearly_right(dice: random.Random) -> Any:
         "usage": {"prompt_tokens": 1, "completion_tokens": 1, "input_tokens": 1, "output_tokens": 1},
     }
     for place in (body, body["usage"], body["content"][0], body["choices"][0], body["choices"][0]["message"]):
-        if dice.random() < 0.3:
-            place[dice.choice(NAMES)] = grown(dice, 2)
+        if rng.random() < 0.3:
+            place[rng.choice(NAMES)] = random_tree(rng, 2)
     return body
 
 
-def written(dice: random.Random) -> bytes:
+def encoded_tree(rng: random.Random) -> bytes:
     """A generated tree as bytes. Some are truncated or have one byte changed."""
-    body = bytearray(json.dumps(dice.choice((grown, nearly_right))(dice)).encode())
-    if dice.random() < 0.15:
-        del body[dice.randrange(len(body) + 1) :]
-    elif dice.random() < 0.15:
-        body[dice.randrange(len(body))] = dice.randrange(256)
+    body = bytearray(json.dumps(rng.choice((random_tree, almost_valid_answer))(rng)).encode())
+    if rng.random() < 0.15:
+        del body[rng.randrange(len(body) + 1) :]
+    elif rng.random() < 0.15:
+        body[rng.randrange(len(body))] = rng.randrange(256)
     return bytes(body)
 
 
@@ -92,9 +92,9 @@ def anthropic_reader(body: bytes) -> ChatAnswer:
 
 @pytest.mark.parametrize("read", [openai_reader, anthropic_reader])
 def test_answer_is_storable_or_a_provider_error(read: Callable[[bytes], ChatAnswer]) -> None:
-    dice, answers = random.Random(4711), 0
+    rng, answers = random.Random(4711), 0
     for _ in range(CASES):
-        body = written(dice)
+        body = encoded_tree(rng)
         try:
             answer = read(body)
         except ProviderError as error:
@@ -118,11 +118,11 @@ class Raised:
 
 @pytest.mark.parametrize("unwrapped", [True, False])
 def test_error_of_any_shape_is_a_storable_provider_error(unwrapped: bool) -> None:
-    dice = random.Random(4712)
+    rng = random.Random(4712)
     for _ in range(CASES):
-        tree, status = grown(dice), dice.choice((400, 404, 409, 413, 422, 429, 500, 529, 302, 600))
+        tree, status = random_tree(rng), rng.choice((400, 404, 409, 413, 422, 429, 500, 529, 302, 600))
         body = tree if unwrapped else {"error": tree}
-        waits = dice.choice(WORDS).encode("utf-8", "replace").replace(b"\0", b"0")
+        waits = rng.choice(WORDS).encode("utf-8", "replace").replace(b"\0", b"0")
         response = httpx2.Response(status, headers=[(b"retry-after", waits)])
         error = errors.status_error(Raised(status, body, response), MESSAGES, "key")
         assert_storable([error.message, errors.words_of(body)])

@@ -137,7 +137,7 @@ def test_an_outcome_is_one_transaction(
     assert (states(), booked()) == (["dispatched"], 0)
 
 
-@pytest.mark.parametrize("passed", [timedelta(seconds=2), -timedelta(minutes=1)], ids=["forward", "set back"])
+@pytest.mark.parametrize("passed", [timedelta(seconds=2), -timedelta(minutes=1)], ids=["forward", "backward"])
 def test_the_cached_latency_is_valid_for_any_clock(
     claimed: Claimed, provider: ScriptedProvider, monkeypatch: pytest.MonkeyPatch, passed: timedelta
 ) -> None:

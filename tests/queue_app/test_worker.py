@@ -96,9 +96,9 @@ def test_a_stopping_worker_finishes_running_calls(redis_url: str, work: Work, bl
     worker = work()
     wait_until(lambda: len(blocked.started) == 2, "two tickets to start")
     worker.request_stop(15, None)
-    wait_until(lambda: [beat.stopping for beat in heartbeat.workers()] == [True], "the drain to be seen")
+    wait_until(lambda: [beat.stopping for beat in heartbeat.workers()] == [True], "the heartbeat to report the drain")
     blocked.may_end.set()
-    wait_until(lambda: not heartbeat.workers(), "the worker to sign off")
+    wait_until(lambda: not heartbeat.workers(), "the worker to unregister")
     assert (len(blocked.started), tickets.ticket_queue().count) == (2, 1)
 
 
@@ -113,7 +113,7 @@ def test_a_failing_ticket_frees_its_slot(redis_url: str, work: Work, monkeypatch
     for _ in range(6):
         tickets.push_ticket()
     work()
-    wait_until(lambda: len(broken) == 6, "three times as many tickets as there are slots")
+    wait_until(lambda: len(broken) == 6, "all six tickets to run")
 
 
 def test_worker_starts_without_redis_and_works_when_it_is_back(tmp_path: Path) -> None:
@@ -130,7 +130,9 @@ def test_worker_starts_without_redis_and_works_when_it_is_back(tmp_path: Path) -
     log = tmp_path / "log"
     command = f"exec {sys.executable} manage.py worker 2> {log}"
     with start(["sh", "-c", command], environment) as workers:
-        wait_until(lambda: log.exists() and "Connection refused" in log.read_text(), "the worker to miss Redis")
+        wait_until(
+            lambda: log.exists() and "Connection refused" in log.read_text(), "the worker to log the connection error"
+        )
         with start([redis_binary(), "--port", str(port), "--dir", str(tmp_path), "--save", ""]):
             wait_until(lambda: _answers(redis) and redis.hlen(heartbeat.WORKERS_KEY), "the worker to report")
             assert redis.scard("rq:workers") == 1
@@ -149,10 +151,10 @@ def _answers(redis: Redis) -> bool:
 
 def test_rq_registers_the_worker_until_it_ends(redis_url: str, work: Work) -> None:
     worker = work()
-    wait_until(lambda: Worker.count(connection=bytes_client()) == 1, "RQ's list of workers")
+    wait_until(lambda: Worker.count(connection=bytes_client()) == 1, "RQ to list the worker")
     assert [known.name for known in Worker.all(connection=bytes_client())] == [worker.name]
     in_flight.stopping.set()
-    wait_until(lambda: Worker.count(connection=bytes_client()) == 0, "the worker to sign off")
+    wait_until(lambda: Worker.count(connection=bytes_client()) == 0, "the worker to unregister")
 
 
 def test_a_worker_registers_again_in_an_emptied_redis(
@@ -160,15 +162,15 @@ def test_a_worker_registers_again_in_an_emptied_redis(
 ) -> None:
     monkeypatch.setattr(heartbeat, "TELL_RQ_EVERY_S", 0)
     worker = work()
-    wait_until(lambda: Worker.count(connection=bytes_client()) == 1, "RQ's list of workers")
+    wait_until(lambda: Worker.count(connection=bytes_client()) == 1, "RQ to list the worker")
     redis_client().flushall()
-    wait_until(lambda: Worker.count(connection=bytes_client()) == 1, "RQ's list of workers, again")
-    wait_until(lambda: [beat.name for beat in heartbeat.workers()] == [worker.name], "the beat")
+    wait_until(lambda: Worker.count(connection=bytes_client()) == 1, "the worker to register again")
+    wait_until(lambda: [beat.name for beat in heartbeat.workers()] == [worker.name], "the heartbeat")
 
 
 def test_a_heartbeat_reports_the_workers_state(redis_url: str, work: Work) -> None:
     worker = work()
-    wait_until(heartbeat.workers, "a beat")
+    wait_until(heartbeat.workers, "a heartbeat")
     [beat] = heartbeat.workers()
     assert (beat.name, beat.slots, beat.busy, beat.stopping) == (worker.name, 2, 0, False)
     assert beat.memory_bytes > 1_000_000
@@ -202,7 +204,7 @@ def test_the_heartbeat_leaves_its_connection_to_the_slots(redis_url: str, monkey
     kept: list[object] = []
     with beat:
         monkeypatch.setattr(beat, "_report", lambda: kept.append(connection.connection))
-        wait_until(lambda: kept, "a beat")
+        wait_until(lambda: kept, "a heartbeat")
     assert kept[0] is None
 
 

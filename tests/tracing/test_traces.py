@@ -150,7 +150,7 @@ def test_a_streamed_call(
     program: Caller, stepwise: Stepwise, room: WaitingRoom, sent: Sent, settings: Settings
 ) -> None:
     settings.TRACED_PROVIDERS = frozenset({"local"})
-    stepwise.say("Plan it.")
+    stepwise.send_text("Plan it.")
     stepwise.finish()
     body = {"model": MODEL, "messages": MESSAGES, "stream": True}
     assert list(events_of(program.post(COMPLETIONS, body, **SAMPLED)))
@@ -167,7 +167,7 @@ def test_a_streamed_call(
 def test_a_provider_learns_nothing_of_traces_by_default(
     program: Caller, stepwise: Stepwise, room: WaitingRoom, sent: Sent
 ) -> None:
-    stepwise.say("Plan it.")
+    stepwise.send_text("Plan it.")
     stepwise.finish()
     assert list(events_of(program.post(COMPLETIONS, {"model": MODEL, "messages": MESSAGES, "stream": True}, **SAMPLED)))
     sent("chat stepwise")
