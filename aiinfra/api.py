@@ -23,7 +23,7 @@ from aiinfra.bodies import BODY_BYTES_MAX
 from aiinfra.error_responses import error_response
 from aiinfra.failures import ApiError, failure_of
 from aiinfra.idempotency import Answer, InProgressError, KeyReusedError, digest_of, run_once
-from aiinfra.json_body import check_tree, read_json, read_query
+from aiinfra.json_body import NODES_MAX, check_tree, read_json, read_query
 from aiinfra.tenants import key_authentication
 from aiinfra.tenants.authorization import Principal
 from aiinfra.tenants.key_access import DOORS
@@ -124,6 +124,7 @@ class Endpoint:
     login_required = False
     body_bytes_max = BODY_BYTES_MAX
     """The web server and the middleware apply it, too (`aiinfra.bodies`)."""
+    body_nodes_max = NODES_MAX
     is_in_schema = True
     """Whether the OpenAPI document describes it. Doors in a vendor's dialect are described by the vendor."""
 
@@ -175,7 +176,7 @@ class Endpoint:
         raw = {**(read_query(request) if method == "GET" else self.read_body(request)), **captured}
         if by_session:
             check_csrf(request)
-        check_tree(raw)
+        check_tree(raw, self.body_nodes_max)
         for header in self.headers(method):
             header.check(request)
         operation = self._find(method, raw.pop("action", None))

@@ -16,6 +16,9 @@ from aiinfra.failures import ApiError
 
 DEPTH_MAX = 32
 NODES_MAX = 20_000
+"""Members and array elements of a body."""
+CALL_NODES_MAX = 100_000
+"""The same for a call under `/v1`: a long session of a coding agent has thousands of turns, and hundreds of tools."""
 INTEGER_MAX = 2**63 - 1
 INPUT = re.compile(r"(body\.)?input(\.[0-9]+)?")
 """Where texts to embed are, in a request or in a line of a batch."""
@@ -105,21 +108,23 @@ def json_lines(file: Path) -> list[str]:
     return file.read_text(encoding="utf-8-sig").split("\n")
 
 
-def check_tree(root: object) -> None:
+def check_tree(root: object, nodes_max: int = NODES_MAX) -> None:
     """Reject values that a database or a later parser cannot handle, naming the field. Raises ApiError 400."""
-    if flaw := first_error(root):
+    if flaw := first_error(root, nodes_max):
         raise ApiError(400, "invalid_request", flaw[1], param=flaw[0])
 
 
-def first_error(root: object) -> tuple[str, str] | None:
+def first_error(root: object, nodes_max: int = NODES_MAX) -> tuple[str, str] | None:
     """The path of the first value that a database or a later parser cannot handle, and its problem."""
     pending: list[tuple[Any, str, int]] = [(root, "", 0)]
     seen = 0
     while pending:
         value, path, depth = pending.pop()
         seen += 1
-        if depth > DEPTH_MAX or seen > NODES_MAX:
-            return path, "This is nested too deeply or has too many members."
+        if depth > DEPTH_MAX:
+            return path, f"This is nested more than {DEPTH_MAX} levels deep."
+        if seen > nodes_max:
+            return "", f"This has more than {nodes_max} members."
         if problem := _problem_of(value):
             return path, problem
         if INPUT.fullmatch(path) and _are_tokens(value):

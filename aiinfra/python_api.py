@@ -29,12 +29,13 @@ PYTHON = "Python"
 class InvalidValueError(ValueError):
     """An argument that the API rejects; nothing was stored.
 
-    `field` is the argument's path as the caller spelled it ("messages.0.role"), `message` is the problem.
+    `field` is the argument's path as the caller spelled it ("messages.0.role"), empty for all of them; `message` is the
+    problem.
     """
 
     def __init__(self, field: str, message: str) -> None:
         self.field = printable_path(field)
-        super().__init__(f"{self.field}: {message}")
+        super().__init__(f"{self.field}: {message}" if field else message)
         self.message = message
 
 

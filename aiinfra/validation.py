@@ -89,7 +89,8 @@ def first_problem(error: ValidationError, root: object) -> tuple[Path, str]:
     """The path of the first wrong member in `root`, and what is wrong with it.
 
     Where a member may have several types, each of them has an error, and pydantic adds the type's name to the path. The
-    type that accepted most of the value counts; if none stands out, the message names all of them.
+    type that accepted most of the value counts; if none stands out, the message names all of them. A list that is too
+    long is not blamed for its elements.
     """
     found = [
         (tuple(_steps(each["loc"], root, str(each["type"]))), each)
@@ -97,7 +98,8 @@ def first_problem(error: ValidationError, root: object) -> tuple[Path, str]:
     ]
     first = found[0][0]
     same = [(path, each) for path, each in found if path[: len(first)] == first]
-    deepest = max((path for path, _ in same), key=len)
+    too_long = [path for path, each in same if each["type"] == "too_long"]
+    deepest = max(too_long or (path for path, _ in same), key=len)
     return deepest, _joined([dict(each) for path, each in same if path == deepest])
 
 

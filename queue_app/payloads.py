@@ -80,7 +80,7 @@ class MessageWithText(Message):
 class CallOptions(ApiModel):
     """Options that all calls share."""
 
-    messages: Annotated[Sequence[Message], Field(min_length=1, max_length=2_048)]
+    messages: Annotated[Sequence[Message], Field(min_length=1, max_length=10_000)]
     priority: PriorityName = "normal"
     user_id: UserName = ""
     conversation_id: ShortText = ""

@@ -7,7 +7,7 @@ from typing import Any
 import pydantic_core
 
 from aiinfra.bodies import BODY_BYTES_MAX
-from aiinfra.json_body import REPEATED, first_error, repeated_member
+from aiinfra.json_body import CALL_NODES_MAX, REPEATED, first_error, repeated_member
 
 CUSTOM_ID_MAX = 255
 KNOWN = frozenset({"custom_id", "method", "url", "body"})
@@ -65,7 +65,7 @@ def line_of(number: int, text: bytes) -> Line:
         raise LineError(number, "The line must be a JSON object.")
     if (path := repeated_member(text)) is not None:
         raise LineError(number, REPEATED, path)
-    if flaw := first_error(value):
+    if flaw := first_error(value, CALL_NODES_MAX):
         raise LineError(number, flaw[1], flaw[0])
     _check_members(number, value)
     return Line(number, value["custom_id"], value["url"], value["body"])

@@ -7,9 +7,9 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from pydantic.alias_generators import to_camel
 
-from aiinfra.failures import printable_path
 from aiinfra.json_body import first_error
 from aiinfra.names import Tags
+from aiinfra.python_api import InvalidValueError
 from cache_app import create_semantic_cache
 from queue_app.caching.cache_answer import WARMS
 from queue_app.caching.warming import WarmQuestion
@@ -59,7 +59,7 @@ def _fields(line: str, provider: str, model: str) -> Any:
     if not isinstance(fields, dict):
         raise ValueError("not an object")
     if flaw := first_error(fields):
-        raise ValueError(f"{printable_path(flaw[0])}: {flaw[1]}")
+        raise InvalidValueError(*flaw)
     return {"provider": provider, "model": model, **fields}
 
 

@@ -78,7 +78,8 @@ def test_long_field_name_is_truncated_in_the_error(program: Caller, address: str
 
 def test_deep_or_large_json_is_rejected(program: Caller, address: str) -> None:
     for body in bad_bodies.TOO_DEEP:
-        assert "nested" in refused(program.post(address, body), 400)["message"], label(body)
+        message = refused(program.post(address, body), 400)["message"]
+        assert "levels deep" in message or "members" in message, label(body)
 
 
 @pytest.mark.parametrize("name", bad_bodies.MISSING)

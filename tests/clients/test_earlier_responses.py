@@ -114,6 +114,13 @@ def test_unknown_previous_response_is_refused_by_name(openai_client: openai.Open
         assert not AIRequest.objects.exists()
 
 
+def test_a_reference_without_an_id_is_refused(openai_client: openai.OpenAI) -> None:
+    items: Any = [{"type": "item_reference"}]
+    with pytest.raises(openai.BadRequestError, match="required") as missing:
+        openai_client.responses.create(model=MODEL, input=items)
+    assert missing.value.param == "input.0.id"
+
+
 @pytest.mark.parametrize("name", ["", "x", f"msg_{UNKNOWN}_0", f"msg_{UNKNOWN}"])
 def test_unknown_item_is_refused_by_name(openai_client: openai.OpenAI, name: str) -> None:
     items: Any = [{"role": "user", "content": "Hi"}, {"type": "item_reference", "id": name}]

@@ -33,11 +33,17 @@ TIERS = {"auto": "auto", "standard_only": "standard"}
 cost = create_cost_optimizer()
 
 
+class Turn(MessageWithText):
+    """One turn of the conversation. Claude Code sends system messages between the others."""
+
+    role: Literal["user", "assistant", "system"]
+
+
 class CountTokensRequest(OpenBody):
     """A call whose prompt is counted."""
 
     model: Annotated[str, StringConstraints(min_length=1, max_length=161)]
-    messages: Annotated[list[MessageWithText], Field(min_length=1)]
+    messages: Annotated[list[Turn], Field(min_length=1)]
 
 
 class MessagesRequest(CountTokensRequest):

@@ -10,6 +10,7 @@ from pydantic import ConfigDict
 
 from aiinfra.api import ApiModel, Endpoint
 from aiinfra.bodies import MIB
+from aiinfra.json_body import CALL_NODES_MAX
 from aiinfra.providers.dialects.shapes import Shape
 
 
@@ -29,6 +30,7 @@ class Door(Endpoint):
     """An endpoint in a vendor's dialect."""
 
     body_bytes_max = settings.CALL_MIB_MAX * MIB
+    body_nodes_max = CALL_NODES_MAX
     is_in_schema = False
 
 

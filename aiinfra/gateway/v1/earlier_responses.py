@@ -13,6 +13,7 @@ from aiinfra.failures import ApiError
 from aiinfra.gateway.v1.openai_completion import message_of
 from aiinfra.gateway.v1.openai_response import output_of
 from aiinfra.gateway.v1.responses_tools import Tools
+from aiinfra.validation import REQUIRED
 from queue_app.facade import Conversation, conversations_of
 
 RESPONSE_ID = re.compile(r"resp_([0-9a-f]{32})")
@@ -46,7 +47,9 @@ def with_references(items: Sequence[Object], api_key_id: int | None) -> list[Obj
 
 
 def _resolved(reference: Object, known: dict[str, Object], index: int) -> Object:
-    name = str(reference.get("id"))
+    name = reference.get("id")
+    if name is None:
+        raise ApiError(400, "invalid_request", REQUIRED, param=f"input.{index}.id")
     if name.startswith(REASONING):
         return {"type": "reasoning", "id": name}
     if name not in known:

@@ -125,6 +125,8 @@ def messages_of(instructions: str | None, given: str | Sequence[Mapping[str, Any
 def name_as_sent(param: str, origins: Origins) -> str:
     """The client's own name of a parameter or message that was rejected after the translation."""
     first, *within = param.split(".")
+    if first == "messages" and not within:
+        return "input"
     if first == "messages" and within:
         origin, rest = origins[int(within[0])], within[1:]
         return ".".join(map(str, (*origin, *(rest if len(origin) > 1 else ()))))
