@@ -131,6 +131,14 @@ document.addEventListener("click", (event) => {
   }
 });
 
+/* A menu that has lost focus would cover what has it now. */
+document.addEventListener("focusout", (event) => {
+  const menu = event.target.closest("details.menu[open]");
+  if (menu && event.relatedTarget && !menu.contains(event.relatedTarget)) {
+    menu.open = false;
+  }
+});
+
 /* Shortcuts: data-shortcut="g q" on a link, data-search on a field */
 
 let chord = "";

@@ -13,6 +13,7 @@ const sizes = new ResizeObserver((entries) => entries.forEach((entry) => fit(ent
 function color(name) {
   const probe = document.createElement("span");
   probe.style.color = `var(${name})`;
+  probe.style.forcedColorAdjust = "none";
   document.body.append(probe);
   const value = getComputedStyle(probe).color;
   probe.remove();

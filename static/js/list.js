@@ -1,5 +1,23 @@
-/* Lists: filter URLs, selection boxes, rows that update in place, and ages that count up. */
+/* Lists: wide tables, filter URLs, selection boxes, rows that update in place, and ages that count up. */
 "use strict";
+
+/* A table that is wider than its card scrolls in it, at the price of a header that does not stay in view. */
+function fitTable(wrap) {
+  wrap.classList.remove("table-scroll");
+  wrap.classList.toggle("table-scroll", wrap.scrollWidth > wrap.clientWidth + 1);
+}
+
+const wraps = new ResizeObserver((entries) => entries.forEach((entry) => fitTable(entry.target)));
+
+function fitTables() {
+  for (const wrap of document.querySelectorAll(".table-wrap")) {
+    fitTable(wrap);
+    wraps.observe(wrap);
+  }
+}
+
+document.addEventListener("DOMContentLoaded", fitTables);
+document.addEventListener("htmx:afterSettle", fitTables);
 
 /* Leaves unset filters out of the URL. */
 document.addEventListener("htmx:configRequest", (event) => {
