@@ -206,6 +206,16 @@ def test_script_without_a_session_gets_a_login_redirect_with_its_page_as_next(
 
 
 @pytest.mark.django_db
+@pytest.mark.parametrize("headers", [{}, {"HX-Request": "true", "HX-Current-URL": "http://testserver/settings/keys/"}])
+def test_form_sent_after_the_session_ended_is_reported_as_not_saved(client: Client, headers: dict[str, str]) -> None:
+    referer = "http://testserver/settings/keys/"
+    response = client.post(reverse("key_create"), {"name": "bot"}, headers={"Referer": referer, **headers})
+    address = response.headers.get("HX-Redirect") or response.headers["Location"]
+    assert address == "/login/?next=/settings/keys/"
+    assert "Your last change was not saved" in client.get(address).text
+
+
+@pytest.mark.django_db
 def test_user_without_a_session_is_redirected_to_login(client: Client) -> None:
     response = client.get(reverse("queue_requests"))
     assert (response.status_code, response.headers["Location"]) == (302, "/login/?next=/queue/requests/")

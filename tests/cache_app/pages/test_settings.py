@@ -120,7 +120,8 @@ def test_only_admins_open_the_settings(
         assert person.get(URL).status_code == 403
         assert person.post(URL, FORM).status_code == 403
         assert URL not in person.get("/cache/").text
-    assert client.post(URL, FORM).headers["Location"] == f"/login/?next={URL}"
+    response = client.post(URL, FORM, headers={"Referer": f"http://testserver{URL}"})
+    assert response.headers["Location"] == f"/login/?next={URL}"
     assert policy_in(organization) is None
 
 
