@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import datetime, tzinfo
 
 from aiinfra.money import dollars
 from queue_app.models import AIRequest
@@ -19,22 +19,23 @@ MOST_PAGES = 100
 """Pages of a filter that few requests match are short; no more of them are read."""
 
 
-def exported(narrowed: RequestFilter) -> Iterator[list[object]]:
-    """The cells of each request, in the order of the list. Times are UTC."""
+def exported(narrowed: RequestFilter, zone: tzinfo) -> Iterator[list[object]]:
+    """The cells of each request, in the order of the list. Times are in the zone, with its offset."""
     cursor, left = None, MOST_EXPORTED
     for _ in range(MOST_PAGES):
         page = page_of(narrowed, cursor, min(PAGE, left))
         for row in request_rows(page):
-            yield _cells(row)
+            yield _cells(row, zone)
         cursor, left = page.next_cursor, left - len(page.requests)
         if cursor is None or not left:
             return
 
 
-def _cells(row: RequestRow) -> list[object]:
+def _cells(row: RequestRow, zone: tzinfo) -> list[object]:
     request: AIRequest = row.request
     return [
-        request.id, _utc(request.created_at), _utc(request.completed_at), request.status, request.error_code,
+        request.id, _time(request.created_at, zone), _time(request.completed_at, zone),
+        request.status, request.error_code,
         request.get_priority_display().lower(), request.provider, request.model, request.user_ref,
         request.conversation_id, json.dumps(request.tags, ensure_ascii=False) if request.tags else "",
         "yes" if request.cached else "no",
@@ -42,5 +43,5 @@ def _cells(row: RequestRow) -> list[object]:
     ]  # fmt: skip
 
 
-def _utc(moment: datetime | None) -> str | None:
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds") if moment else None
+def _time(moment: datetime | None, zone: tzinfo) -> str | None:
+    return moment.astimezone(zone).isoformat(timespec="milliseconds") if moment else None

@@ -10,6 +10,7 @@ from django.http import Http404, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.text import capfirst
 from django.views.decorators.http import require_GET, require_POST
 from django.views.decorators.vary import vary_on_headers
@@ -117,7 +118,8 @@ def request_changes(request: MemberRequest) -> HttpResponse:
 def export_requests(request: MemberRequest) -> HttpResponseBase:
     """The filtered list as CSV: at most `MOST_EXPORTED` requests, and no prompts or answers."""
     narrowed = RequestFilterForm(request.GET).narrowed()
-    return csv_response(request.principal.organization_id, "requests.csv", COLUMNS, lambda: exported(narrowed))
+    zone = timezone.get_current_timezone()  # the organization's, which is no longer set while the response is sent
+    return csv_response(request.principal.organization_id, "requests.csv", COLUMNS, lambda: exported(narrowed, zone))
 
 
 @permission_required("queue:write")

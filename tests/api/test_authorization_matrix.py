@@ -152,7 +152,8 @@ def call_page(cell: pages.PageCell, caller: Caller, place: str, own: Ids, foreig
     assert kind != "403" or b"t have access" in text
     if kind == "open" and cell.method == "get" and cell.permission != pages.PUBLIC and not KEPT.search(cell.url_name):
         assert "no-store" in response["Cache-Control"], str(cell)
-    assert kind != "login" or response["Location"] == f"{reverse('login')}?next={url}"
+    back = url if cell.method == "get" else reverse("home")  # where a form was sent from is not known here
+    assert kind != "login" or response["Location"] == f"{reverse('login')}?next={back}"
     return kind
 
 

@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from uuid import uuid4
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.db import connection
@@ -22,6 +23,7 @@ from queue_app.ordering.claims import Claim
 from queue_app.pages import export
 from queue_app.processing.provider_call import process
 from tests.queue_app.conftest import ScriptedProvider
+from tests.support.dates import TIME_ZONE
 
 Submit = Callable[..., AIRequest]
 Browser = Callable[[User], Client]
@@ -279,3 +281,5 @@ def test_the_filtered_list_is_exported_as_safe_csv(
     assert {(row["user_id"], row["tags"], row["status"], row["cost_usd"]) for row in rows} == {
         ("'=1+1", '["a b", "c"]', "pending", "0.00")
     }
+    berlin = requests[-1].created_at.astimezone(ZoneInfo(TIME_ZONE))
+    assert rows[0]["created_at"] == berlin.isoformat(timespec="milliseconds")
