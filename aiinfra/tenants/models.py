@@ -205,6 +205,7 @@ class ApiKey(TenantModel):
     )
 
     class Meta:
+        verbose_name = "API key"
         constraints = [
             models.CheckConstraint(condition=models.Q(**{f"{name}__gt": 0}), name=f"api_key_{name}_positive")
             for name in ("requests_per_minute", "concurrent_requests", "tokens_per_minute", "nano_per_minute")

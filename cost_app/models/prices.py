@@ -167,6 +167,7 @@ class ModelAlias(Decision):
     created_at = models.DateTimeField(default=timezone.now)
 
     class Meta:
+        verbose_name_plural = "model aliases"
         constraints = [
             models.UniqueConstraint(
                 fields=["provider", "alias"], condition=models.Q(state="waiting"), name="one_waiting_alias"

@@ -92,7 +92,14 @@ def test_logged_in_user_is_redirected_from_the_login_page(owner: User, client_of
 def test_home_redirects_to_the_queue_or_explains_a_missing_organization(owner: User, client_of: Browser) -> None:
     assert client_of(owner).get(reverse("home")).headers["Location"] == reverse("queue_live")
     nobody = User.objects.create_user("nobody")
-    assert "You are not a member of an organization" in client_of(nobody).get(reverse("home")).text
+    assert "Ask an admin for an invitation" in client_of(nobody).get(reverse("home")).text
+
+
+def test_administrator_without_an_organization_is_told_where_to_get_one(db: None, client_of: Browser) -> None:
+    administrator = User.objects.create_superuser("root")
+    page = client_of(administrator).get(reverse("home")).text
+    assert "add yourself to one" in page
+    assert f'href="{reverse("admin:index")}">Open Django admin' in page
 
 
 def test_organization_switcher_changes_the_organization(

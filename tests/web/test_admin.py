@@ -1,3 +1,4 @@
+import re
 from collections.abc import Callable
 
 import pytest
@@ -31,6 +32,11 @@ def test_staff_see_the_rows_of_all_organizations(
     assert response.status_code == 200
     expected = {"user": "stranger", "organization": "south", "membership": "stranger", "apikey": key.key_id}
     assert expected.get(page, "") in response.text
+
+
+def test_tables_have_english_names() -> None:
+    names = [str(model._meta.verbose_name_plural) for model in admin.site._registry]
+    assert [name for name in names if re.search(r"ss$|ys$(?<!keys)(?<!days)|\bapi\b|\bai\b", name)] == []
 
 
 def test_members_are_not_staff(viewer: User, client_of: Browser) -> None:
