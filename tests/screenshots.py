@@ -1,4 +1,4 @@
-"""`python -m tests.screenshots`: the pictures in docs/img/screens, taken from a fresh product with demo data."""
+"""`python -m tests.screenshots` takes the screenshots in docs/img/screens from a fresh product with demo data."""
 
 import os
 import subprocess
@@ -30,7 +30,7 @@ NO_KEYS = dict.fromkeys(("OPENAI_API_KEY", "DEEPSEEK_API_KEY", "ANTHROPIC_API_KE
 
 @contextmanager
 def product() -> Iterator[tuple[str, str]]:
-    """The address of a product of its own, with traffic running through the sandbox, and its demo password."""
+    """The URL and demo password of a fresh product that has processed demo traffic."""
     with tempfile.TemporaryDirectory() as data:
         env = {**NO_KEYS, "AIINFRA_DATA_DIR": data, "PORT": str(free_port()), "SANDBOX_LATENCY_MS": "900"}
         url = f"http://127.0.0.1:{env['PORT']}"
@@ -54,7 +54,7 @@ def log_in(page: Page, password: str) -> None:
 
 
 def take(browser: Browser, url: str, password: str, scheme: str) -> None:
-    """Every page in one color scheme. Raises SystemExit if a picture is too large for the repository."""
+    """Take a screenshot of every page in one color scheme. Raises SystemExit if one is too large for the repository."""
     page = browser.new_page(base_url=url, viewport=SIZE, color_scheme=scheme)  # type: ignore[arg-type]
     log_in(page, password)
     for name, path in PAGES.items():

@@ -1,4 +1,4 @@
-"""A real Chromium in front of a live server. It is Debian's; nothing is downloaded."""
+"""Debian's Chromium in front of a live server."""
 
 import os
 import warnings
@@ -28,7 +28,7 @@ OpenPage = Callable[..., Page]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Everything in this directory needs the browser."""
+    """Mark all tests in this directory `browser`."""
     for item in items:
         if item.nodeid.startswith("tests/browser/"):
             item.add_marker(pytest.mark.browser)
@@ -36,7 +36,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Browser]:
-    """The browser; without one the tests are skipped, or fail with AIINFRA_CI set."""
+    """The browser. If it is not installed, tests are skipped, or fail if AIINFRA_CI is set."""
     if not CHROMIUM.exists():
         missing = f"{CHROMIUM} is missing: the pages are not tested in a browser"
         if os.environ.get("AIINFRA_CI"):
@@ -44,7 +44,7 @@ def chromium() -> Iterator[Browser]:
         warnings.warn(missing, stacklevel=1)
         pytest.skip(missing)
     with sync_playwright() as playwright, pytest.MonkeyPatch.context() as monkeypatch:
-        # Playwright keeps an event loop in this thread, where Django then refuses the ORM although nothing else runs.
+        # Playwright runs an event loop in this thread, so Django would refuse to use the ORM.
         monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
         expect.set_options(timeout=SOON_MS)
         browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
@@ -53,18 +53,18 @@ def chromium() -> Iterator[Browser]:
 
 
 ABORTED = ("htmx:sendAbort", "htmx:afterRequest")
-"""What htmx logs of a poll that a click replaces (`hx-sync`). A request that failed logs a second line of its kind."""
+"""htmx logs these for a poll that a click replaces (`hx-sync`). A failed request also logs another message."""
 
 TOASTS_STAY = """{
   const later = setTimeout;
   window.setTimeout = (act, ms, ...more) => (ms === 6000 ? 0 : later(act, ms, ...more));
 }"""
-"""A busy machine can take longer to look at a toast than the six seconds that it is shown."""
+"""Keeps toasts open: on a busy machine, a test can check one later than the six seconds for which it is shown."""
 
 
 @pytest.fixture
 def open_page(chromium: Browser, live_server: LiveServer, queue: None) -> Iterator[OpenPage]:
-    """Opens an address for a person. What the console says against the page fails the test at its end."""
+    """Opens a path as a user. Console errors and warnings fail the test at its end."""
     problems: list[str] = []
     contexts = []
 
@@ -87,10 +87,10 @@ def open_page(chromium: Browser, live_server: LiveServer, queue: None) -> Iterat
         return page
 
     yield make
-    said = list(problems)  # closing cuts off a poll that is under way, and htmx reports that
+    said = list(problems)  # closing aborts polls in progress, which htmx reports
     for context in contexts:
         context.close()
-    # Streams end before the database is emptied: this server does not see that their clients have left.
+    # End streams before the database is emptied, because this server does not detect disconnected clients.
     with pytest.MonkeyPatch.context() as monkeypatch:
         monkeypatch.setattr(web_stopping, "is_stopping", lambda: True)
         wait_until(lambda: feed.count() == 0, "the end of the streams")
@@ -105,5 +105,5 @@ def _session_of(user: User) -> dict[str, str]:
 
 
 def was_reloaded(page: Page) -> bool:
-    """Whether the page was loaded anew since it was opened."""
+    """Whether the page was reloaded since it was opened."""
     return not page.evaluate("window.isTheSamePage === true")

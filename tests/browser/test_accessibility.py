@@ -1,6 +1,4 @@
-"""axe-core finds no violation: every page of the navigation, detail pages, and open dialogs; wide and narrow, light and
-dark.
-"""
+"""axe-core finds no violations on pages and in open dialogs, wide and narrow, in light and dark mode."""
 
 from pathlib import Path
 
@@ -51,7 +49,7 @@ DIALOGS = [
 
 @pytest.fixture
 def paths(queue: None, organization: Organization, redis_url: str) -> list[str]:
-    """Every page, after calls, costs, a key, and one of each thing that has a page of its own."""
+    """The paths of all pages, in an organization with calls, costs, a key, and one object for each detail page."""
     keys.create_key(organization=organization, name="bot", role=Role.OPERATOR, actor="command:test")
     with organization_scope(organization.pk):
         make_history(organization, days=60, requests=900, seed=7, force=True)
@@ -73,7 +71,9 @@ def paths(queue: None, organization: Organization, redis_url: str) -> list[str]:
     return [*(reverse(each.url_name) for each in NAVIGATION), *details]
 
 
-def test_axe_finds_no_violation(paths: list[str], owner: User, open_page: OpenPage, subtests: pytest.Subtests) -> None:
+def test_axe_finds_no_violations_on_pages(
+    paths: list[str], owner: User, open_page: OpenPage, subtests: pytest.Subtests
+) -> None:
     User.objects.filter(pk=owner.pk).update(is_staff=True, is_superuser=True)
     page = open_page(owner, "/settings/keys/", bypass_csp=True)
     for path in paths:
@@ -83,7 +83,7 @@ def test_axe_finds_no_violation(paths: list[str], owner: User, open_page: OpenPa
             assert violations(page) == []
 
 
-def test_axe_finds_no_violation_in_open_dialogs(owner: User, open_page: OpenPage, subtests: pytest.Subtests) -> None:
+def test_axe_finds_no_violations_in_open_dialogs(owner: User, open_page: OpenPage, subtests: pytest.Subtests) -> None:
     page = open_page(owner, "/queue/", bypass_csp=True)
     for path, dialog in DIALOGS:
         with subtests.test(dialog=dialog):
@@ -94,7 +94,7 @@ def test_axe_finds_no_violation_in_open_dialogs(owner: User, open_page: OpenPage
 
 
 def violations(page: Page) -> list[str]:
-    """`width scheme rule: selector` of everything that axe objects to on the open page."""
+    """`width scheme rule: selector` of each violation on the open page."""
     page.add_style_tag(content=STILL)
     page.evaluate(AXE)
     found: list[str] = []

@@ -1,4 +1,4 @@
-"""The pages of budgets in a real browser."""
+"""The budget pages in a real browser."""
 
 import re
 from collections.abc import Callable
@@ -29,7 +29,7 @@ def budget_of(organization: Organization, **terms: object) -> Budget:
 
 @pytest.fixture
 def path_of(organization: Organization, queue: None, submit: Callable[..., AIRequest]) -> Callable[[str], str]:
-    """The address of each page, with budgets in every state."""
+    """The path of each page, with budgets in every state."""
     budget = budget_of(organization, enforcement="block", rollover_unused=True)
     for scope, value in (("user", "a-user-with-quite-a-long-name@department.example.com"), ("tag", "red")):
         budget_of(organization, scope=scope, scope_value=value, limit_nano=DOLLAR)
@@ -63,7 +63,7 @@ def path_of(organization: Organization, queue: None, submit: Callable[..., AIReq
     return lambda name: paths[name]
 
 
-def test_the_pages_of_budgets_are_usable(
+def test_budget_pages_are_usable(
     path_of: Callable[[str], str], finance: User, open_page: OpenPage, subtests: pytest.Subtests
 ) -> None:
     for name in ("list", "budget", "new", "edit", "table"):
@@ -71,7 +71,7 @@ def test_the_pages_of_budgets_are_usable(
             assert_is_usable(open_page(finance, path_of(name)))
 
 
-def test_progress_refreshes_itself(
+def test_progress_is_refreshed_automatically(
     path_of: Callable[[str], str], organization: Organization, viewer: User, open_page: OpenPage
 ) -> None:
     page = open_page(viewer, path_of("list"))
@@ -84,7 +84,7 @@ def test_progress_refreshes_itself(
     assert not was_reloaded(page)
 
 
-def test_a_budget_is_set_with_the_keyboard_alone(
+def test_a_budget_is_created_with_the_keyboard(
     path_of: Callable[[str], str], organization: Organization, finance: User, open_page: OpenPage
 ) -> None:
     page = open_page(finance, path_of("list"))
@@ -115,7 +115,7 @@ def test_a_budget_is_raised_and_removed_in_dialogs(
     page.get_by_label("Reason").fill("more users")
     page.get_by_role("button", name="Raise the limit", exact=True).click()
     expect(page.get_by_role("dialog")).to_contain_text("must be positive")
-    page.problems.clear()  # type: ignore[attr-defined]  # Chromium names the status 422
+    page.problems.clear()  # type: ignore[attr-defined]  # Chromium logs the status 422
     page.get_by_label("Increase the limit by").fill("7")
     page.get_by_role("button", name="Raise the limit", exact=True).click()
     expect(page.get_by_text("$27.00 raised temporarily")).to_be_visible()

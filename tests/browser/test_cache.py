@@ -1,4 +1,4 @@
-"""The pages of the cache in a real browser."""
+"""The cache pages in a real browser."""
 
 from collections.abc import Callable, Iterator
 
@@ -28,7 +28,7 @@ PATHS = {
 
 @pytest.fixture
 def path_of(organization: Organization, queue: None, redis_url: str) -> Iterator[Callable[[str], str]]:
-    """The address of each page, with something on all of them."""
+    """The path of each page, in an organization with data for all of them."""
     forget_policies()
     l1.clear()
     counted(organization)
@@ -43,7 +43,7 @@ def path_of(organization: Organization, queue: None, redis_url: str) -> Iterator
     forget_policies()
 
 
-def test_the_pages_of_the_cache_are_usable(
+def test_cache_pages_are_usable(
     path_of: Callable[[str], str], admin: User, open_page: OpenPage, subtests: pytest.Subtests
 ) -> None:
     for name in PATHS:
@@ -61,7 +61,7 @@ def test_the_charts_are_drawn_and_have_tables(path_of: Callable[[str], str], vie
     expect(page.get_by_role("region", name="What another threshold would have done")).to_contain_text("up to")
 
 
-def test_figures_refresh_themselves_and_a_range_is_chosen(
+def test_figures_are_refreshed_and_a_range_can_be_selected(
     path_of: Callable[[str], str], organization: Organization, viewer: User, open_page: OpenPage
 ) -> None:
     page = open_page(viewer, path_of("overview"))
@@ -86,7 +86,7 @@ def test_a_proposed_threshold_is_applied(
     assert policy.threshold == 0.91
 
 
-def test_pairs_are_judged_with_the_keyboard_alone(
+def test_pairs_are_judged_with_the_keyboard(
     path_of: Callable[[str], str], organization: Organization, operator: User, open_page: OpenPage
 ) -> None:
     page = open_page(operator, path_of("review"))
@@ -117,7 +117,7 @@ def test_an_entry_is_pinned_and_removed_from_the_list(
     assert browse.count(organization.pk) == 1
 
 
-def test_the_list_is_narrowed_while_typing_and_cleared_in_a_dialog(
+def test_entries_are_filtered_while_typing_and_cleared_in_a_dialog(
     path_of: Callable[[str], str], organization: Organization, operator: User, open_page: OpenPage
 ) -> None:
     page = open_page(operator, path_of("entries"))
@@ -140,7 +140,7 @@ def test_the_list_is_narrowed_while_typing_and_cleared_in_a_dialog(
     assert browse.count(organization.pk) == 0
 
 
-def test_rules_are_saved_and_a_wrong_one_is_told_beside_its_field(
+def test_settings_are_saved_and_errors_are_shown_beside_their_fields(
     path_of: Callable[[str], str], organization: Organization, admin: User, open_page: OpenPage
 ) -> None:
     page = open_page(admin, path_of("settings"))

@@ -1,4 +1,4 @@
-"""Charts show names literally, whoever chose them."""
+"""Charts show names as plain text, not as HTML."""
 
 import re
 from collections.abc import Callable
@@ -18,7 +18,7 @@ NAMES = ['<a href="https://evil.example/">x</a>', "<b>bold</b>", "R&D", "R&amp;D
 
 
 @pytest.mark.parametrize("by", ["tag", "model", "provider", "user", "key"])
-def test_a_chart_shows_names_literally_in_legend_and_hover_text(
+def test_a_chart_shows_names_as_plain_text_in_legend_and_hover_text(
     organization: Organization,
     finance: User,
     open_page: OpenPage,
@@ -46,7 +46,7 @@ def test_a_chart_shows_names_literally_in_legend_and_hover_text(
     assert page.locator(".chart a, .chart tspan[style*=bold]").count() == 0
 
 
-def test_a_click_on_a_bar_still_leads_to_what_is_behind_it(
+def test_clicking_a_bar_opens_its_details(
     finance: User,
     open_page: OpenPage,
     add_usage: Callable[..., None],  # noqa: F811

@@ -1,4 +1,4 @@
-"""What is destructive or expensive asks first; the question starts on the safe button and works by keyboard."""
+"""Destructive and expensive actions ask for confirmation. Dialogs focus the safe button and work by keyboard."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -35,7 +35,7 @@ from tests.cost_app.recommendations.support import make_recommendation
 Submit = Callable[..., AIRequest]
 
 
-def question(page: Page) -> Locator:
+def confirmation(page: Page) -> Locator:
     return page.locator("#confirm-dialog")
 
 
@@ -45,7 +45,7 @@ def paused(organization: Organization) -> list[int]:
         return policy.paused_priorities if policy else []
 
 
-def test_cancelling_selected_requests_says_how_many_and_starts_on_the_safe_button(
+def test_cancelling_selected_requests_shows_their_number_and_focuses_the_safe_button(
     submit: Submit, operator: User, open_page: OpenPage
 ) -> None:
     requests = [submit() for _ in range(3)]
@@ -53,11 +53,11 @@ def test_cancelling_selected_requests_says_how_many_and_starts_on_the_safe_butto
     page.locator("#tick-all").check()
     page.locator("#cancel-ticked").focus()
     page.keyboard.press("Enter")
-    expect(question(page)).to_contain_text("Cancel 3 requests?")
-    expect(question(page)).to_contain_text("This cannot be undone.")
+    expect(confirmation(page)).to_contain_text("Cancel 3 requests?")
+    expect(confirmation(page)).to_contain_text("This cannot be undone.")
     expect(page.get_by_role("button", name="Go back")).to_be_focused()
     page.keyboard.press("Enter")
-    expect(question(page)).to_be_hidden()
+    expect(confirmation(page)).to_be_hidden()
     expect(page.locator("#cancel-ticked")).to_be_focused()
     page.keyboard.press("Enter")
     page.keyboard.press("Escape")
@@ -70,42 +70,42 @@ def test_cancelling_selected_requests_says_how_many_and_starts_on_the_safe_butto
     assert not was_reloaded(page)
 
 
-def test_nothing_selected_asks_nothing(submit: Submit, operator: User, open_page: OpenPage) -> None:
+def test_no_confirmation_is_shown_if_nothing_is_selected(submit: Submit, operator: User, open_page: OpenPage) -> None:
     submit()
     page = open_page(operator, "/queue/requests/")
     page.locator("#cancel-ticked").click()
     expect(page.locator("#toasts")).to_contain_text("No request was selected.")
-    expect(question(page)).to_be_hidden()
+    expect(confirmation(page)).to_be_hidden()
 
 
-def test_pausing_all_priorities_asks_first(
+def test_pausing_all_priorities_asks_for_confirmation(
     submit: Submit, operator: User, organization: Organization, open_page: OpenPage
 ) -> None:
     submit()
     page = open_page(operator, "/queue/")
     page.locator("#pause-all").click()
-    expect(question(page)).to_contain_text("Pause all priorities?")
+    expect(confirmation(page)).to_contain_text("Pause all priorities?")
     assert paused(organization) == []
     with page.expect_response("**/queue/"):
         page.evaluate("htmx.trigger('#queue-live', 'refresh')")
-    question(page).get_by_role("button", name="Pause all").click()
+    confirmation(page).get_by_role("button", name="Pause all").click()
     expect(page.locator("#toasts")).to_contain_text("All priorities are paused.")
     assert paused(organization) == sorted(Priority.values)
 
 
 @pytest.mark.parametrize("path", ["/cache/entries/", "/cache/entries/{id}/"])
-def test_removing_a_cache_entry_asks_first(
+def test_removing_a_cache_entry_asks_for_confirmation(
     organization: Organization, admin: User, open_page: OpenPage, path: str
 ) -> None:
     entry = make_entry(organization)
     page = open_page(admin, path.format(id=entry.id))
     page.get_by_role("button", name="Remove").click()
-    expect(question(page)).to_contain_text("cannot be undone")
-    question(page).get_by_role("button", name="Remove entry").click()
+    expect(confirmation(page)).to_contain_text("cannot be undone")
+    confirmation(page).get_by_role("button", name="Remove entry").click()
     expect(page.locator("#toasts")).to_contain_text("removed")
 
 
-def test_approving_a_price_shows_old_and_new_and_who_pays(owner: User, open_page: OpenPage) -> None:
+def test_approving_a_price_shows_the_old_and_new_price_and_who_is_affected(owner: User, open_page: OpenPage) -> None:
     User.objects.filter(pk=owner.pk).update(is_staff=True, is_superuser=True)
     old = {"provider": "local", "model": "m", "cache_read": 1, "cache_write": 1, "output": 1, "source": "a test"}
     begin = timezone.now() - timedelta(days=1)
@@ -113,36 +113,36 @@ def test_approving_a_price_shows_old_and_new_and_who_pays(owner: User, open_page
     PriceProposal(**PriceTerms(input=3 * 10**10, **old).columns, effective_from=timezone.now(), replaces=version).save()
     page = open_page(owner, "/prices/proposals/")
     page.get_by_role("button", name="Approve m, standard").click()
-    expect(question(page)).to_contain_text("Input: $10.00 → $30.00")
-    expect(question(page)).to_contain_text("Every organization on this installation")
+    expect(confirmation(page)).to_contain_text("Input: $10.00 → $30.00")
+    expect(confirmation(page)).to_contain_text("Every organization on this installation")
     assert ModelPrice.objects.filter(model="m").count() == 1
-    question(page).get_by_role("button", name="Approve price").click()
+    confirmation(page).get_by_role("button", name="Approve price").click()
     expect(page.locator("#toasts")).to_contain_text("Price added to the book.")
     assert ModelPrice.objects.filter(model="m").count() == 2
 
 
-def test_revoking_a_key_asks_first(organization: Organization, owner: User, open_page: OpenPage) -> None:
+def test_revoking_a_key_asks_for_confirmation(organization: Organization, owner: User, open_page: OpenPage) -> None:
     create_key(organization=organization, name="checkout", role=Role.OPERATOR, actor="user:owner")
     page = open_page(owner, "/settings/keys/")
     page.get_by_role("button", name="checkout").click()
     page.get_by_role("button", name="Revoke key").click()
-    expect(question(page)).to_contain_text("Revoke checkout?")
+    expect(confirmation(page)).to_contain_text("Revoke checkout?")
     with organization_scope(organization.pk):
         assert ApiKey.objects.get().revoked_at is None
-    question(page).get_by_role("button", name="Revoke key").click()
+    confirmation(page).get_by_role("button", name="Revoke key").click()
     expect(page.locator("#toasts")).to_contain_text("revoked")
     with organization_scope(organization.pk):
         assert ApiKey.objects.get().revoked_at is not None
 
 
-def test_removing_a_member_asks_first(owner: User, viewer: User, open_page: OpenPage) -> None:
+def test_removing_a_member_asks_for_confirmation(owner: User, viewer: User, open_page: OpenPage) -> None:
     page = open_page(owner, "/settings/members/")
     page.get_by_role("button", name=f"Change {viewer}").click()
     page.get_by_role("button", name="Remove from North Ltd").click()
-    expect(question(page)).to_contain_text(f"Remove {viewer} from North Ltd?")
-    expect(question(page)).to_contain_text("API keys are revoked immediately")
+    expect(confirmation(page)).to_contain_text(f"Remove {viewer} from North Ltd?")
+    expect(confirmation(page)).to_contain_text("API keys are revoked immediately")
     assert Membership.objects.filter(user=viewer).exists()
-    question(page).get_by_role("button", name="Remove member").click()
+    confirmation(page).get_by_role("button", name="Remove member").click()
     expect(page.locator("#toasts")).to_contain_text(f"{viewer} is no longer a member.")
     assert not Membership.objects.filter(user=viewer).exists()
 
@@ -154,22 +154,22 @@ def test_removing_a_member_asks_first(owner: User, viewer: User, open_page: Open
         ("Log out everywhere else", "Log out everywhere else?", "All other sessions end immediately."),
     ],
 )
-def test_ending_a_session_asks_first(
+def test_ending_a_session_asks_for_confirmation(
     owner: User, client_of: Callable[[User], Client], open_page: OpenPage, name: str, title: str, text: str
 ) -> None:
     elsewhere = client_of(owner)
     elsewhere.get("/settings/security/")
     page = open_page(owner, "/settings/security/")
     page.get_by_role("button", name=name).click()
-    expect(question(page)).to_contain_text(title)
-    expect(question(page)).to_contain_text(text)
+    expect(confirmation(page)).to_contain_text(title)
+    expect(confirmation(page)).to_contain_text(text)
     assert elsewhere.get("/settings/security/").status_code == 200
     with page.expect_navigation():
-        question(page).get_by_role("button", name="Log out", exact=True).click()
+        confirmation(page).get_by_role("button", name="Log out", exact=True).click()
     assert elsewhere.get("/settings/security/").status_code == 302
 
 
-def test_closing_a_month_asks_first(organization: Organization, finance: User, open_page: OpenPage) -> None:
+def test_closing_a_month_asks_for_confirmation(organization: Organization, finance: User, open_page: OpenPage) -> None:
     with organization_scope(organization.pk):
         booked = {"provider": "openai", "model": "gpt-4", "kind": LedgerKind.USAGE, "calls": 1, "nano": 10**9}
         book_entry(organization=organization, at=timezone.now() - timedelta(days=40), **booked)
@@ -191,7 +191,7 @@ def test_closing_a_month_asks_first(organization: Organization, finance: User, o
         assert MonthClose.objects.get().first_day == month.first_day
 
 
-def test_repricing_says_how_many_calls_and_how_much(
+def test_repricing_shows_the_number_of_calls_and_the_amount(
     organization: Organization,
     owner: User,
     call: Call,  # noqa: F811
@@ -205,21 +205,21 @@ def test_repricing_says_how_many_calls_and_how_much(
     page = open_page(owner, "/prices/repricing/?provider=local&model=m&first={}&last={}".format(*days))
     page.get_by_label("Reason").fill("the list was wrong")
     page.get_by_role("button", name="Correct 1 call").click()
-    expect(question(page)).to_contain_text("Correct 1 call?")
-    expect(question(page)).to_contain_text("$0.0000022")
+    expect(confirmation(page)).to_contain_text("Correct 1 call?")
+    expect(confirmation(page)).to_contain_text("$0.0000022")
     assert ledger_sum(organization) == 1_100
-    question(page).get_by_role("button", name="Post the difference").click()
+    confirmation(page).get_by_role("button", name="Post the difference").click()
     expect(page.locator("#toasts")).to_contain_text("Corrections posted.")
     assert ledger_sum(organization) == 3_300
 
 
-def test_a_dialog_with_a_form_starts_in_its_first_field(admin: User, open_page: OpenPage) -> None:
+def test_a_dialog_with_a_form_focuses_its_first_field(admin: User, open_page: OpenPage) -> None:
     page = open_page(admin, "/settings/members/")
     page.get_by_role("button", name="Invite").first.click()
     expect(page.locator("dialog[open] .dialog-body :is(input:not([type=hidden]), select)").first).to_be_focused()
 
 
-ASKED = [
+CONFIRMED_ACTIONS = [
     ("/settings/aliases/", "Remove fast", "Remove fast?"),
     ("/settings/notifications/", "Remove Pager", "Remove Pager?"),
     ("/settings/members/", "Withdraw the invitation for new@acme.example", "Withdraw the invitation"),
@@ -233,14 +233,14 @@ ASKED = [
     ("/recommendations/{recommendation}/", "Apply", "Apply this recommendation?"),
     ("/cache/entries/", "Clear…", "Clear the cache"),
 ]
-"""A page, a button on it, and the question that the button opens."""
+"""Page, button, and title of the dialog that the button opens."""
 IS_INSIDE = "() => document.activeElement === document.body || document.activeElement.closest('dialog[open]') !== null"
-"""Whether the focus is in the dialog, or between its last and its first control, where browsers have their own."""
+"""Whether the focus is in the dialog, or in the browser's own controls between its last and first control."""
 
 
 @pytest.fixture
-def numbers(queue: None, organization: Organization, owner: User) -> dict[str, int]:
-    """Something to end on every page; the numbers of two of them."""
+def ids(queue: None, organization: Organization, owner: User) -> dict[str, int]:
+    """Create something to remove on each page; returns the IDs of two of them."""
     at, by = {"organization_id": organization.pk}, {"actor": "user:owner"}
     with organization_scope(organization.pk):
         set_alias(name="fast", target="deepseek/deepseek-chat", **at, **by)
@@ -257,13 +257,13 @@ def numbers(queue: None, organization: Organization, owner: User) -> dict[str, i
     return {"budget": budget.pk, "recommendation": make_recommendation(organization).pk}
 
 
-def test_every_other_change_that_ends_something_asks_first(
-    numbers: dict[str, int], owner: User, open_page: OpenPage
+def test_every_other_destructive_change_asks_for_confirmation(
+    ids: dict[str, int], owner: User, open_page: OpenPage
 ) -> None:
     page, changes = open_page(owner, "/queue/"), []
     page.on("request", lambda request: changes.append(request.url) if request.method != "GET" else None)
-    for path, name, title in ASKED:
-        page.goto(path.format(**numbers))
+    for path, name, title in CONFIRMED_ACTIONS:
+        page.goto(path.format(**ids))
         opener = page.get_by_role("button", name=name).last
         opener.focus()
         page.keyboard.press("Enter")

@@ -1,4 +1,4 @@
-"""The pages of fallback chains in a real browser."""
+"""The fallback routes page in a real browser."""
 
 from playwright.sync_api import Page
 
@@ -7,7 +7,7 @@ from tests.browser.conftest import NARROW, WIDE, OpenPage
 
 
 def markers(page: Page) -> list[str]:
-    """The numbers in front of list items, as people see and hear them."""
+    """The list markers, as shown on screen and read by screen readers."""
     tree = page.context.new_cdp_session(page).send("Accessibility.getFullAXTree")
     return [
         node["name"]["value"].strip() for node in tree["nodes"] if node.get("role", {}).get("value") == "ListMarker"

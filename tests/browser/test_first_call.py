@@ -1,4 +1,4 @@
-"""The page of the first call: from a new key to the call that a copied command makes."""
+"""The first-call page: from creating a key to the first call made with a copied program."""
 
 import subprocess
 import sys
@@ -19,7 +19,7 @@ CLIENTS = {"curl": ["sh", "-c"], "python": [sys.executable, "-c"], "anthropic": 
 
 
 def run(page: Page, client: str) -> str:
-    """Run what the page says for a client, as it is."""
+    """Run the page's program for a client without changes."""
     text = page.locator(f"#snippet-{client}").text_content() or ""
     done = subprocess.run([*CLIENTS[client], text], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
@@ -27,7 +27,7 @@ def run(page: Page, client: str) -> str:
 
 
 @pytest.mark.parametrize("client", CLIENTS)
-def test_a_copied_program_makes_the_first_call_and_the_page_notices(
+def test_a_copied_program_makes_the_first_call_and_the_page_shows_it(
     sandbox: SandboxClient, admin: User, open_page: OpenPage, client: str
 ) -> None:
     page = open_page(admin, "/first-call/")
@@ -44,14 +44,14 @@ def test_a_copied_program_makes_the_first_call_and_the_page_notices(
     expect(page).to_have_url(f"{page.url.partition('/queue')[0]}/queue/requests/{request.pk}/")
 
 
-def test_the_page_is_usable(admin: User, open_page: OpenPage) -> None:
+def test_the_first_call_page_is_usable(admin: User, open_page: OpenPage) -> None:
     page = open_page(admin, "/first-call/")
     page.get_by_role("button", name="Create a key").click()
     expect(page.get_by_text("API key First call created.")).to_be_visible()
     assert_is_usable(page)
 
 
-def test_programs_are_opened_one_at_a_time(admin: User, open_page: OpenPage) -> None:
+def test_only_one_program_is_open_at_a_time(admin: User, open_page: OpenPage) -> None:
     page = open_page(admin, "/first-call/", NARROW)
     page.locator("summary", has_text="Codex").click()
     expect(page.locator("#snippet-codex")).to_be_visible()

@@ -1,4 +1,4 @@
-"""Where the focus goes: to what is wrong, into dialogs and back, and to the same place after a swap."""
+"""Focus management: invalid fields, dialogs, and swapped content."""
 
 from collections.abc import Callable
 
@@ -11,7 +11,7 @@ from queue_app.models import AIRequest
 from tests.browser.conftest import NARROW, OpenPage
 
 
-def test_after_an_invalid_form_the_focus_is_on_what_is_wrong(finance: User, open_page: OpenPage) -> None:
+def test_an_invalid_form_focuses_the_first_invalid_field(finance: User, open_page: OpenPage) -> None:
     page = open_page(finance, "/budgets/new/")
     page.get_by_label("Limit", exact=False).first.fill("-1")
     page.evaluate("document.querySelector('main form').noValidate = true")
@@ -20,7 +20,7 @@ def test_after_an_invalid_form_the_focus_is_on_what_is_wrong(finance: User, open
     page.problems[:] = [each for each in page.problems if "422" not in each]  # type: ignore[attr-defined]
 
 
-def test_a_dialog_begins_at_its_first_control_and_gives_the_focus_back(owner: User, open_page: OpenPage) -> None:
+def test_a_dialog_focuses_its_first_control_and_restores_the_focus(owner: User, open_page: OpenPage) -> None:
     page = open_page(owner, "/settings/keys/")
     opener = page.get_by_role("button", name="New key").first
     opener.focus()
@@ -30,7 +30,7 @@ def test_a_dialog_begins_at_its_first_control_and_gives_the_focus_back(owner: Us
     expect(opener).to_be_focused()
 
 
-def test_a_dialog_without_controls_does_not_begin_at_its_close_button(viewer: User, open_page: OpenPage) -> None:
+def test_a_dialog_without_controls_focuses_its_body(viewer: User, open_page: OpenPage) -> None:
     page = open_page(viewer, "/queue/")
     page.keyboard.press("?")
     expect(page.locator("#shortcuts .dialog-body")).to_be_focused()
@@ -45,7 +45,7 @@ HIDDEN_BY_THE_BAR = """() => {
 }"""
 
 
-def test_on_a_phone_nothing_covers_the_focus_or_a_button(
+def test_on_a_phone_the_bar_covers_neither_the_focus_nor_buttons(
     submit: Callable[..., AIRequest], operator: User, open_page: OpenPage
 ) -> None:
     submit()
@@ -58,7 +58,7 @@ def test_on_a_phone_nothing_covers_the_focus_or_a_button(
         assert not page.evaluate(HIDDEN_BY_THE_BAR), page.evaluate("document.activeElement.outerHTML")
 
 
-def test_after_acknowledging_the_next_action_has_the_focus(
+def test_acknowledging_an_alert_focuses_the_next_action(
     organization: Organization, finance: User, open_page: OpenPage
 ) -> None:
     with organization_scope(organization.pk):
@@ -74,7 +74,7 @@ def test_after_acknowledging_the_next_action_has_the_focus(
     expect(page.locator("#alert-count")).to_have_text("")
 
 
-def test_after_a_row_is_replaced_its_place_has_the_focus(
+def test_the_focus_stays_in_a_replaced_row(
     submit: Callable[..., AIRequest], operator: User, open_page: OpenPage
 ) -> None:
     request = submit()

@@ -1,4 +1,4 @@
-"""How fields, choices, and their help texts are laid out."""
+"""Layout of fields, choices, and help texts."""
 
 import pytest
 from playwright.sync_api import expect
@@ -16,7 +16,7 @@ SQUEEZED = """() => [...document.querySelectorAll("fieldset .helptext")].filter(
 
 
 @pytest.mark.parametrize("viewport", [WIDE, NARROW])
-def test_hints_take_the_whole_width_below_their_choices(
+def test_help_texts_use_the_full_width_below_their_choices(
     owner: User, open_page: OpenPage, viewport: dict[str, int]
 ) -> None:
     page = open_page(owner, "/settings/keys/?new", viewport)
@@ -25,7 +25,7 @@ def test_hints_take_the_whole_width_below_their_choices(
     assert page.evaluate(SQUEEZED) == []
 
 
-def test_an_alias_is_selected_for_a_key_from_the_list(owner: User, open_page: OpenPage) -> None:
+def test_an_alias_is_added_to_a_key_from_the_list(owner: User, open_page: OpenPage) -> None:
     page = open_page(owner, "/settings/keys/?new")
     page.get_by_text("Limits, models, and endpoints").click()
     page.get_by_label("Allowed models").fill("gpt-4")

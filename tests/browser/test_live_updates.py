@@ -1,4 +1,4 @@
-"""Pages refresh when something changes: by live events where there is a stream, by polling where there is none."""
+"""Pages are updated by live events, or by polling if no stream is available."""
 
 from collections.abc import Callable
 
@@ -23,15 +23,15 @@ Submit = Callable[..., AIRequest]
 
 @pytest.fixture
 def places(monkeypatch: pytest.MonkeyPatch) -> Places:
-    """Places of this test alone."""
+    """Stream slots that only this test uses."""
     fresh = Places(8)
     monkeypatch.setattr(events, "places", fresh)
     monkeypatch.setattr(event_stream, "places", fresh)
     return fresh
 
 
-def is_live(page: Page) -> None:
-    """Wait for the stream, then stop polling, so that only an event can refresh the page."""
+def wait_for_stream(page: Page) -> None:
+    """Wait for the stream and stop polling, so that only an event can refresh the page."""
     wait_until(lambda: page.evaluate("isLive"), "the stream")
     page.evaluate("clearInterval(timer)")
 
@@ -41,18 +41,18 @@ def test_the_queue_page_shows_a_new_request_without_polling(
 ) -> None:
     submit()
     page = open_page(viewer, "/queue/")
-    is_live(page)
+    wait_for_stream(page)
     submit()
     expect(page.locator(".queue-tiles .tile-value").first).to_have_text("2")
     assert not was_reloaded(page)
 
 
-def test_the_page_of_a_request_follows_it_to_its_end_and_closes_its_stream(
+def test_the_request_page_follows_the_request_and_closes_its_stream_at_the_end(
     places: Places, submit: Submit, viewer: User, open_page: OpenPage, provider: ScriptedProvider
 ) -> None:
     request = submit()
     page = open_page(viewer, f"/queue/requests/{request.id}/")
-    is_live(page)
+    wait_for_stream(page)
     claim = claim_next("worker")
     assert claim is not None
     expect(page.locator(".queue-request-head")).to_contain_text("processing", ignore_case=True)
@@ -62,13 +62,13 @@ def test_the_page_of_a_request_follows_it_to_its_end_and_closes_its_stream(
     assert page.evaluate("live.source") is None
 
 
-def test_the_budgets_page_shows_what_is_held_without_polling(
+def test_the_budgets_page_shows_reservations_without_polling(
     places: Places, submit: Submit, viewer: User, organization: Organization, open_page: OpenPage
 ) -> None:
     terms = BudgetTerms(period="monthly", limit_nano=1_000_000_000)
     set_budget(organization_id=organization.pk, terms=terms, actor="command:test")
     page = open_page(viewer, "/budgets/")
-    is_live(page)
+    wait_for_stream(page)
     before = page.locator("td[data-label=Reserved]").inner_text()
     submit()
     publish_budget_changes()
@@ -76,11 +76,11 @@ def test_the_budgets_page_shows_what_is_held_without_polling(
     assert not was_reloaded(page)
 
 
-def test_many_changes_at_once_are_few_refreshes(
+def test_concurrent_changes_are_combined_into_few_refreshes(
     places: Places, submit: Submit, viewer: User, open_page: OpenPage
 ) -> None:
     page = open_page(viewer, "/queue/")
-    is_live(page)
+    wait_for_stream(page)
     for _ in range(10):
         submit()
     expect(page.locator(".queue-tiles .tile-value").first).to_have_text("10")
@@ -89,11 +89,11 @@ def test_many_changes_at_once_are_few_refreshes(
     page.evaluate("for (let number = 0; number < 30; number++) document.dispatchEvent(new Event('live:change'))")
     wait_until(lambda: page.evaluate("changesTimer === null"), "the refresh")
     page.wait_for_load_state("networkidle")
-    assert 0 < len(asked) < 3  # the last of the ten requests may still cause one
+    assert 0 < len(asked) < 3  # the last of the ten requests may cause another refresh
 
 
 @pytest.mark.parametrize("status", [429, 503])
-def test_without_a_free_place_the_page_polls(
+def test_the_page_polls_if_no_stream_slot_is_free(
     places: Places, submit: Submit, viewer: User, open_page: OpenPage, status: int
 ) -> None:
     submit()
@@ -107,25 +107,25 @@ def test_without_a_free_place_the_page_polls(
     page.route("**/api/ai/events*", refuse)
     page.goto("/queue/")
     expect(page.locator("[data-refresh-label]")).to_have_text("2 s")
-    # The page tries again after 30 s, and on a busy machine the refreshes take longer: let the pause last.
+    # The page retries after 30 s, which refreshes on a busy machine can exceed, so extend the pause.
     stop = "live.retry !== null && (clearTimeout(live.retry), true)"
     wait_until(lambda: page.evaluate(stop), "the pause")
     refused = len(tries)
     for number in range(2, 6):
         submit()
         expect(page.locator(".queue-tiles .tile-value").first).to_have_text(str(number))
-    assert len(tries) == refused, "it tried again with a refresh"
+    assert len(tries) == refused, "the page retried the stream with a refresh"
     with page.expect_response("**/api/ai/events*"):
         page.evaluate("forgetRefusal()")
     page.problems[:] = [each for each in page.problems if str(status) not in each]  # type: ignore[attr-defined]
 
 
-def test_a_page_that_polls_by_choice_opens_no_stream(
+def test_a_page_set_to_polling_opens_no_stream(
     places: Places, submit: Submit, viewer: User, open_page: OpenPage
 ) -> None:
     submit()
     page = open_page(viewer, "/queue/")
-    is_live(page)
+    wait_for_stream(page)
     page.locator("[data-refresh-menu] summary").click()
     page.get_by_role("button", name="Every second").press("Enter")
     expect(page.locator("[data-refresh-label]")).to_have_text("1 s")
@@ -137,12 +137,12 @@ def test_a_page_that_polls_by_choice_opens_no_stream(
     expect(page.locator("[data-refresh-label]")).to_have_text("On change")
 
 
-def test_a_hidden_tab_closes_its_stream_and_a_visible_one_opens_it_again(
+def test_a_hidden_tab_closes_its_stream_and_reopens_it_when_visible(
     places: Places, submit: Submit, viewer: User, open_page: OpenPage
 ) -> None:
     submit()
     page = open_page(viewer, "/queue/")
-    is_live(page)
+    wait_for_stream(page)
     hide = "(isHidden) => { Object.defineProperty(document, 'hidden', {value: isHidden, configurable: true});"
     hide += " document.dispatchEvent(new Event('visibilitychange')); }"
     page.evaluate(hide, True)

@@ -1,4 +1,4 @@
-"""What holds for every page, in a real browser: `assert_is_usable`; and the pages of the queue."""
+"""`assert_is_usable`, the checks for every page in a real browser, and tests of the queue pages."""
 
 from collections.abc import Callable
 from itertools import pairwise
@@ -69,15 +69,15 @@ FAINT_TEXT = """() => {
 
 
 def settle(page: Page) -> None:
-    """Wait until nothing is loading."""
+    """Wait until the page has finished loading."""
     page.wait_for_load_state("networkidle")
     expect(page.locator("[data-state=loading]")).to_have_count(0)
 
 
 def assert_is_usable(page: Page) -> None:
-    """Whatever the page is about: landmarks, headings, names and contrast, light and dark, from phone to desktop.
+    """Check landmarks, headings, accessible names, and contrast, in light and dark mode, from phone to desktop.
 
-    The page was opened wide and light. That it says nothing on the console is the business of `open_page`.
+    The page must be open in the wide viewport and light mode. `open_page` checks the console.
     """
     settle(page)
     for landmark in ("main", "banner"):
@@ -104,7 +104,7 @@ def assert_is_usable(page: Page) -> None:
     assert page.evaluate(FAINT_TEXT) == []
 
 
-def test_the_pages_of_the_queue_are_usable(
+def test_queue_pages_are_usable(
     submit: Callable[..., AIRequest],
     claimed: Callable[..., Claim],
     provider: ScriptedProvider,
@@ -112,7 +112,7 @@ def test_the_pages_of_the_queue_are_usable(
     open_page: OpenPage,
     subtests: pytest.Subtests,
 ) -> None:
-    """With one request that failed and others that wait."""
+    """With one failed request and several pending ones."""
     User.objects.filter(pk=operator.pk).update(is_staff=True, is_superuser=True)
     provider.script = [refusal("INVALID_REQUEST")]
     claim = claimed(max_retries=0, user_ref="a-user-with-quite-a-long-name@department.example.com", tags=["finance"])

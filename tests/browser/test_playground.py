@@ -1,4 +1,4 @@
-"""The playground: a quote, a real call whose answer appears as it arrives, its steps, and its failures."""
+"""The playground: quotes, streamed answers, progress steps, and errors."""
 
 import re
 
@@ -18,7 +18,7 @@ from tests.gateway.stepwise import MODEL, Stepwise, stepwise
 __all__ = ["stepwise"]
 
 COST = "$0.00003"
-"""Of the provider's 10 tokens in and 2 out."""
+"""For the provider's 10 input and 2 output tokens."""
 
 
 def quote(page: Page, message: str = "How do I plan a garden?") -> None:
@@ -33,14 +33,14 @@ def requests() -> int:
 
 
 @pytest.mark.parametrize("viewport", [WIDE, NARROW])
-def test_an_answer_appears_while_it_arrives_with_its_steps_and_its_price(
+def test_an_answer_is_streamed_with_its_steps_and_cost(
     stepwise: Stepwise, operator: User, open_page: OpenPage, viewport: dict[str, int]
 ) -> None:
     page = open_page(operator, "/playground/", viewport)
     quote(page)
     send = page.get_by_role("button", name=re.compile(r"^Send for at most \$0\.00\d+ per attempt$"))
     expect(send).to_be_focused()
-    assert requests() == 0, "a quote sends nothing"
+    assert requests() == 0, "a quote must not send a request"
     stepwise.send_text("Begin with ")
     send.click()
     answer = page.locator("[data-answer]")
@@ -69,7 +69,7 @@ def test_a_changed_form_needs_a_new_quote(stepwise: Stepwise, operator: User, op
     assert requests() == 0
 
 
-def test_a_budget_that_blocks_is_named_and_nothing_is_charged(
+def test_a_blocking_budget_is_named_and_nothing_is_charged(
     stepwise: Stepwise, organization: Organization, operator: User, open_page: OpenPage
 ) -> None:
     with organization_scope(organization.pk):
@@ -85,9 +85,7 @@ def test_a_budget_that_blocks_is_named_and_nothing_is_charged(
     page.problems[:] = [each for each in page.problems if "402" not in each]  # type: ignore[attr-defined]
 
 
-def test_an_answer_that_breaks_off_links_to_its_request(
-    stepwise: Stepwise, operator: User, open_page: OpenPage
-) -> None:
+def test_an_interrupted_answer_links_to_its_request(stepwise: Stepwise, operator: User, open_page: OpenPage) -> None:
     page = open_page(operator, "/playground/")
     quote(page)
     stepwise.send_text("Begin ")

@@ -24,7 +24,7 @@ Submit = Callable[..., AIRequest]
 def traffic(
     submit: Submit, claimed: Callable[..., Claim], provider: ScriptedProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Something that ended, something that waits, and a worker, which is there however long a page takes to load."""
+    """A finished request, pending requests, and a worker that counts as alive for the whole test."""
     monkeypatch.setattr(heartbeat, "SILENT_AFTER_S", 3_600)
     process(claimed(priority=Priority.HIGH))
     for priority in Priority:
@@ -35,11 +35,11 @@ def traffic(
 
 
 def waiting(page: Page) -> str:
-    """The figure on the tile."""
+    """The number on the tile of waiting requests."""
     return page.locator(".queue-tiles .tile-value").first.inner_text()
 
 
-def test_every_chart_draws_what_there_is(traffic: None, operator: User, open_page: OpenPage) -> None:
+def test_every_chart_is_drawn_or_empty(traffic: None, operator: User, open_page: OpenPage) -> None:
     User.objects.filter(pk=operator.pk).update(is_staff=True, is_superuser=True)
     page = open_page(operator, "/queue/")
     expect(page.locator("[data-figure-url][data-state=drawn]")).to_have_count(4)
@@ -49,7 +49,7 @@ def test_every_chart_draws_what_there_is(traffic: None, operator: User, open_pag
     expect(page.locator(".chart-figures tbody tr")).to_have_count(60)
 
 
-def test_a_new_request_shows_up_without_a_reload(
+def test_a_new_request_appears_without_a_reload(
     traffic: None, submit: Submit, viewer: User, open_page: OpenPage
 ) -> None:
     page = open_page(viewer, "/queue/")
@@ -67,7 +67,7 @@ def test_the_first_request_replaces_the_hint(submit: Submit, viewer: User, open_
     expect(page.get_by_text("Send your first request")).to_have_count(0)
 
 
-def test_how_often_it_refreshes_is_kept_in_the_browser(
+def test_the_refresh_interval_is_stored_in_the_browser(
     traffic: None, submit: Submit, viewer: User, open_page: OpenPage
 ) -> None:
     page = open_page(viewer, "/queue/")
@@ -80,10 +80,10 @@ def test_how_often_it_refreshes_is_kept_in_the_browser(
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
     page.wait_for_timeout(3_000)
-    assert [url for url in asked if "/static/" not in url] == []  # an image may be told of late
+    assert [url for url in asked if "/static/" not in url] == []  # images may be reported late
 
 
-def test_a_priority_is_paused_with_the_keyboard_and_keeps_the_focus(
+def test_pausing_a_priority_with_the_keyboard_keeps_the_focus(
     traffic: None, submit: Submit, operator: User, organization: Organization, open_page: OpenPage
 ) -> None:
     page = open_page(operator, "/queue/")
@@ -99,10 +99,10 @@ def test_a_priority_is_paused_with_the_keyboard_and_keeps_the_focus(
     assert not was_reloaded(page)
 
 
-def test_a_button_works_the_moment_a_refresh_brings_it(
+def test_a_button_works_immediately_after_a_refresh(
     traffic: None, submit: Submit, operator: User, open_page: OpenPage
 ) -> None:
-    """A press on a button that htmx did not know yet would submit its form without htmx, and load the page again."""
+    """If htmx had not processed the button yet, clicking it would submit the form without htmx and reload the page."""
     page = open_page(operator, "/queue/")
     press = "setTimeout(() => document.getElementById('switch-low').click())"
     page.evaluate(f"document.addEventListener('htmx:afterSwap', () => {press}, {{once: true}})")
@@ -111,7 +111,7 @@ def test_a_button_works_the_moment_a_refresh_brings_it(
     assert not was_reloaded(page)
 
 
-def test_without_redis_the_last_figures_stay_and_the_page_says_so(
+def test_without_redis_the_page_shows_an_error_and_keeps_the_last_figures(
     traffic: None, viewer: User, open_page: OpenPage, settings: Settings
 ) -> None:
     page = open_page(viewer, "/queue/")
@@ -125,7 +125,7 @@ def test_without_redis_the_last_figures_stay_and_the_page_says_so(
     page.problems[:] = [each for each in page.problems if "503" not in each]  # type: ignore[attr-defined]
 
 
-def test_dark_and_light_follow_the_system_and_the_button(traffic: None, viewer: User, open_page: OpenPage) -> None:
+def test_the_color_scheme_follows_the_system_and_the_button(traffic: None, viewer: User, open_page: OpenPage) -> None:
     page = open_page(viewer, "/queue/", color_scheme="dark")
     assert _lightness(page) < 60
     expect(page.locator("#depth-chart[data-state=drawn]")).to_be_visible()
@@ -136,6 +136,6 @@ def test_dark_and_light_follow_the_system_and_the_button(traffic: None, viewer: 
 
 
 def _lightness(page: Page) -> int:
-    """The red of the page's background, 0 to 255."""
+    """The red value of the page's background, 0 to 255."""
     color: str = page.evaluate("getComputedStyle(document.body).backgroundColor")
     return int(color.removeprefix("rgb(").split(",")[0])

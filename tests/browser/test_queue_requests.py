@@ -14,7 +14,7 @@ from tests.support.processes import wait_until
 
 Submit = Callable[..., AIRequest]
 CHANGES = "**/queue/requests/changes/?**"
-"""The address of the list's refreshes."""
+"""The URL that refreshes the list."""
 
 
 def status_of(request: AIRequest) -> str:
@@ -31,7 +31,7 @@ def tab_to(page: Page, selector: str, limit: int = 80) -> None:
     raise AssertionError(f"{selector} cannot be reached with Tab")
 
 
-def test_filters_swap_the_table_and_stay_in_the_address(submit: Submit, operator: User, open_page: OpenPage) -> None:
+def test_filters_update_the_table_and_the_url(submit: Submit, operator: User, open_page: OpenPage) -> None:
     submit(priority=Priority.HIGH)
     submit(priority=Priority.LOW)
     page = open_page(operator, "/queue/requests/")
@@ -47,12 +47,12 @@ def test_filters_swap_the_table_and_stay_in_the_address(submit: Submit, operator
     expect(page.locator("#requests tbody tr")).to_have_count(2)
 
 
-def agree(page: Page, label: str) -> None:
-    """Confirm what the dialog asks."""
+def confirm(page: Page, label: str) -> None:
+    """Confirm the dialog."""
     page.locator("#confirm-dialog").get_by_role("button", name=label, exact=True).click()
 
 
-def test_a_request_is_cancelled_from_the_list_with_the_keyboard_only(
+def test_a_request_is_cancelled_from_the_list_with_the_keyboard(
     submit: Submit, operator: User, open_page: OpenPage
 ) -> None:
     request = submit()
@@ -72,7 +72,7 @@ def test_a_request_is_cancelled_from_the_list_with_the_keyboard_only(
     assert not was_reloaded(page)
 
 
-def test_ticked_requests_are_cancelled_together_and_stay_ticked_until_then(
+def test_selected_requests_stay_selected_and_are_cancelled_together(
     submit: Submit, operator: User, open_page: OpenPage
 ) -> None:
     requests = [submit() for _ in range(3)]
@@ -86,7 +86,7 @@ def test_ticked_requests_are_cancelled_together_and_stay_ticked_until_then(
     assert {status_of(request) for request in requests} == {"cancelled"}
 
 
-def test_enter_on_a_ticked_box_cancels_nothing(submit: Submit, operator: User, open_page: OpenPage) -> None:
+def test_enter_on_a_checkbox_does_not_cancel(submit: Submit, operator: User, open_page: OpenPage) -> None:
     request = submit()
     page = open_page(operator, "/queue/requests/")
     page.locator(f"#tick-{request.id}").check()
@@ -95,7 +95,7 @@ def test_enter_on_a_ticked_box_cancels_nothing(submit: Submit, operator: User, o
     assert status_of(request) == "pending"
 
 
-def test_a_row_leads_to_the_request(submit: Submit, viewer: User, open_page: OpenPage) -> None:
+def test_clicking_a_row_opens_the_request(submit: Submit, viewer: User, open_page: OpenPage) -> None:
     request = submit()
     page = open_page(viewer, "/queue/requests/")
     page.locator("#requests tbody tr").click()
@@ -103,7 +103,7 @@ def test_a_row_leads_to_the_request(submit: Submit, viewer: User, open_page: Ope
     expect(page.get_by_role("heading", level=1)).to_contain_text(request.id.hex[:8])
 
 
-def test_new_requests_are_announced_and_the_rows_hold_still(
+def test_new_requests_are_announced_without_moving_the_rows(
     submit: Submit, operator: User, open_page: OpenPage
 ) -> None:
     first = [submit() for _ in range(3)]
@@ -143,7 +143,7 @@ def test_the_list_is_downloaded_with_its_filters(submit: Submit, viewer: User, o
     expect(page.locator("#requests tbody tr")).to_have_count(1)
 
 
-def test_more_filters_are_open_while_one_is_used(submit: Submit, viewer: User, open_page: OpenPage) -> None:
+def test_more_filters_stay_open_while_one_is_set(submit: Submit, viewer: User, open_page: OpenPage) -> None:
     submit(tags=["shop"])
     submit()
     page = open_page(viewer, "/queue/requests/")
@@ -167,7 +167,7 @@ def test_a_refresh_does_not_swallow_a_click(submit: Submit, viewer: User, open_p
     page.wait_for_url(f"**/queue/requests/{request.id}/")
 
 
-def test_a_request_is_followed_to_its_end_and_then_left_alone(
+def test_the_request_page_refreshes_until_the_request_ends(
     claimed: Callable[..., Claim], provider: ScriptedProvider, operator: User, open_page: OpenPage
 ) -> None:
     provider.script = [answer("The answer is here.")]
@@ -190,10 +190,10 @@ def test_a_request_is_cancelled_and_retried_on_its_page(submit: Submit, operator
     page = open_page(operator, f"/queue/requests/{request.id}/")
     tab_to(page, "#cancel-request")
     page.keyboard.press("Enter")
-    agree(page, "Cancel request")
+    confirm(page, "Cancel request")
     expect(page.locator("#toasts")).to_contain_text("Request cancelled.")
     page.get_by_role("button", name="Retry request").click()
-    agree(page, "Retry request")
+    confirm(page, "Retry request")
     expect(page.locator("#toasts")).to_contain_text("Request queued again.")
     expect(page.locator("[data-live]")).to_have_count(1)
     expect(page.get_by_text("The question.")).to_be_visible()
@@ -205,14 +205,14 @@ def turn_off_refresh(page: Page) -> None:
     page.get_by_role("button", name="Off").click()
 
 
-def test_what_is_refused_is_said_in_a_toast(submit: Submit, operator: User, open_page: OpenPage) -> None:
+def test_a_refused_action_shows_a_toast(submit: Submit, operator: User, open_page: OpenPage) -> None:
     request = submit()
     page = open_page(operator, "/queue/requests/")
     turn_off_refresh(page)
     with organization_scope(request.organization_id):
         control.cancel(request, actor="user:x")
     page.locator(f"#cancel-{request.id}").click()
-    agree(page, "Cancel request")
+    confirm(page, "Cancel request")
     expect(page.locator("#toasts")).to_contain_text("The request has already ended.")
 
 

@@ -1,4 +1,4 @@
-"""The API reference in a browser."""
+"""The API reference in a real browser."""
 
 from playwright.sync_api import expect
 
@@ -7,7 +7,7 @@ from tests.browser.conftest import OpenPage
 from tests.browser.test_pages import assert_is_usable
 
 
-def test_the_reference_is_usable_and_its_links_lead_to_their_place(viewer: User, open_page: OpenPage) -> None:
+def test_reference_links_lead_to_their_sections(viewer: User, open_page: OpenPage) -> None:
     page = open_page(viewer, "/reference/")
     page.get_by_role("navigation", name="Contents").get_by_role("link", name="/api/ai/aliases").click()
     expect(page.get_by_role("heading", name="/api/ai/aliases")).to_be_in_viewport()

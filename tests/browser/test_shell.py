@@ -1,4 +1,4 @@
-"""What every page does: the filter's shortcut, another organization, an ended session, printing."""
+"""Features of every page: the filter shortcut, switching organizations, expired sessions, and printing."""
 
 import re
 from collections.abc import Callable
@@ -20,14 +20,14 @@ Submit = Callable[..., AIRequest]
 @pytest.mark.parametrize(
     ("path", "field"), [("/queue/requests/", "id_id"), ("/costs/", "id_range"), ("/prices/", "id_text")]
 )
-def test_a_slash_goes_to_the_filter_of_the_page(viewer: User, open_page: OpenPage, path: str, field: str) -> None:
+def test_slash_focuses_the_page_s_filter(viewer: User, open_page: OpenPage, path: str, field: str) -> None:
     page = open_page(viewer, path)
     page.keyboard.press("/")
     expect(page.locator(f"#{field}")).to_be_focused()
 
 
 @pytest.mark.parametrize(("path", "is_offered"), [("/costs/", True), ("/queue/", False)])
-def test_the_list_of_shortcuts_offers_the_filter_where_there_is_one(
+def test_shortcuts_list_the_filter_only_on_pages_that_have_one(
     viewer: User, open_page: OpenPage, path: str, is_offered: bool
 ) -> None:
     page = open_page(viewer, path)
@@ -36,7 +36,7 @@ def test_the_list_of_shortcuts_offers_the_filter_where_there_is_one(
     assert page.get_by_text("Filter this page").is_visible() is is_offered
 
 
-def test_another_organization_opens_on_the_same_page(
+def test_switching_organizations_stays_on_the_same_page(
     viewer: User, other_organization: Organization, open_page: OpenPage
 ) -> None:
     Membership.objects.create(user=viewer, organization=other_organization, role=Role.VIEWER)
@@ -54,12 +54,14 @@ CHARTS = "document.dispatchEvent(new CustomEvent('charts:refresh'))"
 @pytest.mark.parametrize(
     ("path", "refresh"), [("/queue/", PART), ("/queue/", CHARTS), ("/queue/requests/?priority=high", PART)]
 )
-def test_an_ended_session_leads_to_the_log_in_page_and_back_to_the_page(
+def test_an_ended_session_redirects_to_login_and_back(
     submit: Submit, viewer: User, open_page: OpenPage, path: str, refresh: str
 ) -> None:
     submit()
     page = open_page(viewer, path)
-    page.evaluate("localStorage.setItem('refresh', '0')")  # a poll could be the first to find the session ended
+    page.evaluate(
+        "localStorage.setItem('refresh', '0')"
+    )  # otherwise a poll could be the first request after the session ended
     page.reload()
     page.wait_for_load_state("networkidle")
     Session.objects.all().delete()
@@ -73,7 +75,7 @@ def test_an_ended_session_leads_to_the_log_in_page_and_back_to_the_page(
     page.problems[:] = [each for each in page.problems if "401" not in each]  # type: ignore[attr-defined]
 
 
-def test_on_paper_the_tables_of_the_charts_are_filled(submit: Submit, viewer: User, open_page: OpenPage) -> None:
+def test_printing_shows_the_tables_of_charts(submit: Submit, viewer: User, open_page: OpenPage) -> None:
     submit()
     page = open_page(viewer, "/queue/")
     page.evaluate("document.documentElement.dataset.theme = 'dark'")
@@ -91,13 +93,13 @@ def test_on_paper_the_tables_of_the_charts_are_filled(submit: Submit, viewer: Us
     assert not was_reloaded(page)
 
 
-def test_short_names_are_shown_whole(operator: User, open_page: OpenPage) -> None:
+def test_short_names_are_not_truncated(operator: User, open_page: OpenPage) -> None:
     page = open_page(operator, "/queue/")
     for name in page.locator(".topbar .cut").all():
         assert name.evaluate("(e) => e.scrollWidth <= e.clientWidth")
 
 
-def test_a_long_name_of_a_key_keeps_the_buttons_in_the_table(
+def test_a_long_key_name_does_not_push_buttons_out_of_the_table(
     organization: Organization, owner: User, open_page: OpenPage
 ) -> None:
     create_key(organization=organization, name="x" * 100, role=Role.VIEWER, actor="user:owner")

@@ -1,4 +1,4 @@
-"""Signing in with a real browser: a second factor, a passkey, a forgotten password, an identity provider."""
+"""Logging in with a real browser: second factor, passkey, password reset, and single sign-on."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -25,7 +25,7 @@ SOON_MS = 60_000
 
 @pytest.fixture
 def page(chromium: Browser, live_server: LiveServer, queue: None) -> Iterator[Page]:
-    """A browser in which nobody is logged in."""
+    """A page without a logged-in user."""
     context = chromium.new_context(base_url=live_server.url)
     page = context.new_page()
     page.set_default_timeout(SOON_MS)
@@ -46,11 +46,11 @@ def confirm(page: Page) -> None:
 
 
 def code_of(secret: str) -> str:
-    """A code that the app has not shown yet."""
+    """A code that has not been used yet."""
     return totp.format_hotp_value(totp.hotp_value(secret, next(totp.yield_hotp_counters_from_time()) + 2))
 
 
-def test_an_authenticator_app_is_added_and_asked_for(owner: User, page: Page) -> None:
+def test_an_authenticator_app_is_added_and_required_at_login(owner: User, page: Page) -> None:
     log_in(page)
     page.wait_for_url("**/queue/**")
     page.goto("/settings/security/")
@@ -88,7 +88,7 @@ def test_a_passkey_replaces_the_password(owner: User, page: Page) -> None:
 
 
 class Sink:
-    """An SMTP server's handler that keeps what arrives."""
+    """The handler of an SMTP server, which stores received messages."""
 
     def __init__(self) -> None:
         self.messages: list[EmailMessage] = []
@@ -101,7 +101,7 @@ class Sink:
 
 @pytest.fixture
 def sink(settings: Settings) -> Iterator[Sink]:
-    """A mail server on loopback."""
+    """An SMTP server on localhost."""
     sink, port = Sink(), free_port()
     controller = Controller(sink, hostname="127.0.0.1", port=port)
     controller.start()
@@ -139,7 +139,7 @@ def test_a_forgotten_password_is_reset_by_email(
 def configured(
     organization: Organization, settings: Settings, live_server: LiveServer
 ) -> Iterator[Callable[[], Organization]]:
-    """North trusts a provider that knows Ada."""
+    """An identity provider for the organization, with one user."""
     settings.SSO_TRUSTED_HOSTS = frozenset({"127.0.0.1"})
     settings.AIINFRA_PUBLIC_URL = f"{live_server.url}/"
     with oidc_provider() as provider, organization_scope(organization.pk):
@@ -154,7 +154,7 @@ def configured(
         yield lambda: organization
 
 
-def test_single_sign_on_leads_through_the_provider_and_back(configured: Callable[[], Organization], page: Page) -> None:
+def test_single_sign_on_redirects_to_the_provider_and_back(configured: Callable[[], Organization], page: Page) -> None:
     page.goto("/login/?next=/settings/members/")
     page.get_by_role("link", name="Single sign-on").click()
     page.get_by_label("Organization").fill("north")

@@ -1,4 +1,4 @@
-"""The pages of finance in a real browser, over sixty days of history."""
+"""The cost pages in a real browser, with sixty days of history."""
 
 import pytest
 from playwright.sync_api import expect
@@ -24,7 +24,7 @@ PAGES = [
 
 @pytest.fixture
 def history(queue: None, organization: Organization) -> None:
-    """What every page has something to say about."""
+    """A demo history with recommendations, so that no page is empty."""
     with organization_scope(organization.pk):
         make_history(organization, days=60, requests=900, seed=7, force=True)
         compute_recommendations(organization.pk)
@@ -43,7 +43,7 @@ def alert(queue: None, organization: Organization) -> Alert:
         )
 
 
-def test_the_pages_of_finance_are_usable(
+def test_cost_pages_are_usable(
     history: None, alert: Alert, finance: User, open_page: OpenPage, subtests: pytest.Subtests
 ) -> None:
     for path in PAGES:
@@ -51,7 +51,7 @@ def test_the_pages_of_finance_are_usable(
             assert_is_usable(open_page(finance, path))
 
 
-def test_every_chart_of_costs_is_drawn(history: None, finance: User, open_page: OpenPage) -> None:
+def test_every_cost_chart_is_drawn(history: None, finance: User, open_page: OpenPage) -> None:
     page = open_page(finance, "/costs/?range=30d&by=key")
     settle(page)
     expect(page.locator("[data-figure-url][data-state=drawn]")).to_have_count(5)
@@ -76,7 +76,9 @@ BROKEN_FIGURES = """() => [...document.querySelectorAll(".tile-value")]
   .map((e) => e.outerHTML)"""
 
 
-def test_no_tile_breaks_or_cuts_a_large_amount(finance: User, open_page: OpenPage, subtests: pytest.Subtests) -> None:
+def test_large_amounts_are_neither_wrapped_nor_truncated_in_tiles(
+    finance: User, open_page: OpenPage, subtests: pytest.Subtests
+) -> None:
     for path in ("/costs/", "/cache/"):
         page = open_page(finance, path)
         settle(page)

@@ -1,4 +1,4 @@
-"""What finance, operators, developers, and admins come for, done with the keyboard alone."""
+"""Common tasks of each role, done with the keyboard only."""
 
 from collections.abc import Callable
 
@@ -19,7 +19,7 @@ MOST_TABS = 80
 
 
 def tab_to(page: Page, target: Locator) -> None:
-    """Press Tab until the target has the focus; it must be reachable. The scripts of its page have run by then."""
+    """Press Tab until the target has the focus. Fails if it cannot be reached."""
     expect(target).to_be_visible()
     page.wait_for_load_state()
     for _ in range(MOST_TABS):
@@ -30,13 +30,13 @@ def tab_to(page: Page, target: Locator) -> None:
 
 
 def press(page: Page, target: Locator) -> None:
-    """Go to the target and press Enter."""
+    """Tab to the target and press Enter."""
     tab_to(page, target)
     page.keyboard.press("Enter")
 
 
 def go_to(page: Page, chord: str) -> None:
-    """Use the shortcut of a page, such as `g b`, once the scripts that listen to it have run."""
+    """Use a page's shortcut, such as `g b`, after its scripts have loaded."""
     page.wait_for_load_state()
     for key in chord.split():
         page.keyboard.press(key)
@@ -64,7 +64,7 @@ def test_finance_sets_a_budget_and_downloads_a_statement(
     assert download.value.suggested_filename.endswith(".csv")
 
 
-def test_an_operator_finds_out_why_requests_fail_and_pauses(
+def test_an_operator_finds_why_requests_fail_and_pauses(
     claimed: Callable[..., Claim], provider: ScriptedProvider, operator: User, open_page: OpenPage
 ) -> None:
     provider.script = [refusal("INVALID_REQUEST")]
@@ -81,7 +81,7 @@ def test_an_operator_finds_out_why_requests_fail_and_pauses(
     expect(page.get_by_role("button", name="Resume all")).to_be_visible()
 
 
-def test_a_developer_makes_a_key_and_finds_their_request(
+def test_a_developer_creates_a_key_and_finds_their_request(
     submit: Callable[..., AIRequest], owner: User, open_page: OpenPage
 ) -> None:
     request = submit(user_ref="ann")
@@ -110,7 +110,7 @@ def test_an_admin_invites_a_person(admin: User, open_page: OpenPage) -> None:
     expect(page.get_by_role("main")).to_contain_text("new@example.com")
 
 
-def test_on_a_phone_every_page_is_behind_more(owner: User, open_page: OpenPage) -> None:
+def test_on_a_phone_the_more_menu_lists_every_page(owner: User, open_page: OpenPage) -> None:
     page = open_page(owner, "/queue/", NARROW)
     bar = page.get_by_role("navigation", name="Main")
     assert bar.evaluate("(bar) => bar.scrollWidth <= bar.clientWidth")
@@ -126,7 +126,7 @@ def test_on_a_phone_every_page_is_behind_more(owner: User, open_page: OpenPage) 
     expect(page.get_by_role("heading", level=1)).to_have_text("Audit log")
 
 
-def test_at_768_pixels_wide_tables_scroll_and_the_navigation_is_beside_them(owner: User, open_page: OpenPage) -> None:
+def test_at_768_pixels_tables_scroll_beside_the_navigation(owner: User, open_page: OpenPage) -> None:
     page = open_page(owner, "/settings/keys/", {"width": 768, "height": 1024})
     bar = page.get_by_role("navigation", name="Main").bounding_box()
     assert bar is not None

@@ -1,4 +1,4 @@
-"""`DATABASE_URL` as Django's settings: nothing that it says is lost."""
+"""Conversion of `DATABASE_URL` to Django's settings."""
 
 import pytest
 
@@ -49,12 +49,12 @@ def test_hosts_ports_and_credentials_are_kept() -> None:
     assert [found[name] for name in names] == ["db", "u", "p@ss", "h1,h2", "5432,5433"]
 
 
-def test_of_several_hosts_the_one_that_takes_writes_is_used() -> None:
+def test_the_writable_host_of_several_is_used() -> None:
     assert settings_of()["OPTIONS"]["target_session_attrs"] == "read-write"  # type: ignore[index]
     assert "target_session_attrs" not in settings_of(hosts="h1")["OPTIONS"]  # type: ignore[operator]
 
 
-def test_a_connection_that_hangs_has_limits() -> None:
+def test_connections_have_timeouts() -> None:
     options = settings_of("options=-c%20work_mem%3D8MB")["OPTIONS"]
     assert isinstance(options, dict)
     assert DEFAULTS.items() <= options.items()
@@ -64,19 +64,19 @@ def test_a_connection_that_hangs_has_limits() -> None:
 
 
 @pytest.mark.parametrize("limit_s", [0, 60])
-def test_the_isolation_level_is_not_the_servers_default(limit_s: int) -> None:
+def test_the_isolation_level_does_not_depend_on_the_server_s_default(limit_s: int) -> None:
     options = settings_of(statement_timeout_s=limit_s)["OPTIONS"]["options"]  # type: ignore[index]
     assert options.startswith(r"-c default_transaction_isolation=read\ committed")
     with pytest.raises(ValueError, match="must not set default_transaction_isolation"):
         settings_of("options=-c%20default_transaction_isolation%3Dserializable")
 
 
-def test_a_pool_by_transaction_gets_no_startup_options_and_no_cursors_of_the_server() -> None:
+def test_transaction_pooling_uses_no_startup_options_or_server_side_cursors() -> None:
     found = settings_of(by_transaction=True)
     assert found["DISABLE_SERVER_SIDE_CURSORS"] is True
     assert "options" not in found["OPTIONS"]  # type: ignore[operator]
 
 
-def test_the_path_of_sqlite() -> None:
+def test_sqlite_path_is_decoded() -> None:
     assert sqlite_settings("sqlite:////srv/a%20b.sqlite3")["NAME"] == "/srv/a b.sqlite3"
     assert sqlite_settings("sqlite:///var/a.sqlite3")["NAME"] == "var/a.sqlite3"

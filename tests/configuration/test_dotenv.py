@@ -1,4 +1,4 @@
-"""`.env` files are read as people expect of them."""
+"""Parsing of `.env` files."""
 
 import os
 from pathlib import Path
@@ -31,11 +31,11 @@ from aiinfra.configuration.dotenv import UnreadableLineError, load_dotenv, parse
         ("A=[::1],localhost", "[::1],localhost"),
     ],
 )
-def test_a_line_has_the_value_that_people_expect(line: str, value: str) -> None:
+def test_a_line_is_parsed_like_other_dotenv_tools_do(line: str, value: str) -> None:
     assert parsed(line) == {"A": value}
 
 
-def test_comments_and_empty_lines_set_nothing_and_the_last_line_of_a_name_holds() -> None:
+def test_comments_are_ignored_and_the_last_value_of_a_name_wins() -> None:
     assert parsed("# A=1\n\n   # B=2\nC=3\r\nC=4\n") == {"C": "4"}
 
 
@@ -53,13 +53,13 @@ def test_comments_and_empty_lines_set_nothing_and_the_last_line_of_a_name_holds(
         "A=sesame\0",
     ],
 )
-def test_an_unreadable_line_is_told_by_its_number_and_not_by_its_text(line: str) -> None:
+def test_an_invalid_line_is_reported_by_number_without_its_text(line: str) -> None:
     with pytest.raises(UnreadableLineError, match="line 2 must be") as error:
         parsed(f"OK=1\n{line}")
     assert "sesame" not in str(error.value)
 
 
-def test_the_environment_wins_over_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_environment_takes_precedence_over_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / ".env"
     path.write_text("\ufeffIN_BOTH=file\nIN_FILE=file\nEMPTY=file\n", encoding="utf-8")
     monkeypatch.setattr(os, "environ", {"IN_BOTH": "environment", "EMPTY": ""})
@@ -67,5 +67,5 @@ def test_the_environment_wins_over_the_file(tmp_path: Path, monkeypatch: pytest.
     assert os.environ == {"IN_BOTH": "environment", "IN_FILE": "file", "EMPTY": ""}
 
 
-def test_there_need_not_be_a_file(tmp_path: Path) -> None:
+def test_a_missing_file_is_ignored(tmp_path: Path) -> None:
     load_dotenv(tmp_path / "none")

@@ -1,4 +1,4 @@
-"""Whatever is started says what is wrong with a setting, in one line, before it does or writes anything."""
+"""Every program reports each invalid setting in one line and exits before it does anything."""
 
 import os
 import subprocess
@@ -38,7 +38,7 @@ def started(arguments: list[str], **environment: str) -> subprocess.CompletedPro
 
 
 @pytest.mark.parametrize("name", PROGRAMS)
-def test_no_program_starts_with_a_wrong_setting(name: str, tmp_path: Path) -> None:
+def test_no_program_starts_with_an_invalid_setting(name: str, tmp_path: Path) -> None:
     data_dir = tmp_path / "data"
     done = started(PROGRAMS[name], PORT="99999", QUEUE_RETENTION_DAYS="-1", AIINFRA_DATA_DIR=str(data_dir))
     assert done.returncode == 78
@@ -50,15 +50,15 @@ def test_no_program_starts_with_a_wrong_setting(name: str, tmp_path: Path) -> No
     assert not data_dir.exists()
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_a_data_directory_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+@pytest.mark.skipif(os.geteuid() == 0, reason="root can write everywhere")
+def test_a_read_only_data_directory_is_reported(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
     done = started(PROGRAMS["check"], AIINFRA_DATA_DIR=str(tmp_path))
     assert done.returncode == 78
     assert done.stderr.startswith("AIINFRA_DATA_DIR must ")
 
 
-def test_a_secret_that_cannot_be_read_names_the_data_directory(tmp_path: Path) -> None:
+def test_an_unreadable_secret_reports_the_data_directory(tmp_path: Path) -> None:
     (tmp_path / "secret_key").mkdir()
     done = started(PROGRAMS["check"], AIINFRA_DATA_DIR=str(tmp_path), SECRET_KEY="")
     assert done.returncode == 78

@@ -1,4 +1,4 @@
-"""Which values are accepted, and what is said of the others."""
+"""Valid values of settings, and error messages for invalid ones."""
 
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from aiinfra.configuration.table import SETTINGS, places, providers, queue, secu
 from aiinfra.configuration.table import messages as mail
 
 HALVES = "\uff11\uff12"
-"""12 in full-width digits, which `int` would take."""
+"""12 in full-width digits, which `int` would accept."""
 
 REFUSED = [
     *(
@@ -148,30 +148,30 @@ ACCEPTED = [
 
 
 def wrong(**environment: str) -> list[str]:
-    """The lines that are said of an environment."""
+    """The error lines for an environment."""
     with pytest.raises(WrongSettingsError) as refused:
         read(environment)
     return str(refused.value).splitlines()
 
 
 @pytest.mark.parametrize(("name", "value"), REFUSED, ids=lambda text: text[:40])
-def test_a_wrong_value_is_refused_in_one_line_with_its_variable(name: str, value: str) -> None:
+def test_an_invalid_value_is_refused_in_one_line_with_its_variable(name: str, value: str) -> None:
     (line,) = wrong(**{name: value})
     assert line.startswith(f"{name} must ")
 
 
 @pytest.mark.parametrize(("setting", "text", "expected"), ACCEPTED)
-def test_a_right_value_is_read(setting: Setting[Any], text: str, expected: object) -> None:
+def test_a_valid_value_is_read(setting: Setting[Any], text: str, expected: object) -> None:
     value = read({setting.name: text})[setting]
     assert value == (text if expected is None else expected)
 
 
-def test_an_empty_environment_is_right_and_every_setting_has_a_value() -> None:
+def test_every_setting_has_a_default() -> None:
     values = read({})
     assert all(values[setting] is not None for setting in SETTINGS.values())
 
 
-def test_the_key_of_a_compatible_server_is_checked_as_well() -> None:
+def test_keys_of_compatible_providers_are_validated() -> None:
     server = {"AIINFRA_COMPATIBLE_PROVIDERS": "my-vllm=http://h/v1"}
     assert wrong(**server, MY_VLLM_API_KEY="two words") == [
         "MY_VLLM_API_KEY must be visible ASCII characters without spaces"
@@ -180,7 +180,7 @@ def test_the_key_of_a_compatible_server_is_checked_as_well() -> None:
     assert {name: values[key] for name, key in providers.compatible_keys(values).items()} == {"my-vllm": "k"}
 
 
-def test_the_line_says_the_range_and_the_value() -> None:
+def test_errors_show_the_range_and_the_value() -> None:
     assert wrong(PORT="99999") == ["PORT must be between 1 and 65535, not 99999"]
     assert wrong(PORT="a b") == ["PORT must be a whole number between 1 and 65535, not 'a b'"]
     assert wrong(QUEUE_LEASE_S="nan") == ["QUEUE_LEASE_S must be a number between 1 and 3600, not nan"]
@@ -188,7 +188,7 @@ def test_the_line_says_the_range_and_the_value() -> None:
     assert "Redis Cluster is not supported" in wrong(REDIS_URL="redis+cluster://h")[0]
 
 
-def test_all_errors_come_at_once() -> None:
+def test_all_errors_are_reported_at_once() -> None:
     lines = wrong(PORT="0", LOG_LEVEL="foo", WEB_THREADS="-1")
     assert {line.split()[0] for line in lines} == {"PORT", "LOG_LEVEL", "WEB_THREADS"}
 
@@ -230,7 +230,7 @@ def test_no_error_shows_a_secret(environment: dict[str, str]) -> None:
     ],
     ids=str,
 )
-def test_settings_that_do_not_go_together_are_refused(environment: dict[str, str], name: str) -> None:
+def test_inconsistent_settings_are_refused(environment: dict[str, str], name: str) -> None:
     (line,) = wrong(**environment)
     assert line.startswith(f"{name} must ")
 
@@ -247,13 +247,13 @@ def test_settings_that_do_not_go_together_are_refused(environment: dict[str, str
     ],
     ids=str,
 )
-def test_a_default_never_contradicts_what_was_set(environment: dict[str, str]) -> None:
+def test_defaults_adapt_to_the_values_of_other_settings(environment: dict[str, str]) -> None:
     values = read(environment)
     assert values[queue.QUEUE_CONTENT_RETENTION_DAYS] <= values[queue.QUEUE_RETENTION_DAYS]
     assert values[queue.WORKER_THREADS] >= 1
 
 
-def test_upstashs_variables_name_the_same_database_over_tls() -> None:
+def test_upstash_variables_are_converted_to_a_tls_redis_url() -> None:
     values = read({"UPSTASH_REDIS_REST_URL": "https://eu1-cat-1.upstash.io/", "UPSTASH_REDIS_REST_TOKEN": "AX/b="})
     assert values[places.REDIS_URL] == "rediss://default:AX%2Fb%3D@eu1-cat-1.upstash.io:6379"
     assert places.uses_upstash(values)
@@ -265,7 +265,7 @@ def test_redis_url_takes_precedence_over_upstash() -> None:
     assert read({**both, "REDIS_URL": "redis://own:6379/1"})[places.REDIS_URL] == "redis://own:6379/1"
 
 
-def test_without_any_of_them_redis_is_bundled_beside_the_web_server() -> None:
+def test_redis_is_bundled_if_no_url_is_set() -> None:
     values = read({"PORT": "9000", "REDIS_URL": " "})
     assert places.uses_bundled_redis(values)
     assert places.bundled_redis_url(values, "secret") == "redis://:secret@127.0.0.1:9001/0"

@@ -1,4 +1,4 @@
-"""Options of redis-py in `REDIS_URL`: those that a URL can carry, and none that the code relies on."""
+"""redis-py options in `REDIS_URL`: which can be set, and which the code relies on and therefore cannot."""
 
 import inspect
 import re
@@ -30,18 +30,18 @@ UNFIT = {
     "ssl_validate_ocsp",
     "ssl_validate_ocsp_stapled",
 }
-"""Those that matter for a connection. The others belong to redis-py's own machinery."""
+"""Connection options that cannot be set in a URL."""
 INTERNAL = re.compile("himport_|maint|oss_cluster_|orig_")
 
 
-def test_every_option_of_redis_py_has_been_looked_at() -> None:
-    """A new one can be in a URL, or cannot."""
+def test_every_redis_py_option_is_classified() -> None:
+    """If redis-py adds an option, decide whether it can be set in a URL."""
     assert {name for name in OPTIONS if not INTERNAL.match(name)} - REDIS_OPTIONS == UNFIT
 
 
 @pytest.mark.parametrize("url", ["redis://h/0", "rediss://h/0", "unix:///run/redis.sock", "rediss+sentinel://h/main/0"])
 @pytest.mark.parametrize("name", sorted(OPTIONS - REDIS_OPTIONS))
-def test_a_url_cannot_override_what_the_code_relies_on(url: str, name: str) -> None:
+def test_a_url_cannot_override_options_that_the_code_relies_on(url: str, name: str) -> None:
     for value in ("", "false", "1"):
         with pytest.raises(ValueError, match=f"must not set the option {name}$"):
             RedisUrl().parse(f"{url}?{name}={value}")

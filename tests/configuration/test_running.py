@@ -19,7 +19,7 @@ Start = Callable[..., None]
 
 @pytest.fixture
 def started(tmp_path: Path) -> Iterator[Start]:
-    """Stands for a supervisor: a process with these arguments that left the files of a running product."""
+    """Starts a process with these arguments and writes the files of a running product, like a supervisor."""
     processes = []
 
     def start(*arguments: str) -> None:
@@ -43,7 +43,7 @@ def test_the_port_of_the_running_product_is_the_default(started: Start, tmp_path
     assert port(tmp_path, PORT="9000") == 9000
 
 
-def test_a_process_id_of_another_program_counts_for_nothing(started: Start, tmp_path: Path) -> None:
+def test_a_process_id_of_another_program_is_ignored(started: Start, tmp_path: Path) -> None:
     started("-c", str(tmp_path / "other" / CONFIGURATION))
     assert port(tmp_path) == 8000
 

@@ -15,11 +15,11 @@ from aiinfra.configuration.table import SETTINGS
         ("UPSTASH_REDIS_REST_TOKENS", "UPSTASH_REDIS_REST_TOKEN"),
     ],
 )
-def test_a_misspelled_setting_is_found(name: str, meant: str) -> None:
+def test_a_misspelled_setting_is_detected(name: str, meant: str) -> None:
     assert misspelled([name]) == {name: meant}
 
 
-def test_other_programs_variables_are_left_alone() -> None:
+def test_variables_of_other_programs_are_ignored() -> None:
     others = ["HOME", "PATH", "HOST", "PORTS", "PYTHONPATH", "REDIS_HOST", "DATABASE_HOST", "LOGNAME", "DISPLAY"]
     assert misspelled([*others, *SETTINGS]) == {}
 

@@ -1,4 +1,4 @@
-"""OpenTelemetry's variables: which values are accepted, and when they turn tracing on."""
+"""OpenTelemetry variables: valid values, and which of them turn tracing on."""
 
 from typing import Any
 
@@ -28,7 +28,7 @@ from aiinfra.configuration.table import tracing
         ("TRACED_PROVIDERS", "openai,vllm"),
     ],
 )
-def test_a_wrong_value_is_refused_in_one_line_with_its_variable(name: str, value: str) -> None:
+def test_an_invalid_value_is_refused_in_one_line_with_its_variable(name: str, value: str) -> None:
     with pytest.raises(WrongSettingsError) as refused:
         read({name: value})
     (line,) = str(refused.value).splitlines()
@@ -44,7 +44,7 @@ def test_a_wrong_value_is_refused_in_one_line_with_its_variable(name: str, value
         (tracing.TRACED_PROVIDERS, "openai, deepseek,", ["openai", "deepseek"]),
     ],
 )
-def test_a_right_value_is_read(setting: Setting[Any], text: str, expected: object) -> None:
+def test_a_valid_value_is_read(setting: Setting[Any], text: str, expected: object) -> None:
     assert read({setting.name: text})[setting] == (expected or text)
 
 
@@ -66,7 +66,7 @@ def test_tracing_is_on_if_an_exporter_or_an_endpoint_is_set(environment: dict[st
     assert tracing.is_on(read(environment)) == is_on
 
 
-def test_traces_go_to_their_own_endpoint_or_below_the_general_one() -> None:
+def test_traces_use_their_own_endpoint_or_the_general_one() -> None:
     assert tracing.endpoint(read({})) == "http://localhost:4318/v1/traces"
     assert tracing.endpoint(read(ENDPOINT)) == "http://c:4318/v1/traces"
     assert tracing.endpoint(read({**ENDPOINT, "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "http://d/x"})) == "http://d/x"

@@ -1,4 +1,4 @@
-"""The sandbox as every provider, and the shipped prices."""
+"""Settings without provider keys, so that the sandbox is used, and the shipped prices."""
 
 import pytest
 from pytest_django.fixtures import Settings
@@ -8,7 +8,7 @@ from cost_app.prices import lookup
 
 @pytest.fixture(autouse=True)
 def price_book(db: None, settings: Settings) -> None:
-    """The shipped prices, which a transactional test before this one has emptied."""
+    """Add the shipped prices, which a previous transactional test may have deleted."""
     settings.PROVIDER_API_KEYS = dict.fromkeys(settings.PROVIDER_API_KEYS, "")
     lookup.add_shipped_prices()
 

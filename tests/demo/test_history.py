@@ -1,4 +1,4 @@
-"""What is in a history: it adds up, is marked, and touches no one else."""
+"""The contents of a demo history."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -46,7 +46,7 @@ def now(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="module")
 def history(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[int]:
-    """The id of a demo organization whose history all tests here read; it takes a second to make."""
+    """The ID of a demo organization whose history all tests of this module read; creating it takes a second."""
     with django_db_blocker.unblock(), transaction.atomic(), pytest.MonkeyPatch.context() as monkeypatch:
         monkeypatch.setattr(timezone, "now", lambda: NOW)
         lookup.add_shipped_prices()
@@ -64,7 +64,7 @@ def demo(history: int, db: None) -> Organization:
     return Organization.objects.get(pk=history)
 
 
-def test_ledger_sums_attempts_and_budgets_agree(demo: Organization) -> None:
+def test_ledger_rollups_attempts_and_budgets_agree(demo: Organization) -> None:
     with organization_scope(demo.pk):
         assert REQUESTS < LedgerEntry.objects.count() < REQUESTS * 1.1
         assert UsageHour.objects.count() > 1_000
@@ -80,7 +80,7 @@ def test_the_history_affects_only_its_organization(demo: Organization, other_org
             assert not model.objects.exists()
 
 
-def test_every_row_is_marked(demo: Organization) -> None:
+def test_every_row_is_marked_as_demo(demo: Organization) -> None:
     with organization_scope(demo.pk):
         assert set(LedgerEntry.objects.values_list("note", flat=True)) == {"demo history"}
         assert all(usage == {"demo": True} for usage in Attempt.objects.values_list("raw_usage", flat=True))
@@ -94,7 +94,7 @@ def test_keys_were_last_used_by_their_newest_requests(demo: Organization) -> Non
         assert dict(newest) == dict(ApiKey.objects.values_list("pk", "last_used_at"))
 
 
-def test_queue_cache_and_costs_tell_the_same_story(demo: Organization) -> None:
+def test_queue_cache_and_costs_have_consistent_totals(demo: Organization) -> None:
     with organization_scope(demo.pk):
         queue, cache = queue_stats(), cache_stats(demo.pk)
         costs = Totals(**UsageDay.objects.filter(dimension="total").aggregate(**{name: Sum(name) for name in SUMS}))
@@ -106,10 +106,10 @@ def test_queue_cache_and_costs_tell_the_same_story(demo: Organization) -> None:
         assert set(hits.values_list("id", flat=True)) == set(CacheHit.objects.values_list("id", flat=True))
         assert costs.saved_nano == cache.saved_nano > 0
         assert cache.hit_rate and costs.cache_hit_rate
-        assert abs(cache.hit_rate - costs.cache_hit_rate) < 0.1, "they differ by the requests that failed for good"
+        assert abs(cache.hit_rate - costs.cache_hit_rate) < 0.1, "they differ by the failed requests"
 
 
-def test_requests_have_their_attempts_and_the_last_ones_their_contents(demo: Organization) -> None:
+def test_requests_have_attempts_and_recent_ones_have_contents(demo: Organization) -> None:
     with organization_scope(demo.pk):
         for request in AIRequest.objects.filter(cached=False)[:50]:
             numbers = Attempt.objects.filter(request_id=request.pk).order_by("number").values_list("number", flat=True)
@@ -136,7 +136,7 @@ def test_models_have_realistic_prompt_caches_reasoning_and_hits(demo: Organizati
         assert CacheHit.objects.values("layer").distinct().count() == 2
 
 
-def test_nothing_is_in_the_future_or_above_its_bound(demo: Organization) -> None:
+def test_nothing_is_in_the_future_or_above_its_maximum_cost(demo: Organization) -> None:
     with organization_scope(demo.pk):
         assert not LedgerEntry.objects.filter(at__gt=NOW).exists()
         for attempt in Attempt.objects.all():
@@ -145,7 +145,7 @@ def test_nothing_is_in_the_future_or_above_its_bound(demo: Organization) -> None
             assert attempt.created_at < attempt.finished_at <= NOW
 
 
-def test_working_days_are_busy_and_nights_are_not(demo: Organization) -> None:
+def test_working_days_have_more_traffic_than_nights_and_weekends(demo: Organization) -> None:
     with organization_scope(demo.pk):
         rows = list(UsageHour.objects.filter(dimension="total").values_list("hour", "calls"))
     zone = ZoneInfo("Europe/Berlin")
@@ -158,7 +158,7 @@ def test_working_days_are_busy_and_nights_are_not(demo: Organization) -> None:
     assert by_weekday[1] > 3 * by_weekday[6]
 
 
-def test_one_day_is_a_spike(demo: Organization) -> None:
+def test_one_day_has_a_cost_spike(demo: Organization) -> None:
     with organization_scope(demo.pk):
         days = dict(UsageDay.objects.filter(dimension="total").values_list("day", "nano"))
     today = NOW.date()
@@ -167,7 +167,7 @@ def test_one_day_is_a_spike(demo: Organization) -> None:
     assert days[spike] > 2 * others[-1]
 
 
-def test_three_budgets_have_their_windows_from_the_beginning(demo: Organization) -> None:
+def test_three_budgets_have_windows_for_the_whole_history(demo: Organization) -> None:
     with organization_scope(demo.pk):
         budgets = {budget.period: budget for budget in Budget.objects.all()}
         assert {name: (budget.scope, budget.enforcement) for name, budget in budgets.items()} == {

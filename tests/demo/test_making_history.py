@@ -1,4 +1,4 @@
-"""Making a history: how much, for whom, beside what is there, and only once."""
+"""Creating a demo history: its size, existing data, and the rule that it is created once."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -78,7 +78,7 @@ def test_two_organizations_can_have_the_same_history(
     assert list(disagreements()) == []
 
 
-def test_pages_and_json_of_a_first_start_agree(
+def test_pages_and_json_agree_after_the_first_start(
     demo: Organization, make: Make, owner: User, client_of: Callable[[User], Client], redis_url: str
 ) -> None:
     requests = 500
@@ -98,13 +98,13 @@ def test_pages_and_json_of_a_first_start_agree(
     assert saved in client.get(reverse("costs")).text
 
 
-def test_reconcile_and_the_check_of_the_sums_agree(demo: Organization, make: Make, redis_url: str) -> None:
+def test_reconcile_and_the_rollup_check_find_no_discrepancies(demo: Organization, make: Make, redis_url: str) -> None:
     make(demo, requests=300)
     call_command("reconcile", "--strict")
     call_command("rebuild_rollups", "--check")
 
 
-def test_requests_past_their_retention_are_counted_and_not_kept(demo: Organization, make: Make) -> None:
+def test_requests_past_retention_are_counted_but_not_stored(demo: Organization, make: Make) -> None:
     requests = 400
     make(demo, days=60, requests=requests)
     with organization_scope(demo.pk):
@@ -113,7 +113,7 @@ def test_requests_past_their_retention_are_counted_and_not_kept(demo: Organizati
         assert queue_stats().total_processed + queue_stats().total_failed == requests
 
 
-def test_failures_are_rare_uneven_and_mostly_repaired_by_the_second_attempt(demo: Organization, make: Make) -> None:
+def test_failures_are_rare_uneven_and_mostly_succeed_on_retry(demo: Organization, make: Make) -> None:
     make(demo, requests=4_000)
     with organization_scope(demo.pk):
         attempts = Attempt.objects.all()
@@ -129,11 +129,11 @@ def test_failures_are_rare_uneven_and_mostly_repaired_by_the_second_attempt(demo
         assert AIRequest.objects.filter(status="failed").count() < 0.005 * 4_000
 
 
-def test_equal_weekdays_vary(demo: Organization) -> None:
+def test_traffic_varies_from_week_to_week(demo: Organization) -> None:
     calendar = Calendar(ZoneInfo("Europe/Berlin"))
     days = [sum(slot.requests for slot in day) for day in slots(calendar, NOW, 56, 6_000)]
     steps = [after - before for before, after in zip(days, days[7:], strict=False)]
-    assert min(steps) < 0 < max(steps), "weeks grow along a straight line"
+    assert min(steps) < 0 < max(steps), "weekly traffic must both rise and fall"
 
 
 def test_the_history_yields_recommendations(demo: Organization, make: Make) -> None:
@@ -159,7 +159,7 @@ def test_existing_budgets_are_unchanged(demo: Organization, make: Make) -> None:
 
 
 @pytest.mark.parametrize("requests", [1, 7, 199, 1_000])
-def test_the_amount_is_exact(demo: Organization, make: Make, requests: int) -> None:
+def test_the_number_of_requests_is_exact(demo: Organization, make: Make, requests: int) -> None:
     make(demo, requests=requests, days=3)
     with organization_scope(demo.pk):
         assert AIRequest.objects.count() == requests
@@ -167,7 +167,7 @@ def test_the_amount_is_exact(demo: Organization, make: Make, requests: int) -> N
 
 @pytest.mark.parametrize("zone", ["Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Asia/Kathmandu"])
 @pytest.mark.parametrize("month", [3, 4, 10, 11])
-def test_hours_add_up_in_zones_whose_clocks_change(zone: str, month: int) -> None:
+def test_hours_are_contiguous_across_daylight_saving_changes(zone: str, month: int) -> None:
     now = datetime(2026, month, 9, 3, 7, tzinfo=UTC)
     calendar = Calendar(ZoneInfo(zone))
     found = list(slots(calendar, now, 20, 1_000))
@@ -188,7 +188,7 @@ def test_rollups_are_correct_in_half_hour_time_zones(demo: Organization, make: M
 # Once, and only for a demo
 
 
-def test_an_organization_has_one_history(demo: Organization, make: Make) -> None:
+def test_an_organization_can_have_only_one_history(demo: Organization, make: Make) -> None:
     make(demo, requests=10)
     with organization_scope(demo.pk):
         assert has_history(demo.pk)

@@ -18,7 +18,7 @@ MODELS = [("deepseek", "deepseek-chat"), ("openai", "gpt-4"), ("other", "model")
 
 @pytest.fixture
 def demo(queue: None) -> list[Organization]:
-    """Two demo organizations beside one that is none."""
+    """Two demo organizations, and one that is not a demo."""
     Organization.objects.create(slug="real")
     return [Organization.objects.create(slug=slug, is_demo=True) for slug in ("acme", "demo")]
 
@@ -32,7 +32,7 @@ def test_the_same_seed_sends_the_same_questions() -> None:
     assert first(50) != first(50, seed=2)
 
 
-def test_the_mix_resembles_a_company() -> None:
+def test_the_mix_of_questions_is_realistic() -> None:
     questions = first(2000)
     assert {(question.provider, question.model) for question in questions} == set(MODELS)
     priorities = Counter(question.options["priority"] for question in questions)
@@ -44,7 +44,7 @@ def test_the_mix_resembles_a_company() -> None:
     assert 400 < sum(question.is_repeat for question in questions) < 600
 
 
-def test_repeats_are_of_something_asked_before_and_conversations_go_on() -> None:
+def test_repeats_follow_earlier_questions_and_conversations_continue() -> None:
     questions = first(300)
     earlier: list[Sequence[Mapping[str, str]]] = []
     word_for_word = 0
@@ -62,7 +62,7 @@ def test_repeats_are_of_something_asked_before_and_conversations_go_on() -> None
     assert any(question.messages == opening for question in questions)
 
 
-def test_every_wording_can_be_filled_in() -> None:
+def test_every_wording_has_values_for_its_placeholders() -> None:
     questions = Questions(["demo"], MODELS, 1)
     for department in DEPARTMENTS:
         for topic in department.topics:
@@ -70,7 +70,7 @@ def test_every_wording_can_be_filled_in() -> None:
                 assert "{" not in questions._filled(wording)
 
 
-def test_the_command_sends_to_all_demo_organizations_and_says_what_it_did(
+def test_the_command_sends_to_all_demo_organizations_and_prints_a_summary(
     demo: list[Organization], capsys: pytest.CaptureFixture[str]
 ) -> None:
     call_command("demo_traffic", rate=60, seconds=0.5, seed=4)
@@ -84,7 +84,7 @@ def test_the_command_sends_to_all_demo_organizations_and_says_what_it_did(
     assert said.count("\n") == 1
 
 
-def test_one_organization_can_be_named(demo: list[Organization]) -> None:
+def test_the_command_can_send_to_one_organization(demo: list[Organization]) -> None:
     call_command("demo_traffic", rate=60, seconds=0.2, seed=4, organization=["real"])
     with system_scope():
         assert {request.organization.slug for request in AIRequest.objects.select_related("organization")} == {"real"}

@@ -1,4 +1,4 @@
-"""The files in `deploy/` and the image: what they name exists, and what they promise is set."""
+"""The files in `deploy/`, `compose.yaml`, and the Dockerfile match the product."""
 
 import configparser
 import json
@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[2]
 UNITS = sorted((ROOT / "deploy" / "systemd").glob("*.service"))
 NAMES = set(SETTINGS)
 WEB_STOP_S = WEB_LAME_DUCK_S.default + WEB_DRAIN_S.default + WEB_END_S
-"""How long a web server may take to stop, by default."""
+"""The default maximum time for a web server to stop."""
 GUNICORN = ["gunicorn", "-c", "python:aiinfra.stack.gunicorn", "aiinfra.wsgi"]
 
 
@@ -34,7 +34,7 @@ def compose() -> dict[str, Any]:
 
 
 def is_ours(command: list[str]) -> bool:
-    """Whether it starts a program of the product."""
+    """Whether the command starts a program of the product."""
     return command == GUNICORN or (command[:2] == ["python", "manage.py"] and command[2] in get_commands())
 
 
@@ -45,7 +45,7 @@ def unit(path: Path) -> dict[str, str]:
     return dict(parser["Service"])
 
 
-def test_the_services_start_programs_that_exist_with_settings_that_exist() -> None:
+def test_compose_services_use_existing_programs_and_settings() -> None:
     services = compose()
     ours = [services[name] for name in ("release", "web", "workers", "scheduler")]
     assert all(is_ours(service.get("command", GUNICORN)) for service in ours)
@@ -54,7 +54,7 @@ def test_the_services_start_programs_that_exist_with_settings_that_exist() -> No
     assert {"DATABASE_URL", "REDIS_URL"} <= services["web"]["environment"].keys()
 
 
-def test_programs_start_after_the_release_and_have_time_to_drain() -> None:
+def test_compose_programs_start_after_the_release_and_have_time_to_drain() -> None:
     services = compose()
     for name in ("web", "workers", "scheduler"):
         assert services[name]["depends_on"] == {"release": {"condition": "service_completed_successfully"}}
@@ -62,7 +62,7 @@ def test_programs_start_after_the_release_and_have_time_to_drain() -> None:
     assert int(services["web"]["stop_grace_period"].removesuffix("s")) >= WEB_STOP_S
 
 
-def test_the_image_contains_the_product_and_runs_as_nobody_special() -> None:
+def test_the_image_contains_the_product_and_runs_as_an_unprivileged_user() -> None:
     text = (ROOT / "Dockerfile").read_text(encoding="utf-8")
     copied = re.findall(r"^COPY (\w[\w.]*) \./", text, re.MULTILINE)
     assert all((ROOT / name).exists() for name in copied)
@@ -75,18 +75,18 @@ def test_the_image_contains_the_product_and_runs_as_nobody_special() -> None:
 
 
 class _Health(BaseHTTPRequestHandler):
-    """A web server of which only the liveness probe answers."""
+    """A web server that only responds to the liveness probe."""
 
     def do_GET(self) -> None:
         self.send_response(200 if self.path == "/healthz" else 404)
         self.end_headers()
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 def is_healthy(port: int) -> bool:
-    """What the image's health check finds for a web server on this port."""
+    """The result of the image's health check for a web server on this port."""
     text = (ROOT / "Dockerfile").read_text(encoding="utf-8")
     (command,) = re.findall(r"^HEALTHCHECK .*\n  CMD (.+)$", text, re.MULTILINE)
     python, *arguments = json.loads(command)
@@ -96,7 +96,7 @@ def is_healthy(port: int) -> bool:
     return done.returncode == 0
 
 
-def test_the_image_is_healthy_while_its_web_server_answers() -> None:
+def test_the_image_is_healthy_while_its_web_server_responds() -> None:
     with HTTPServer(("127.0.0.1", 0), _Health) as server:
         thread = threading.Thread(target=server.handle_request)
         thread.start()
@@ -106,26 +106,26 @@ def test_the_image_is_healthy_while_its_web_server_answers() -> None:
 
 
 @pytest.mark.parametrize("path", UNITS, ids=lambda path: path.stem)
-def test_the_units_start_programs_that_exist(path: Path) -> None:
+def test_systemd_units_start_existing_programs(path: Path) -> None:
     service = unit(path)
     assert is_ours(service["ExecStart"].removeprefix("/opt/aiinfra/.venv/bin/").split())
     assert service["KillMode"] == "mixed"
     assert service["User"] == "aiinfra"
 
 
-def test_the_units_have_time_to_drain() -> None:
+def test_systemd_units_have_time_to_drain() -> None:
     assert int(unit(ROOT / "deploy/systemd/aiinfra-workers.service")["TimeoutStopSec"]) > WORKER_DRAIN_S
     assert int(unit(ROOT / "deploy/systemd/aiinfra-web.service")["TimeoutStopSec"]) >= WEB_STOP_S
 
 
-def test_the_service_of_the_docs_has_time_to_drain() -> None:
+def test_the_documented_systemd_service_has_time_to_drain() -> None:
     text = (ROOT / "docs/running.md").read_text(encoding="utf-8")
     ((stop_s,),) = (re.findall(r"`TimeoutStopSec=(\d+)`", text),)
     assert int(stop_s) > max(WORKER_DRAIN_S, WEB_DRAIN_S.default + WEB_END_S)
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd is not installed")
-def test_systemd_accepts_the_units(tmp_path: Path) -> None:
+def test_systemd_units_are_valid(tmp_path: Path) -> None:
     for path in UNITS:
         text = path.read_text(encoding="utf-8")
         text = re.sub(r"^ExecStart=.*$", "ExecStart=/bin/true", text, flags=re.MULTILINE)

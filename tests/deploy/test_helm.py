@@ -26,7 +26,7 @@ pytestmark = pytest.mark.skipif(HELM is None, reason="helm is not installed, and
 
 
 def helm(*arguments: str) -> str:
-    """What a command prints."""
+    """The output of a Helm command."""
     return subprocess.run([str(HELM), *arguments], capture_output=True, text=True, check=True).stdout
 
 
@@ -37,27 +37,27 @@ def rendered() -> list[dict[str, Any]]:
 
 
 def named(kind: str) -> Mapping[str, dict[str, Any]]:
-    """The objects of a kind by the component that is their name's last part."""
+    """The objects of a kind by component, the last part of their name."""
     return {each["metadata"]["name"].removeprefix(f"{NAME}-"): each for each in rendered() if each["kind"] == kind}
 
 
 def pods() -> dict[str, dict[str, Any]]:
-    """What the pods of each component are made from."""
+    """The pod spec of each component."""
     return {name: each["spec"]["template"]["spec"] for name, each in {**named("Deployment"), **named("Job")}.items()}
 
 
-def test_helm_accepts_the_chart() -> None:
+def test_helm_lint_passes() -> None:
     helm("lint", "--strict", str(CHART))
 
 
-def test_every_component_exists_and_may_be_disrupted_one_at_a_time() -> None:
+def test_every_component_has_a_disruption_budget_of_one_pod() -> None:
     assert set(named("Deployment")) == set(named("PodDisruptionBudget")) == {"web", "workers", "scheduler"}
     for name, budget in named("PodDisruptionBudget").items():
         assert budget["spec"]["maxUnavailable"] == 1
         assert budget["spec"]["selector"] == named("Deployment")[name]["spec"]["selector"]
 
 
-def test_the_release_runs_before_the_pods_and_after_its_settings() -> None:
+def test_the_release_job_runs_after_the_settings_and_before_the_pods() -> None:
     job, settings = named("Job")["release"], named("ConfigMap")["settings"]
     weights = []
     for each in (settings, job):
@@ -67,23 +67,23 @@ def test_the_release_runs_before_the_pods_and_after_its_settings() -> None:
     assert weights == sorted(weights)
 
 
-def runs_what_exists(program: list[str]) -> bool:
+def runs_existing_program(program: list[str]) -> bool:
     return program == METRICS_SERVER or (program[:2] == ["python", "manage.py"] and program[2] in get_commands())
 
 
-def test_pods_without_a_web_server_serve_their_part_of_the_metrics() -> None:
+def test_pods_without_a_web_server_have_a_metrics_sidecar() -> None:
     for name in ("workers", "scheduler"):
         (sidecar,) = pods()[name]["initContainers"]
         assert (sidecar["command"], sidecar["restartPolicy"]) == (METRICS_SERVER, "Always")
         assert metrics_server.bind.endswith(f":{sidecar['ports'][0]['containerPort']}")
 
 
-def test_containers_run_commands_that_exist_without_rights() -> None:
+def test_containers_run_existing_commands_without_privileges() -> None:
     for pod in pods().values():
         assert pod["securityContext"]["runAsNonRoot"]
         assert not pod["automountServiceAccountToken"]
         for container in [*pod["containers"], *pod.get("initContainers", [])]:
-            assert runs_what_exists(container.get("command", ["python", "manage.py", "worker"]))
+            assert runs_existing_program(container.get("command", ["python", "manage.py", "worker"]))
             rights = container["securityContext"]
             assert rights["readOnlyRootFilesystem"]
             assert not rights["allowPrivilegeEscalation"]

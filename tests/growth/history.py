@@ -1,4 +1,4 @@
-"""A long history: the database itself makes `ROWS` rows of one in every table that grows."""
+"""A long history: the database multiplies one row of every growing table into `ROWS` rows."""
 
 from typing import Any
 
@@ -10,11 +10,11 @@ from tests.support.rows import make_row
 
 ROWS = 20_000
 DAYS = 25
-"""Nothing is past its retention: a job's own deletions are work, and not what it looks through each time."""
+"""Within all retention periods, so that jobs have nothing to delete."""
 
 BOUNDED = frozenset(
     {
-        # As many rows as people have entered, or as there are models, rules and months.
+        # Bounded by what people enter, or by the number of models, rules, and months.
         *("auth_group", "auth_permission", "django_content_type", "django_rq_dashboard", "mfa_authenticator"),
         *("account_emailaddress", "account_emailconfirmation", "tenants_organization", "tenants_user"),
         *("tenants_membership", "tenants_apikey", "privacy_retentionpolicy", "privacy_legalhold"),
@@ -41,7 +41,7 @@ BOUNDED = frozenset(
         ),
     }
 )
-"""Tables without a history. A new table gets one unless it is named here."""
+"""Tables without a history. New tables get one unless they are listed here."""
 
 ENDED = {
     "queue_app_airequest": {
@@ -84,11 +84,11 @@ ENDED = {
     "tenants_auditevent": {"sequence": "n + 1000000"},
     "security_log_securityevent": {"sequence": "n + 1000000"},
 }
-"""Columns of rows that nobody will touch again, in SQL."""
+"""Column values, in SQL, of finished rows."""
 
 WITHOUT_COUNTS = {"errors": {}, "latencies": {}}
 NAMES = frozenset({"value", "entry_id", "question_id", "cause", "name", "topic", "user_ref"})
-"""Texts that differ from row to row, besides those that must."""
+"""Text columns that differ in each row, in addition to unique ones."""
 
 
 def make_long_history(organization: Organization) -> None:
@@ -96,7 +96,7 @@ def make_long_history(organization: Organization) -> None:
     for model in sorted(_growing(), key=lambda each: each._meta.db_table != "cost_app_attempt"):
         row = make_row(model, organization, WITHOUT_COUNTS if hasattr(model, "latencies") else None)
         _multiply(model, row)
-        # The rows that other tables need bring budgets of their own, and two cannot be for the same.
+        # Rows of other tables create their own budgets, and two budgets cannot have the same scope.
         with connection.cursor() as cursor:
             cursor.execute("UPDATE cost_app_budget SET scope_value = id + 1000000")
     with connection.cursor() as cursor:
@@ -122,7 +122,7 @@ def _multiply(model: type[models.Model], seed: models.Model) -> None:
 
 
 def _value(table: str, field: "models.Field[Any, Any]") -> str:
-    """The column in the n-th row: as in the first one, but for times and what must be unique."""
+    """The column's value in row n: as in the first row, except for times and unique values."""
     expressions = _expressions()
     if field.column in ENDED.get(table, {}):
         return ENDED[table][field.column].format(**expressions)

@@ -1,4 +1,4 @@
-"""Counts what a statement reads: SQLite's own steps, or the rows that PostgreSQL's plan went through."""
+"""Counts what a statement reads: SQLite's steps, or the rows scanned by PostgreSQL's plan."""
 
 import json
 import sqlite3
@@ -11,13 +11,13 @@ from django.db import connection, transaction
 
 STEPS_AT_ONCE = 100
 LIMIT = {"sqlite": 60_000, "postgresql": 4_000}
-"""Steps of SQLite's machine (five or more for each row of a scan), and rows: a fraction of `history.ROWS`."""
+"""Steps of SQLite's virtual machine (at least five per scanned row), and rows: a fraction of `history.ROWS`."""
 Parameters = Sequence[Any] | None
 
 
 @dataclass(frozen=True)
 class Statement:
-    """One statement of a job, with the values that it had."""
+    """One statement of a job with its parameters."""
 
     sql: str
     parameters: Parameters
@@ -37,7 +37,7 @@ def recorded(found: dict[str, Statement]) -> Iterator[None]:
 
 
 def reads_of(statement: Statement) -> tuple[int, str]:
-    """(steps or rows, the plan) of a statement. What it changes is undone."""
+    """(steps or rows, the plan) of a statement. Its changes are rolled back."""
     with transaction.atomic():
         try:
             return _of_sqlite(statement) if connection.vendor == "sqlite" else _of_postgresql(statement)
@@ -73,7 +73,7 @@ def _of_postgresql(statement: Statement) -> tuple[int, str]:
 
 
 def _rows(node: dict[str, Any]) -> int:
-    """The rows that the scans of a plan found or threw away."""
+    """The rows that the plan's scans returned or filtered out."""
     below = sum(_rows(each) for each in node.get("Plans", []))
     if not node["Node Type"].endswith("Scan"):
         return below

@@ -1,7 +1,7 @@
-"""Nothing that recurs grows with history: it reads what is waiting, not what has ended.
+"""The cost of recurring work does not grow with history: it reads pending rows, not finished ones.
 
-Every statement of a round of the scheduler, of a request's life, and of what browsers and monitors ask for again and
-again is run once more over a long history, and what it reads is counted. A new job or table is covered by itself.
+Every statement of the scheduler's jobs, of a request's lifecycle, and of polled URLs runs again on a long history,
+and the test counts what it reads. New jobs and tables are covered automatically.
 """
 
 from collections.abc import Callable, Iterator
@@ -32,10 +32,10 @@ from tests.queue_app.conftest import (  # noqa: F401 - fixtures
 pytestmark = pytest.mark.usefixtures("queue")
 
 HOURLY_S = 3600
-"""Jobs that run less often may read the weeks or months that they compute something from, or clean up."""
+"""Jobs that run less often can read the weeks or months that they process or clean up."""
 BOUNDED_ELSEWHERE = ('FROM "cost_app_ledgerentry" WHERE "cost_app_ledgerentry"."kind" IN',)
-"""After Redis has lost its data: reads from the newest entry, and stops a minute back."""
-ASKED_AGAIN = (
+"""Runs after Redis has lost its data: reads backward from the newest entry and stops a minute back."""
+POLLED_URLS = (
     "/queue/",
     "/queue/requests/",
     "/queue/batches/",
@@ -51,12 +51,12 @@ ASKED_AGAIN = (
     "/healthz",
     "/readyz",
 )
-"""What pages refresh and monitors ask for."""
+"""URLs that pages and monitoring systems poll."""
 
 
 @pytest.fixture(scope="module")
 def long_history(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[Organization]:
-    """An organization with a long history, made once for these tests."""
+    """An organization with a long history, created once for these tests."""
     with django_db_blocker.unblock(), transaction.atomic():
         organization = Organization.objects.create(slug="north", name="North Ltd")
         make_long_history(organization)
@@ -66,13 +66,13 @@ def long_history(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> I
 
 @pytest.fixture
 def organization(long_history: Organization, db: None) -> Organization:
-    """Takes the place of the one without a history."""
+    """Overrides the organization without a history."""
     return long_history
 
 
 @pytest.fixture
 def jobs(monkeypatch: pytest.MonkeyPatch) -> list[Job]:
-    """Every job of the scheduler, as the command starts it."""
+    """All jobs that `manage.py scheduler` runs."""
     found: list[Job] = []
     monkeypatch.setattr(scheduler, "_run", lambda jobs, *_: found.extend(jobs))
     monkeypatch.setattr("signal.signal", lambda *_: None)
@@ -81,7 +81,7 @@ def jobs(monkeypatch: pytest.MonkeyPatch) -> list[Job]:
 
 
 def check(name: str, run: Callable[[], object]) -> Iterator[str]:
-    """One text for each statement of `run` that reads through history, with its plan."""
+    """A description with the plan for each statement of `run` that reads too much."""
     statements: dict[str, Statement] = {}
     with recorded(statements):
         run()
@@ -92,7 +92,7 @@ def check(name: str, run: Callable[[], object]) -> Iterator[str]:
                 yield f"{name} reads {number}: {sql}\n{plan}\n"
 
 
-def test_no_job_reads_through_history(jobs: list[Job], submit: Callable[..., AIRequest]) -> None:  # noqa: F811
+def test_no_job_scans_the_history(jobs: list[Job], submit: Callable[..., AIRequest]) -> None:  # noqa: F811
     submit()
     recurring = [job for job in jobs if job.every_s < HOURLY_S]
     assert len(recurring) > 20
@@ -100,7 +100,7 @@ def test_no_job_reads_through_history(jobs: list[Job], submit: Callable[..., AIR
     assert not found, "\n".join(found)
 
 
-def test_no_step_of_a_request_reads_through_history(
+def test_no_step_of_a_request_scans_the_history(
     submit: Callable[..., AIRequest],  # noqa: F811
     provider: ScriptedProvider,  # noqa: F811
 ) -> None:
@@ -115,7 +115,7 @@ def test_no_step_of_a_request_reads_through_history(
     assert not found, "\n".join(found)
 
 
-def test_nothing_that_is_asked_again_and_again_reads_through_history(
+def test_no_polled_url_scans_the_history(
     owner: User,
     client_of: Callable[[User], Client],
     submit: Callable[..., AIRequest],  # noqa: F811
@@ -126,6 +126,6 @@ def test_nothing_that_is_asked_again_and_again_reads_through_history(
     def ask(address: str) -> None:
         assert client.get(address).status_code == 200, address
 
-    found = [text for address in ASKED_AGAIN for text in check(address, lambda each=address: ask(each))]
+    found = [text for address in POLLED_URLS for text in check(address, lambda each=address: ask(each))]
     found += check("organizations chart", top_loads)
     assert not found, "\n".join(found)

@@ -1,4 +1,4 @@
-"""Programs of the two organizations."""
+"""Clients with API keys of the two organizations."""
 
 from tests.api.conftest import (  # noqa: F401 - fixtures
     _queue,

@@ -1,4 +1,4 @@
-"""Limits as a client of the API meets them."""
+"""Rate limits of the API."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -31,7 +31,7 @@ BAD_KEY = "aik_" + "x" * 40
 
 @pytest.fixture
 def limited(organization: Organization) -> Callable[..., Caller]:
-    """A program whose key has limits of its own."""
+    """Creates a client whose API key has its own limits."""
 
     def make(**limits: Any) -> Caller:
         _, text = keys.create_key(
@@ -42,7 +42,7 @@ def limited(organization: Organization) -> Callable[..., Caller]:
     return make
 
 
-def test_a_key_over_its_limit_gets_429_with_everything_that_clients_look_for(limited: Callable[..., Caller]) -> None:
+def test_a_key_over_its_limit_gets_429_with_rate_limit_headers(limited: Callable[..., Caller]) -> None:
     caller = limited(requests_per_minute=2)
     first = caller.get(STATS)
     assert first.status_code == 200
@@ -59,7 +59,7 @@ def test_a_key_over_its_limit_gets_429_with_everything_that_clients_look_for(lim
     assert third["RateLimit-Remaining"] == "0"
 
 
-def test_every_response_of_an_endpoint_has_the_headers_and_errors_too(program: Caller) -> None:
+def test_every_response_has_rate_limit_headers_including_errors(program: Caller) -> None:
     assert "RateLimit-Limit" in program.get(f"{QUEUE}?action=nonsense").headers
     assert "RateLimit-Limit" in program.post(QUEUE, enqueue_body()).headers
 
@@ -80,7 +80,7 @@ def test_key_organization_and_address_have_limits(
     assert whose in refused(program.get(STATS), 429)["message"]
 
 
-def test_one_organizations_flood_leaves_the_others_alone(
+def test_an_organization_s_limit_does_not_affect_other_organizations(
     program: Caller, other_program: Caller, settings: Settings
 ) -> None:
     settings.REQUESTS_PER_MINUTE_ORGANIZATION = 1
@@ -89,13 +89,13 @@ def test_one_organizations_flood_leaves_the_others_alone(
     assert other_program.get(STATS).status_code == 200
 
 
-def test_sessions_are_limited_too(browser: Caller, settings: Settings) -> None:
+def test_session_requests_are_limited(browser: Caller, settings: Settings) -> None:
     settings.REQUESTS_PER_MINUTE_ADDRESS = 1
     assert browser.get(STATS).status_code == 200
     refused(browser.get(STATS), 429)
 
 
-def test_wrong_keys_are_limited_hard_and_right_ones_from_the_same_address_still_work(
+def test_failed_authentication_is_limited_without_blocking_valid_keys_from_the_address(
     program: Caller, settings: Settings
 ) -> None:
     settings.UNAUTHENTICATED_PER_MINUTE = 5
@@ -107,7 +107,7 @@ def test_wrong_keys_are_limited_hard_and_right_ones_from_the_same_address_still_
     assert program.get(STATS).status_code == 200
 
 
-def test_the_limits_hold_in_each_process_while_redis_is_down(program: Caller, settings: Settings) -> None:
+def test_limits_apply_per_process_while_redis_is_down(program: Caller, settings: Settings) -> None:
     settings.REDIS_URL = "redis://127.0.0.1:1/0"
     settings.UNAUTHENTICATED_PER_MINUTE = 3
     wrong = Caller(key=BAD_KEY)
@@ -115,7 +115,7 @@ def test_the_limits_hold_in_each_process_while_redis_is_down(program: Caller, se
 
 
 @pytest.mark.parametrize("name", ["KEY", "ORGANIZATION", "ADDRESS"])
-def test_requests_in_progress_are_limited_until_their_response_was_sent(
+def test_concurrent_requests_are_limited_until_the_response_is_sent(
     program: Caller, settings: Settings, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     setattr(settings, f"CONCURRENT_REQUESTS_{name}", 1)
@@ -128,7 +128,7 @@ def test_requests_in_progress_are_limited_until_their_response_was_sent(
     assert program.get(STATS).status_code == 200
 
 
-def test_a_keys_own_limit_of_requests_in_progress_counts_in_all_processes(
+def test_a_key_s_concurrency_limit_applies_across_processes(
     limited: Callable[..., Caller], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     caller = limited(concurrent_requests=1)
@@ -154,7 +154,7 @@ def _while_one_is_in_progress(monkeypatch: pytest.MonkeyPatch, act: Callable[[],
     monkeypatch.setattr(api, "authorize", authorize)
 
 
-def test_tokens_per_minute_count_the_prompt_and_the_longest_answer(limited: Callable[..., Caller]) -> None:
+def test_tokens_per_minute_count_the_prompt_and_the_maximum_output(limited: Callable[..., Caller]) -> None:
     caller = limited(tokens_per_minute=1_000)
     response = caller.post(QUEUE, enqueue_body(maxTokens=600))
     assert response.status_code == 202
@@ -178,7 +178,7 @@ def test_dollars_per_minute_count_the_maximum_cost(limited: Callable[..., Caller
         assert AIRequest.objects.count() == statuses.count(202)
 
 
-def test_a_request_that_a_budget_refuses_counts_nothing(
+def test_a_request_refused_by_a_budget_does_not_count(
     limited: Callable[..., Caller], organization: Organization
 ) -> None:
     caller = limited(tokens_per_minute=1_000, nano_per_minute=1_500_000)
@@ -190,10 +190,10 @@ def test_a_request_that_a_budget_refuses_counts_nothing(
     assert caller.post(QUEUE, enqueue_body(maxTokens=900)).status_code == 202
 
 
-def test_no_one_waits_for_redis_while_a_key_is_charged(
+def test_rate_limits_are_taken_outside_of_transactions(
     limited: Callable[..., Caller], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """SQLite has one writer: Redis may hang for half a second."""
+    """SQLite has one writer, so no transaction may be open during a Redis call, which can hang for half a second."""
     before, depths = len(connection.savepoint_ids), []
 
     def noted(rates: Sequence[Rate]) -> Taken:
@@ -208,7 +208,9 @@ def test_no_one_waits_for_redis_while_a_key_is_charged(
 @pytest.mark.parametrize(
     ("networks", "status"), [(["127.0.0.0/8"], 200), (["127.0.0.1"], 200), (["10.0.0.0/8", "::1"], 403)]
 )
-def test_a_key_works_only_from_its_addresses(limited: Callable[..., Caller], networks: list[str], status: int) -> None:
+def test_a_key_works_only_from_its_allowed_addresses(
+    limited: Callable[..., Caller], networks: list[str], status: int
+) -> None:
     response = limited(networks=networks_of(networks)).get(STATS)
     assert response.status_code == status
     if status == 403:
@@ -229,7 +231,7 @@ def test_a_forged_header_does_not_get_around_the_address_list(
     refused(caller.get(STATS), 403)
 
 
-def test_a_change_of_limits_is_audited_with_both_values(organization: Organization) -> None:
+def test_a_change_of_limits_is_audited_with_old_and_new_values(organization: Organization) -> None:
     key, _ = keys.create_key(organization=organization, name="bot", role=Role.OWNER, actor="command:test")
     after = KeyLimits(requests_per_minute=5, networks=networks_of(["10.0.0.0/8"]))
     with organization_scope(organization.pk):
@@ -239,7 +241,7 @@ def test_a_change_of_limits_is_audited_with_both_values(organization: Organizati
     assert event.changes == {"requests_per_minute": [None, 5], "allowed_networks": [[], ["10.0.0.0/8"]]}
 
 
-def test_wrong_credentials_are_answered_in_the_one_shape(settings: Settings) -> None:
+def test_a_rate_limited_authentication_error_has_the_standard_format(settings: Settings) -> None:
     settings.UNAUTHENTICATED_PER_MINUTE = 1
     Caller().get(STATS)
     error = json.loads(Caller().get(STATS).content)["error"]

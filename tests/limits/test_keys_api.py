@@ -1,4 +1,4 @@
-"""Limits, addresses, and expiry of API keys through the API: what a program can change, and of which keys."""
+"""Changing the limits, addresses, and expiry of API keys through the API."""
 
 import json
 import re
@@ -31,7 +31,7 @@ def admin_key(organization: Organization) -> str:
 
 @pytest.fixture
 def change(admin_key: str) -> Change:
-    """Sends a change with the admin's key."""
+    """Sends a change with the admin key."""
     return lambda action, text, **fields: Caller(key=admin_key).post(
         KEYS, {"action": action, "keyId": text.split("_")[1], **fields}
     )
@@ -73,7 +73,7 @@ def test_limits_are_replaced_and_apply(organization: Organization, change: Chang
         ("keyId", "x"),
     ],
 )
-def test_wrong_values_are_refused_with_their_field(
+def test_invalid_values_are_refused_with_their_field(
     organization: Organization, change: Change, field: str, value: object
 ) -> None:
     response = change("set-limits", new_key(organization, Role.VIEWER), **{field: value})
@@ -91,7 +91,7 @@ def test_an_expiry_can_be_set_and_removed(organization: Organization, change: Ch
         assert refused(change("set-expiry", text, expiresAt=wrong), 400)["param"] == "expiresAt"
 
 
-def test_what_has_ended_does_not_come_back(organization: Organization, change: Change) -> None:
+def test_expired_revoked_and_replaced_keys_cannot_be_reactivated(organization: Organization, change: Change) -> None:
     ended = {}
     for column in ("expires_at", "revoked_at"):
         ended[column] = new_key(organization, Role.VIEWER)
@@ -105,7 +105,7 @@ def test_what_has_ended_does_not_come_back(organization: Organization, change: C
         assert change("set-expiry", text, expiresAt=None).status_code == 400
 
 
-def test_a_key_lifts_neither_its_own_limits_nor_those_of_the_keys_it_replaced(
+def test_a_key_cannot_change_itself_or_keys_it_replaced(
     organization: Organization, admin_key: str, change: Change
 ) -> None:
     with organization_scope(organization.pk):
@@ -116,13 +116,13 @@ def test_a_key_lifts_neither_its_own_limits_nor_those_of_the_keys_it_replaced(
         assert change("set-expiry", text, expiresAt=None).status_code == 403
 
 
-def test_nobody_changes_a_key_with_more_permissions(organization: Organization, change: Change) -> None:
+def test_a_key_with_more_permissions_cannot_be_changed(organization: Organization, change: Change) -> None:
     owner = new_key(organization, Role.OWNER)
     assert change("set-limits", owner).status_code == 403
     assert change("set-expiry", owner, expiresAt=None).status_code == 403
 
 
-def test_lists_have_no_secrets_and_pages(
+def test_lists_are_paginated_and_contain_no_secrets(
     organization: Organization, admin_key: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("aiinfra.tenants.keys_api.PAGE_SIZE", 2)
@@ -178,7 +178,7 @@ def test_access_is_replaced_and_keeps_the_limits(organization: Organization, cha
         ("defaultPriority", "urgent"),
     ],
 )
-def test_wrong_access_is_refused_with_its_field(
+def test_invalid_access_is_refused_with_its_field(
     organization: Organization, change: Change, field: str, value: object
 ) -> None:
     response = change("set-access", new_key(organization, Role.VIEWER), **{field: value})
@@ -188,7 +188,7 @@ def test_wrong_access_is_refused_with_its_field(
 @pytest.mark.parametrize(
     "character", ["\u202e", "\u200b", "\u3164", "\x7f", "\U000e0041", "\u200d", "é", " ", "\U0001f333"]
 )
-def test_the_document_says_which_characters_tags_have(
+def test_the_openapi_document_specifies_allowed_tag_characters(
     organization: Organization, change: Change, character: str
 ) -> None:
     schema = document()["components"]["schemas"]["KeyAccessIn"]["properties"]["defaultTags"]["items"]
@@ -199,7 +199,7 @@ def test_the_document_says_which_characters_tags_have(
     assert response.status_code == (400 if HIDDEN_CHARACTER.search(tag) else 200)
 
 
-def test_a_webhook_is_set_shown_by_its_host_and_kept(organization: Organization, change: Change) -> None:
+def test_a_webhook_is_kept_and_shown_only_by_its_host(organization: Organization, change: Change) -> None:
     text = new_key(organization, Role.OPERATOR)
     first, second = (f"https://hooks.example.com/secret-{number}" for number in (1, 2))
     for url in (first, second):
@@ -217,7 +217,7 @@ def test_a_webhook_is_set_shown_by_its_host_and_kept(organization: Organization,
 
 
 @pytest.mark.parametrize("url", ["http://example.com/", "https://u:p@example.com/", "https://0x7f.1/", "nothing", 5])
-def test_a_wrong_webhook_is_refused(organization: Organization, change: Change, url: object) -> None:
+def test_an_invalid_webhook_is_refused(organization: Organization, change: Change, url: object) -> None:
     refused(change("set-webhook", new_key(organization, Role.VIEWER), url=url), 400, "url")
 
 

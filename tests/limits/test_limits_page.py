@@ -1,4 +1,4 @@
-"""The limits of a key as an admin edits them."""
+"""The page that edits the limits of a key."""
 
 from collections.abc import Callable
 from typing import Any
@@ -63,7 +63,7 @@ def test_an_admin_edits_the_limits_of_a_key(
     ],
     ids=str,
 )
-def test_a_wrong_limit_is_refused_by_its_field(
+def test_an_invalid_limit_is_refused_with_its_field(
     admin: User, organization: Organization, client_of: Callable[[User], Client], wrong: dict[str, Any]
 ) -> None:
     key, _ = keys.create_key(organization=organization, name="bot", role=Role.VIEWER, actor="command:test")
@@ -91,7 +91,7 @@ def _stored(key: ApiKey) -> KeyLimits:
         return ApiKey.objects.get(pk=key.pk).limits
 
 
-def test_the_webhook_of_a_key_is_kept_replaced_and_removed_without_being_shown(
+def test_a_webhook_can_be_replaced_and_removed_and_is_never_shown(
     admin: User, organization: Organization, client_of: Callable[[User], Client]
 ) -> None:
     key, _ = keys.create_key(organization=organization, name="bot", role=Role.VIEWER, actor="command:test")

@@ -1,4 +1,4 @@
-"""Limits of pages, as people and scanners meet them."""
+"""Rate limits of pages."""
 
 from collections.abc import Callable
 
@@ -16,7 +16,7 @@ from tests.support.buckets import no_refill  # noqa: F401 - a fixture
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("no_refill")]
 
 
-def test_a_person_over_the_limit_gets_a_page_that_says_when_to_try_again(
+def test_a_user_over_the_limit_gets_a_page_with_the_retry_time(
     owner: User, viewer: User, client_of: Callable[[User], Client], settings: Settings
 ) -> None:
     settings.PAGES_PER_MINUTE_PERSON = 2
@@ -32,14 +32,14 @@ def test_a_person_over_the_limit_gets_a_page_that_says_when_to_try_again(
     assert event.actor.startswith("user:owner")
 
 
-def test_strangers_are_counted_by_address_and_find_nothing_faster(settings: Settings) -> None:
+def test_anonymous_requests_are_limited_by_address(settings: Settings) -> None:
     settings.PAGES_PER_MINUTE_ADDRESS = 3
     paths = ["/nothing", reverse("login"), "/also-nothing", reverse("login")]
     assert [Client().get(path).status_code for path in paths] == [404, 200, 404, 429]
     assert Client(REMOTE_ADDR="192.0.2.1").get(reverse("login")).status_code == 200
 
 
-def test_probes_and_the_api_are_not_pages(settings: Settings) -> None:
+def test_health_checks_and_the_api_do_not_count_as_pages(settings: Settings) -> None:
     settings.PAGES_PER_MINUTE_ADDRESS = 1
     for _ in range(3):
         assert Client().get("/healthz").status_code == 200
@@ -55,5 +55,5 @@ def test_the_addresses_of_one_ipv6_network_count_as_one(settings: Settings, path
     assert Client(REMOTE_ADDR="2001:db8:0:1::1").get(path).status_code != 429
 
 
-def test_an_unknown_address_has_a_network_too() -> None:
+def test_an_unknown_address_is_counted_in_its_own_network() -> None:
     assert network_of(None) == "::/64"

@@ -1,4 +1,4 @@
-"""Token buckets in Redis, and in each process while Redis is down: the same rules."""
+"""Token buckets, in Redis and in each process while Redis is down."""
 
 import pytest
 from pytest_django.fixtures import Settings
@@ -17,7 +17,7 @@ def _store(request: pytest.FixtureRequest, redis_url: str, settings: Settings) -
 
 
 @pytest.mark.usefixtures("_store")
-def test_a_minutes_worth_passes_at_once_and_not_more() -> None:
+def test_a_full_bucket_allows_one_minute_s_requests_at_once() -> None:
     rate = Rate("a", 3)
     assert [take([rate]).left for _ in range(3)] == [(2,), (1,), (0,)]
     taken = take([rate])
@@ -26,7 +26,7 @@ def test_a_minutes_worth_passes_at_once_and_not_more() -> None:
 
 
 @pytest.mark.usefixtures("_store")
-def test_a_refused_request_takes_nothing_from_the_other_limits() -> None:
+def test_a_refused_request_does_not_count_against_other_limits() -> None:
     small, large = Rate("small", 1), Rate("large", 10)
     take([small, large])
     assert take([small, large]).refused == small
@@ -34,7 +34,7 @@ def test_a_refused_request_takes_nothing_from_the_other_limits() -> None:
 
 
 @pytest.mark.usefixtures("_store")
-def test_the_limit_with_the_longest_wait_is_named() -> None:
+def test_the_limit_with_the_longest_wait_is_reported() -> None:
     slow, fast = Rate("slow", 1), Rate("fast", 60)
     assert take([Rate("fast", 60, cost=60), slow]).refused is None
     taken = take([fast, slow])
@@ -42,7 +42,7 @@ def test_the_limit_with_the_longest_wait_is_named() -> None:
 
 
 @pytest.mark.usefixtures("_store")
-def test_what_costs_more_than_a_minutes_worth_may_empty_a_full_bucket() -> None:
+def test_a_cost_above_the_limit_is_allowed_if_the_bucket_is_full() -> None:
     huge = Rate("a", 10, cost=25)
     assert take([huge]).refused is None
     taken = take([Rate("a", 10)])
@@ -51,11 +51,11 @@ def test_what_costs_more_than_a_minutes_worth_may_empty_a_full_bucket() -> None:
 
 
 @pytest.mark.usefixtures("_store")
-def test_looking_costs_nothing() -> None:
+def test_a_zero_cost_takes_nothing() -> None:
     assert [take([Rate("a", 2, cost=0)]).left for _ in range(3)] == [(2,)] * 3
 
 
-def test_slots_count_requests_in_progress_and_come_back(redis_url: str) -> None:
+def test_concurrency_slots_are_released(redis_url: str) -> None:
     slots = [Slots("a", 2)]
     assert [take([Rate("r", 100)], slots, member).refused for member in ("1", "2")] == [None, None]
     assert take([Rate("r", 100)], slots, "3").refused == slots[0]
@@ -64,12 +64,12 @@ def test_slots_count_requests_in_progress_and_come_back(redis_url: str) -> None:
     assert take([Rate("r", 100)], slots, "3").refused is None
 
 
-def test_a_request_that_never_left_stops_counting(redis_url: str) -> None:
+def test_a_slot_that_was_never_released_expires(redis_url: str) -> None:
     redis_client().zadd(f"{rate_limits.PREFIX}a", {"dead": 1})
     assert take([Rate("r", 100)], [Slots("a", 1)], "1").refused is None
 
 
-def test_one_command_asks_for_everything(redis_url: str) -> None:
+def test_all_limits_are_checked_in_one_redis_command(redis_url: str) -> None:
     take([Rate("warm", 1)])
     before = _commands()
     take([Rate("a", 5), Rate("b", 5), Rate("c", 5)], [Slots("d", 5)], "1")
@@ -81,12 +81,14 @@ def _commands() -> int:
     return stats.get("cmdstat_evalsha", {}).get("calls", 0)
 
 
-def test_buckets_leave_redis_when_they_are_full_again(redis_url: str) -> None:
+def test_full_buckets_expire_in_redis(redis_url: str) -> None:
     take([Rate("a", 5)])
     assert 0 < int(redis_client().pttl(f"{rate_limits.PREFIX}a")) <= 61_000  # type: ignore[arg-type]
 
 
-def test_the_local_buckets_are_bounded(redis_url: str, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_number_of_local_buckets_is_limited(
+    redis_url: str, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     settings.REDIS_URL = "redis://127.0.0.1:1/0"
     monkeypatch.setattr(rate_limits, "LOCAL_BUCKETS_MAX", 3)
     for number in range(10):

@@ -1,4 +1,4 @@
-"""The signing secret of a key's own: created, replaced, and removed on its page and by the API, and shown once."""
+"""A key's webhook signing secret: created, replaced, and removed on its page and through the API, and shown once."""
 
 import json
 from collections.abc import Callable
@@ -24,7 +24,7 @@ Change = Callable[..., Any]
 
 @pytest.fixture
 def change(organization: Organization) -> Change:
-    """Sends a change of a key with an admin's key."""
+    """Sends a change of a key with an admin key."""
     admin_key = new_key(organization, Role.ADMIN, ["key:limit"])
 
     def send(action: str, text: str, **headers: str) -> Any:
@@ -34,7 +34,7 @@ def change(organization: Organization) -> Change:
 
 
 def rotated(change: Change, text: str) -> str:
-    """A new secret of the key."""
+    """Rotate the key's secret and return the new one."""
     return str(json.loads(change("rotate-webhook-secret", text).content)["webhookSecret"])
 
 
@@ -49,7 +49,7 @@ def verbs() -> list[str]:
         return list(AuditEvent.objects.filter(verb__contains="webhook").order_by("at").values_list("verb", flat=True))
 
 
-def test_the_page_creates_keeps_replaces_and_removes_a_secret_and_shows_it_once(
+def test_the_page_creates_replaces_and_removes_a_secret_and_shows_it_once(
     admin: User, organization: Organization, client_of: ClientOf
 ) -> None:
     key, _ = make(organization)
@@ -71,7 +71,9 @@ def test_the_page_creates_keeps_replaces_and_removes_a_secret_and_shows_it_once(
     assert verbs() == ["api_key.webhook_secret_rotated"] * 2 + ["api_key.webhook_secret_removed"]
 
 
-def test_a_wrong_choice_is_refused_by_its_field(admin: User, organization: Organization, client_of: ClientOf) -> None:
+def test_an_invalid_choice_is_refused_with_its_field(
+    admin: User, organization: Organization, client_of: ClientOf
+) -> None:
     key, _ = make(organization)
     address = reverse("key_limits", args=[key.key_id])
     for choice in ("none", "whsec_own"):
@@ -79,7 +81,7 @@ def test_a_wrong_choice_is_refused_by_its_field(admin: User, organization: Organ
         assert (response.status_code, list(response.context["form"].errors)) == (422, ["webhook_secret"])
 
 
-def test_of_two_people_who_replace_a_secret_the_second_is_asked_again(
+def test_replacing_a_concurrently_changed_secret_is_refused(
     admin: User, owner: User, organization: Organization, client_of: ClientOf
 ) -> None:
     key, _ = make(organization)
@@ -96,7 +98,7 @@ def test_of_two_people_who_replace_a_secret_the_second_is_asked_again(
     assert verbs() == ["api_key.webhook_secret_rotated"] * 2
 
 
-def test_viewers_and_strangers_change_no_secret(
+def test_viewers_and_other_organizations_cannot_change_a_secret(
     organization: Organization, viewer: User, stranger: User, client_of: ClientOf
 ) -> None:
     key, _ = make(organization)
@@ -119,11 +121,11 @@ def test_the_api_creates_replaces_and_removes_a_secret_and_shows_it_once(
     assert verbs() == ["api_key.webhook_secret_rotated"] * 2 + ["api_key.webhook_secret_removed"]
 
 
-def test_a_secret_is_stored_nowhere_in_clear(organization: Organization, change: Change) -> None:
+def test_a_secret_is_never_stored_in_plain_text(organization: Organization, change: Change) -> None:
     text = new_key(organization, Role.OPERATOR)
     responses = [change("rotate-webhook-secret", text, **{"Idempotency-Key": "k"}) for _ in range(2)]
     secrets = [json.loads(each.content)["webhookSecret"] for each in responses]
-    assert secrets[0] != secrets[1], "the answer to the first call was kept"
+    assert secrets[0] != secrets[1], "the response with the first secret was stored"
     with system_scope():
         assert not OnceAnswer.objects.exists()
         logged = json.dumps(list(AuditEvent.objects.values_list("target", "changes", "actor")))
@@ -142,7 +144,7 @@ def test_staff_see_no_secret_in_the_admin(organization: Organization, admin_clie
 
 
 @pytest.mark.parametrize("action", ["rotate-webhook-secret", "remove-webhook-secret"])
-def test_a_program_changes_no_secret_of_its_own_of_its_betters_or_of_others(
+def test_a_key_cannot_change_its_own_secret_or_that_of_a_more_privileged_or_foreign_key(
     organization: Organization, other_organization: Organization, change: Change, action: str
 ) -> None:
     texts = {

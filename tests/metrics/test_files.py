@@ -1,4 +1,4 @@
-"""The files of recorded metrics: added up over processes, reused, and bounded."""
+"""Metric files are summed over processes, reused, and bounded."""
 
 import subprocess
 import sys
@@ -38,7 +38,7 @@ def samples() -> Iterator[tuple[str, dict[str, str], float]]:
             yield each.name, each.labels, each.value
 
 
-def test_processes_add_up_and_a_restarted_one_continues(directory: Path) -> None:
+def test_processes_are_summed_and_a_restarted_process_reuses_its_file(directory: Path) -> None:
     files.add("counter", {KEY: 2})
     record_elsewhere(directory)
     record_elsewhere(directory)
@@ -47,20 +47,20 @@ def test_processes_add_up_and_a_restarted_one_continues(directory: Path) -> None
 
 
 @pytest.mark.parametrize("content", [b"\xff" * 4096, (900_000).to_bytes(4, "little") + b"x" * (BYTES["counter"] - 4)])
-def test_a_damaged_file_starts_over(directory: Path, content: bytes) -> None:
+def test_a_damaged_file_is_reset(directory: Path, content: bytes) -> None:
     (directory / "counter_0.db").write_bytes(content)
     files.add("counter", {KEY: 1})
     assert list(samples()) == [("aiinfra_things_total", {}, 1)]
 
 
-def test_a_file_that_is_half_full_starts_over(directory: Path) -> None:
+def test_a_half_full_file_is_reset(directory: Path) -> None:
     filler = {mmap_key("aiinfra_old", "aiinfra_old_total", ["n"], [str(n)], "x" * 900): 1.0 for n in range(600)}
     MetricFiles(directory).add("counter", filler)
-    MetricFiles(directory).add("counter", {KEY: 1})  # this process holds the lock, and may take it again
+    MetricFiles(directory).add("counter", {KEY: 1})  # this process holds the lock and can acquire it again
     assert list(samples()) == [("aiinfra_things_total", {}, 1)]
 
 
-def test_files_are_reserved_on_disk_and_private(directory: Path) -> None:
+def test_files_are_preallocated_and_private(directory: Path) -> None:
     files.add("counter", {KEY: 1})
     for kind, size in BYTES.items():
         found = (directory / f"{kind}_0.db").stat()
@@ -68,14 +68,14 @@ def test_files_are_reserved_on_disk_and_private(directory: Path) -> None:
         assert not found.st_mode & 0o077
 
 
-def test_recording_never_fails(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_recording_never_raises(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     monkeypatch.setattr(files, "_files", MetricFiles(tmp_path / "file"))
     recorded.lease_lost(1)
 
 
 @pytest.mark.usefixtures("directory")
-def test_labels_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_number_and_length_of_labels_are_limited(monkeypatch: pytest.MonkeyPatch) -> None:
     counter = recorded._Counter("things", "Things.", ("organization", "model"))
     for number in range(recorded.COUNTER_SERIES_MAX + 50):
         counter.add(1, 1, f"model-{number}" + "x" * 300)

@@ -1,4 +1,4 @@
-"""`python -m tests.mutants`: change the code at random places, and see whether the tests of the place notice."""
+"""`python -m tests.mutants`: change the code in random places and check that the tests fail."""
 
 import argparse
 import os
@@ -18,7 +18,7 @@ ENOUGH = 0.90
 
 
 def main() -> int:
-    """Run a sample of mutants; 0 if at least nine of ten were noticed or are explained."""
+    """Run a sample of mutants; returns 0 if at least 90% were killed or are explained."""
     options = _options()
     modules = [name for name in TESTS if not options.modules or name.startswith(tuple(options.modules))]
     if not modules:
@@ -33,14 +33,14 @@ def main() -> int:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.mutants", description=__doc__)
     parser.add_argument("--sample", type=int, default=50, help="how many mutants")
-    parser.add_argument("--seed", type=int, default=random.randrange(10_000), help="chooses the same ones again")
-    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="how many at a time")
-    parser.add_argument("--modules", nargs="*", default=[], help="paths, or how they begin; all by default")
+    parser.add_argument("--seed", type=int, default=random.randrange(10_000), help="reproduces a sample")
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="how many to run in parallel")
+    parser.add_argument("--modules", nargs="*", default=[], help="paths or their prefixes; default: all")
     return parser.parse_args()
 
 
 def sample(modules: Sequence[str], size: int, seed: int) -> list[Mutant]:
-    """Different mutants: each module in turn, and of a module each operator as often as the others."""
+    """A sample of different mutants, balanced over modules and, within a module, over operators."""
     chance = random.Random(seed)
     lines = [_shuffled(mutants_of(name, (ROOT / name).read_text(encoding="utf-8")), chance) for name in modules]
     chance.shuffle(lines)
@@ -51,7 +51,7 @@ def sample(modules: Sequence[str], size: int, seed: int) -> list[Mutant]:
 
 
 def _shuffled(mutants: list[Mutant], chance: random.Random) -> list[Mutant]:
-    """In random order, but with rare operators as near to the end as frequent ones."""
+    """Shuffle mutants so that rare operators come as early as frequent ones."""
     kinds = [list(kind) for _, kind in groupby(sorted(mutants, key=_operator), _operator)]
     for kind in kinds:
         chance.shuffle(kind)
@@ -64,13 +64,13 @@ def _operator(mutant: Mutant) -> str:
 
 
 def explanations() -> dict[tuple[str, ...], str]:
-    """Why some mutants survive, by `Mutant.key`."""
+    """`Mutant.key` -> reason why the mutant survives."""
     rows = tomllib.loads(EXPLAINED.read_text(encoding="utf-8")).get("survivor", [])
     return {tuple(row[name] for name in ("module", "function", "operator", "old", "new")): row["why"] for row in rows}
 
 
 def _tell(mutant: Mutant, verdict: str, explained: dict[tuple[str, ...], str]) -> None:
-    """What became of one mutant; only a survivor that no one has explained is worth more than a word."""
+    """Print the verdict on a mutant, with its change if it survived without an explanation."""
     why = explained.get(mutant.key) if verdict == SURVIVED else None
     print(f"{verdict if why is None else 'explained':<10} {mutant.module}:{mutant.line} {mutant.function}", end="")
     print(f" ({mutant.operator})", flush=True)

@@ -1,7 +1,7 @@
-"""Small, plausible mistakes, made from a module's syntax tree. Each mutant replaces one piece of the source text.
+"""Small, plausible mistakes, created from a module's syntax tree. Each mutant replaces one part of the source.
 
-Strings, annotations, messages of exceptions and log calls are left alone: tests should not pin them. Row locks are left
-alone as well, because SQLite, on which mutants run, has none.
+Strings, annotations, exception messages, and log calls are not mutated, because tests should not pin them. Row locks
+are not mutated either, because mutants run on SQLite, which has none.
 """
 
 import ast
@@ -32,12 +32,12 @@ BOUNDARIES = {"__lt": "__lte", "__lte": "__lt", "__gt": "__gte", "__gte": "__gt"
 QUERY_STEPS = {"filter", "exclude", "order_by", "distinct"}
 NO_CONTEXT = "__import__('contextlib').nullcontext()"
 Change = tuple[str, ast.AST, str]
-"""(operator, the node that is replaced, the text in its place)"""
+"""(operator, replaced node, new text)"""
 
 
 @dataclass(frozen=True)
 class Mutant:
-    """One change of one module. `old` and `new` are its source lines before and after, in single spaces."""
+    """One change of one module. `old` and `new` are the changed lines with whitespace collapsed."""
 
     module: str
     function: str
@@ -49,12 +49,12 @@ class Mutant:
 
     @property
     def key(self) -> tuple[str, str, str, str, str]:
-        """What names it whatever line it stands in."""
+        """Identifies the mutant independently of line numbers."""
         return self.module, self.function, self.operator, self.old, self.new
 
 
 def mutants_of(module: str, source: str) -> list[Mutant]:
-    """Every mutant of a module, in the order of its source; those with the same key once."""
+    """Every mutant of a module in source order, without duplicate keys."""
     tree = ast.parse(source)
     made = (_mutant(module, function, change, source) for function, change in _walk(tree, "", source))
     return list({mutant.key: mutant for mutant in made if _compiles(mutant, source, tree)}.values())
@@ -125,7 +125,7 @@ def _other_steps(node: ast.stmt) -> Iterator[Change]:
 
 
 def _decided(node: ast.AST) -> Iterator[Change]:
-    """Conditions that are always or never met. A loop never is endless: that would only cost time."""
+    """Conditions replaced by True or False. Loops are not made endless, which would only cost time."""
     if isinstance(node, ast.If | ast.IfExp):
         yield from (("condition", node.test, verdict) for verdict in ("True", "False"))
     elif isinstance(node, ast.While):
@@ -174,7 +174,7 @@ def _call(call: ast.Call, **parts: list[ast.expr] | list[ast.keyword]) -> str:
 
 
 def _next_member(enum: str, member: str, source: str) -> list[str]:
-    """Another member of an enumeration that the module names, so that there surely is one."""
+    """Another member of the enumeration that the module uses, so that it is known to exist."""
     named = {
         node.attr
         for node in ast.walk(ast.parse(source))
@@ -204,7 +204,7 @@ def _one_line(text: bytes) -> str:
 
 
 def _compiles(mutant: Mutant, source: str, tree: ast.Module) -> bool:
-    """Compiles only the statement of the module that is changed: whole modules would take most of the time."""
+    """Compile only the changed top-level statement, because whole modules would take most of the time."""
     first, last = next(span for span in map(_span, tree.body) if span[0] <= mutant.line <= span[1])
     lines, after = mutant.source.split("\n"), len(source.split("\n")) - last
     try:
@@ -215,6 +215,6 @@ def _compiles(mutant: Mutant, source: str, tree: ast.Module) -> bool:
 
 
 def _span(statement: ast.stmt) -> tuple[int, int]:
-    """Its first and its last line, with its decorators."""
+    """The first and last line of a statement, including decorators."""
     decorators: list[ast.expr] = getattr(statement, "decorator_list", [])
     return min(node.lineno for node in (statement, *decorators)), statement.end_lineno or 0

@@ -1,4 +1,4 @@
-"""Running the tests of mutants in copies of the project; the working tree itself is never changed."""
+"""Runs the tests of mutants in copies of the project, never in the working tree."""
 
 import os
 import shutil
@@ -21,27 +21,27 @@ from tests.support import template
 ROOT = Path(__file__).resolve().parents[2]
 LEFT_OUT = shutil.ignore_patterns(".*", "var", "staticfiles", "test-results")
 PASSED, NOTHING_RAN = 0, {4, 5}
-"""Of pytest's exit statuses; any other one means that the tests have noticed."""
+"""Exit statuses of pytest. Any other status means that the tests failed."""
 VERDICTS = KILLED, TIMED_OUT, SURVIVED = "killed", "timed out", "survived"
-# A provider's key in .env would send the tests' calls to that provider.
+# With a provider's key in .env, tests would call that provider.
 NO_KEYS = dict.fromkeys(("OPENAI_API_KEY", "DEEPSEEK_API_KEY", "ANTHROPIC_API_KEY"), "")
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Of one run: CPU time ends endless loops and holds on a busy machine too; the clock ends endless waits."""
+    """Limits of a run: CPU time stops endless loops, even on a busy machine; elapsed time stops endless waits."""
 
     cpu_s: int = 600
     wall_s: float = 1800.0
 
     @classmethod
     def after(cls, usual_s: float) -> "Limits":
-        """For tests that take so long where nothing is changed."""
+        """Limits for tests that take `usual_s` seconds on unchanged code."""
         return cls(cpu_s=round(20 + 3 * usual_s), wall_s=120 + 10 * usual_s)
 
 
 def run_all(mutants: Sequence[Mutant], workers: int, tell: Callable[[Mutant, str], None]) -> list[str]:
-    """The verdict on each mutant. Exits where the tests fail without any."""
+    """The verdict on each mutant. Exits if the tests fail on unchanged code."""
     with tempfile.TemporaryDirectory(prefix="aiinfra-mutants-") as scratch:
         copies = _Copies(Path(scratch), workers)
         pool = ThreadPoolExecutor(workers)
@@ -57,7 +57,7 @@ def run_all(mutants: Sequence[Mutant], workers: int, tell: Callable[[Mutant, str
 
 @dataclass
 class _Copies:
-    """The project, once for each worker."""
+    """One copy of the project per worker."""
 
     scratch: Path
     number: int
@@ -69,7 +69,7 @@ class _Copies:
             self._free.put(Path(shutil.copytree(ROOT, self.scratch / str(number), ignore=LEFT_OUT, symlinks=True)))
 
     def usual(self, tests: tuple[str, ...]) -> Limits:
-        """The limits for these tests, from how long they take where nothing is changed."""
+        """Limits for these tests, based on a run on unchanged code."""
         copy, started = self._free.get(), time.monotonic()
         status = self._test(copy, tests, Limits())
         self._free.put(copy)
@@ -78,7 +78,7 @@ class _Copies:
         return Limits.after(time.monotonic() - started)
 
     def verdict_on(self, mutant: Mutant, limits: Limits, tell: Callable[[Mutant, str], None]) -> str:
-        """What the tests of its module say to a mutant."""
+        """Run the tests of the mutant's module."""
         copy = self._free.get()
         file = copy / mutant.module
         original = file.read_bytes()
@@ -92,7 +92,7 @@ class _Copies:
         return verdict
 
     def _test(self, copy: Path, tests: tuple[str, ...], limits: Limits) -> int:
-        """Run the copy's own tests up to the first that fails; whatever they started is ended with them."""
+        """Run the copy's tests until the first failure and end all processes that they started."""
         data = copy / "var"
         data.mkdir()
         environment = {**os.environ, **NO_KEYS, "AIINFRA_DATA_DIR": str(data), "DATABASE_URL": f"sqlite:///{data}/db"}
@@ -114,7 +114,7 @@ class _Copies:
             shutil.rmtree(data, ignore_errors=True)
 
     def end(self) -> None:
-        """Leave nothing running where someone has pressed Ctrl-C."""
+        """End all running tests after Ctrl-C."""
         for group in list(self._running):
             _end(group)
 
@@ -125,7 +125,7 @@ def _end(group: int) -> None:
 
 
 def verdict_of(status: int) -> str:
-    """What pytest's exit status says of a mutant; one that loops or waits for ever is noticed as well."""
+    """The verdict for pytest's exit status. An endless loop or wait counts as detected."""
     if status < 0:
         return TIMED_OUT
     if status in NOTHING_RAN:

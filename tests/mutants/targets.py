@@ -1,4 +1,4 @@
-"""Which modules are mutated, and the tests that must notice: quick ones first, real processes last."""
+"""The mutated modules and the tests that must fail: quick ones first, process tests last."""
 
 from pathlib import Path
 

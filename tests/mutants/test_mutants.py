@@ -1,4 +1,4 @@
-"""The mutator itself: what it changes, what it leaves alone, and that its tables fit the project."""
+"""The mutation tool: its operators, exclusions, and tables."""
 
 import pytest
 
@@ -22,11 +22,11 @@ def fits(rows: object, used: int, *, strict: bool = True) -> bool:
 
 
 def changed(old: str) -> set[str]:
-    """What becomes of a line."""
+    """All mutations of a line."""
     return {mutant.new for mutant in mutants_of("a/module.py", SOURCE) if mutant.old == old}
 
 
-def test_every_kind_of_mistake_is_made() -> None:
+def test_every_operator_is_applied() -> None:
     assert changed("LIMIT = 5") == {"LIMIT = 6"}
     assert changed("return used <= LIMIT") == {
         "return None",
@@ -47,12 +47,12 @@ def test_every_kind_of_mistake_is_made() -> None:
     }
 
 
-def test_log_lines_messages_and_annotations_are_left_alone() -> None:
+def test_log_calls_messages_and_annotations_are_not_mutated() -> None:
     lines = {mutant.old for mutant in mutants_of("a/module.py", SOURCE)}
     assert not any("logger" in line or "raise" in line or '"""' in line for line in lines)
 
 
-def test_a_mutant_differs_in_one_place_and_keeps_its_name_when_lines_move() -> None:
+def test_a_mutant_changes_one_place_and_its_key_does_not_depend_on_line_numbers() -> None:
     here = mutants_of("a/module.py", SOURCE)
     there = mutants_of("a/module.py", SOURCE.replace("LIMIT = 5\n", "\n\nLIMIT = 5\n"))
     assert [mutant.key for mutant in here] == [mutant.key for mutant in there]
@@ -62,7 +62,7 @@ def test_a_mutant_differs_in_one_place_and_keeps_its_name_when_lines_move() -> N
         assert [" ".join(new.split()) for old, new in lines if old != new] == [mutant.new]
 
 
-def test_a_seed_chooses_the_same_mutants_again() -> None:
+def test_a_seed_reproduces_the_sample() -> None:
     modules = ["aiinfra/tenants/scope.py", "cost_app/budgets/holds.py"]
     first, again, other = (sample(modules, 20, seed) for seed in (1, 1, 2))
     assert first == again != other
@@ -71,34 +71,34 @@ def test_a_seed_chooses_the_same_mutants_again() -> None:
 
 @pytest.fixture(scope="module")
 def mutants() -> dict[str, list[Mutant]]:
-    """All mutants of each module of the table; finding them takes seconds."""
+    """All mutants of each listed module, which take seconds to find."""
     return {module: mutants_of(module, (ROOT / module).read_text(encoding="utf-8")) for module in TESTS}
 
 
-def test_every_module_and_every_test_of_the_table_exists(mutants: dict[str, list[Mutant]]) -> None:
+def test_every_listed_module_and_test_exists(mutants: dict[str, list[Mutant]]) -> None:
     for module, tests in TESTS.items():
         assert mutants[module] or "facade" in module
         assert all((ROOT / path).exists() for path in tests)
 
 
-def test_every_explanation_is_of_a_mutant_that_there_is(mutants: dict[str, list[Mutant]]) -> None:
+def test_every_explained_mutant_exists(mutants: dict[str, list[Mutant]]) -> None:
     known = {mutant.key for found in mutants.values() for mutant in found}
     assert [key for key in explanations() if key not in known] == []
 
 
 @pytest.mark.parametrize(("status", "verdict"), [(0, SURVIVED), (1, KILLED), (2, KILLED), (-9, TIMED_OUT)])
-def test_a_mutant_survives_only_where_all_tests_pass(status: int, verdict: str) -> None:
+def test_a_mutant_survives_only_if_all_tests_pass(status: int, verdict: str) -> None:
     assert verdict_of(status) == verdict
 
 
-def test_no_tests_are_no_verdict() -> None:
+def test_running_no_tests_is_an_error() -> None:
     with pytest.raises(SystemExit):
         verdict_of(5)
     assert Limits.after(10) == Limits(cpu_s=50, wall_s=220)
 
 
 def test_a_mutant_is_run_in_a_copy(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One that its tests notice and one that they cannot; the working tree is as before."""
+    """One mutant is killed and one survives, and the working tree is unchanged."""
     module, tests = "aiinfra/money.py", ("tests/web/test_formats.py",)
     monkeypatch.setitem(TESTS, module, tests)
     source = (ROOT / module).read_text(encoding="utf-8")

@@ -1,1 +1,1 @@
-"""The specification in its own words: each example of its sections on testing and on the core API, in Python."""
+"""The examples of the specification's sections on testing and on the core API, in Python."""

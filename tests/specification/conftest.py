@@ -1,4 +1,4 @@
-"""The three facades, prices, an empty Redis and a provider that does what the test says."""
+"""The three facades, prices, an empty Redis, and a scripted provider."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""Each write and look-up as HTTP and as Python spell it, and what both must refuse."""
+"""Each write and lookup through HTTP and through Python, with values that both must refuse."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -14,29 +14,29 @@ from tests.api.support import CACHE, COST, MESSAGES, QUEUE, enqueue_body
 
 HALF = "\ud800"
 FLAG = [None, 0, 1, "true", "", [], {}]
-"""Not yes or no."""
+"""Values that are not booleans."""
 TOKENS = [*NUMBER, None, -1, 1.5, 10**9 + 1, 2**63, float("nan"), float("inf")]
 NAN = float("nan")
 Body = dict[str, Any]
 Cases = list[tuple[str, Any, str]]
-"""(the field of the body that is changed, its value, the field that is named)"""
+"""(changed field of the body, its value, the field that the error names)"""
 
 queue, cache, cost = create_ai_request_queue(), create_semantic_cache(), create_cost_optimizer()
 
 
 @dataclass(frozen=True)
 class Door:
-    """One operation: a body that HTTP accepts, and the same call in Python."""
+    """One operation: a valid HTTP body and the equivalent Python call."""
 
     address: str
     body: Body
     call: Callable[[Body], object]
     cases: Cases
     within: dict[str, str] = field(default_factory=dict)
-    """The Python argument that holds a field of the body."""
+    """Field of the body -> Python argument that contains it."""
 
     def python_field(self, param: str) -> str:
-        """What Python calls a field: keywords in snake_case; what is inside of mappings stays as it was written."""
+        """The Python name of a field: keywords in snake_case, keys inside mappings unchanged."""
         first, dot, rest = param.partition(".")
         if first in self.within:
             return f"{self.within[first]}.{param}"
@@ -104,7 +104,7 @@ REJECTED: dict[str, Body] = {
     "response_format.type": {"response_format": {"type": "json_schema"}},
     "a.b": {"a": {"b": NUL}},
 }
-"""Where the flaw is -> parameters of a call to DeepSeek that has it."""
+"""Invalid parameter -> parameters of a call to DeepSeek that include it."""
 REJECTED_PARTS = [
     ("type", {}),
     ("type", {"type": "input_audio", "input_audio": {"data": "", "format": "wav"}}),

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.usefixtures("organization")
 
 @pytest.fixture
 def kept(cache: SemanticCache) -> str:
-    """The specification's entry."""
+    """The ID of the specification's example entry."""
     return cache.set(
         ASKED,
         ANSWER,
@@ -26,7 +26,7 @@ def kept(cache: SemanticCache) -> str:
     )
 
 
-def test_what_was_stored_is_found(cache: SemanticCache, kept: str) -> None:
+def test_a_stored_answer_is_found(cache: SemanticCache, kept: str) -> None:
     hit = cache.get(
         ASKED, *MODEL, organization_id="north", user_id="user-456", contextual_match=True, similarity_threshold=0.85
     )
@@ -43,14 +43,14 @@ def test_stored_and_cleared_answers_are_in_the_audit_log(
     assert found == {("cache.entry_given", kept), ("cache.cleared", "entries tagged carbon")}
 
 
-def test_statistics_count_entries_look_ups_and_hits(cache: SemanticCache, kept: str) -> None:
+def test_statistics_count_entries_lookups_and_hits(cache: SemanticCache, kept: str) -> None:
     assert cache.get(ASKED, *MODEL, organization_id="north")
     assert cache.get([{"role": "user", "content": "Where is plant 9?"}], *MODEL, organization_id="north") is None
     stats = cache.get_stats("north")
     assert (stats.total_entries, stats.hits, stats.misses, stats.hit_rate) == (1, 1, 1, 50.0)
 
 
-def test_the_average_similarity_is_that_of_the_similar_questions(cache: SemanticCache) -> None:
+def test_the_average_similarity_is_that_of_semantic_hits(cache: SemanticCache) -> None:
     cache.set(
         [{"role": "user", "content": "How can we lower the emissions of our vans?"}], ANSWER, organization_id="north"
     )
@@ -61,7 +61,7 @@ def test_the_average_similarity_is_that_of_the_similar_questions(cache: Semantic
     assert average == pytest.approx(hits[0].similarity, abs=1e-4)
 
 
-def test_another_organization_finds_nothing_and_clears_nothing(
+def test_another_organization_neither_finds_nor_clears_entries(
     cache: SemanticCache, kept: str, other_organization: Organization
 ) -> None:
     assert cache.get(ASKED, *MODEL, organization_id="south") is None
@@ -76,7 +76,7 @@ def test_entries_are_cleared_by_tag(cache: SemanticCache, kept: str) -> None:
     assert cache.get(ASKED, *MODEL, organization_id="north") is None
 
 
-def test_an_answer_belongs_to_the_model_of_its_metadata_or_of_the_option(cache: SemanticCache) -> None:
+def test_an_answer_is_stored_for_the_model_of_its_metadata_or_options(cache: SemanticCache) -> None:
     cache.set(ASKED, ANSWER, organization_id="north", metadata={"provider": "openai", "model": "gpt-4"})
     assert cache.get(ASKED, *MODEL, organization_id="north") is None
     assert cache.get(ASKED, "openai", "gpt-4", organization_id="north")
@@ -84,19 +84,19 @@ def test_an_answer_belongs_to_the_model_of_its_metadata_or_of_the_option(cache: 
     assert cache.get(ASKED, "anthropic", "claude-haiku-4-5", organization_id="north")
 
 
-def test_a_response_may_carry_its_usage(cache: SemanticCache) -> None:
+def test_a_response_can_include_its_usage(cache: SemanticCache) -> None:
     cache.set(ASKED, {**ANSWER, "usage": USAGE}, organization_id="north")
     hit = cache.get(ASKED, *MODEL, organization_id="north")
     assert hit and hit.entry.response == ANSWER
 
 
-def test_an_answer_is_found_only_with_the_parameters_it_was_stored_with(cache: SemanticCache) -> None:
+def test_an_answer_is_found_only_with_the_same_parameters(cache: SemanticCache) -> None:
     cache.set(ASKED, ANSWER, organization_id="north", temperature=0.2, max_tokens=50, context_key="audit")
     assert cache.get(ASKED, *MODEL, organization_id="north") is None
     assert cache.get(ASKED, *MODEL, organization_id="north", temperature=0.2, max_tokens=50, context_key="audit")
 
 
-def test_an_unknown_organization_is_a_lookup_error(cache: SemanticCache) -> None:
+def test_an_unknown_organization_raises_a_lookup_error(cache: SemanticCache) -> None:
     calls = [
         lambda: cache.get(ASKED, *MODEL, organization_id="nowhere"),
         lambda: cache.set(ASKED, ANSWER, organization_id="nowhere"),

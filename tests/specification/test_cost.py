@@ -34,11 +34,11 @@ BUDGET = {
     "rolloverUnused": False,
 }
 COST = Decimal("0.000056")
-"""100 tokens at $0.14 and 150 at $0.28 a million."""
+"""100 tokens at $0.14 and 150 at $0.28 per million."""
 pytestmark = pytest.mark.usefixtures("organization")
 
 
-def test_a_tracked_request_is_in_the_metrics_at_once(cost: CostOptimizer) -> None:
+def test_a_tracked_request_appears_in_the_metrics_immediately(cost: CostOptimizer) -> None:
     booked = cost.track_request(*CALL, USAGE, METADATA)
     assert (booked.cost, booked.is_priced) == (COST, True)
     for period in ("hourly", "daily", "weekly", "monthly"):
@@ -48,7 +48,7 @@ def test_a_tracked_request_is_in_the_metrics_at_once(cost: CostOptimizer) -> Non
         assert not newest.is_over
 
 
-def test_metrics_come_newest_first_and_at_most_as_many_as_asked_for(cost: CostOptimizer) -> None:
+def test_metrics_are_newest_first_and_limited_to_the_requested_number(cost: CostOptimizer) -> None:
     cost.track_request(*CALL, USAGE, {**METADATA, "at": timezone.now() - timedelta(days=1)})
     today, yesterday = cost.get_cost_metrics("north", "daily", 2)
     assert today.start > yesterday.start
@@ -70,7 +70,7 @@ def test_metrics_can_be_grouped(cost: CostOptimizer) -> None:
         assert groups and [(group.value, group.total_cost) for group in groups] == [(value, COST)]
 
 
-def test_keys_may_be_written_in_either_case(cost: CostOptimizer) -> None:
+def test_metadata_keys_can_be_snake_case_or_camel_case(cost: CostOptimizer) -> None:
     cost.track_request(
         *CALL,
         {"prompt_tokens": 100, "completion_tokens": 150},
@@ -89,7 +89,7 @@ def test_keys_may_be_written_in_either_case(cost: CostOptimizer) -> None:
         ({"cache_write_tokens": 8, "cache_write_1h_tokens": 5, "tool_uses": {"web_search": 2}}, {"batch": True}),
     ],
 )
-def test_tier_tools_and_reported_cost_are_kept(
+def test_tier_tools_and_reported_cost_are_stored(
     cost: CostOptimizer, usage: dict[str, object], facts: dict[str, object]
 ) -> None:
     cost.track_request(*CALL, {**USAGE, **usage}, {**facts, "cost": Decimal("0.00007")})
@@ -99,7 +99,7 @@ def test_tier_tools_and_reported_cost_are_kept(
     assert (booked.tier, booked.reported_nano) == ("batch", 70_000)
 
 
-def test_a_report_with_an_id_is_booked_once(cost: CostOptimizer) -> None:
+def test_a_report_with_an_external_id_is_booked_once(cost: CostOptimizer) -> None:
     first = cost.track_request(*CALL, USAGE, {"externalId": "invoice-7"})
     assert cost.track_request(*CALL, USAGE, {"externalId": "invoice-7"}) == first
     assert cost.get_cost_metrics("north", "daily", 1)[0].total_requests == 1
@@ -107,7 +107,7 @@ def test_a_report_with_an_id_is_booked_once(cost: CostOptimizer) -> None:
         cost.track_request(*CALL, {**USAGE, "promptTokens": 5, "totalTokens": 155}, {"externalId": "invoice-7"})
 
 
-def test_a_model_without_a_price_is_named(cost: CostOptimizer) -> None:
+def test_a_model_without_a_price_raises_an_error(cost: CostOptimizer) -> None:
     with pytest.raises(ModelNotPricedError):
         cost.track_request("north", "deepseek", "nothing", USAGE)
 
@@ -128,13 +128,13 @@ EAST, WEST = timezone_of(timedelta(hours=14)), timezone_of(timedelta(hours=-12))
     ],
     ids=["long ago", "tomorrow", "first day", "last day", "first day as text", "no zone", "no time"],
 )
-def test_a_call_of_another_time_or_of_no_certain_one_is_refused(cost: CostOptimizer, at: object) -> None:
+def test_a_call_with_an_invalid_time_is_refused(cost: CostOptimizer, at: object) -> None:
     with pytest.raises(InvalidValueError) as refusal:
         cost.track_request(*CALL, USAGE, {"at": at})
     assert refusal.value.field == "metadata.at"
 
 
-def test_a_report_beyond_its_bound_is_a_wrong_value_of_usage(
+def test_a_report_above_the_maximum_cost_is_refused_with_field_usage(
     cost: CostOptimizer, organization: Organization, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("cost_app.ledger.tracking.CALL_MAX_NANO", 1)
@@ -146,13 +146,13 @@ def test_a_report_beyond_its_bound_is_a_wrong_value_of_usage(
 
 
 @pytest.mark.parametrize("metadata", [[], "text", 5, {"provider": "openai"}, {"usage": USAGE}, {"color": "red"}])
-def test_metadata_is_a_mapping_of_what_is_known_of_a_call(cost: CostOptimizer, metadata: Any) -> None:
+def test_metadata_must_be_a_mapping_of_known_fields(cost: CostOptimizer, metadata: Any) -> None:
     with pytest.raises(InvalidValueError, match="metadata"):
         cost.track_request(*CALL, USAGE, metadata)
 
 
 @pytest.mark.parametrize("limit", [100, 100.0, "100.00", Decimal(100)], ids=repr)
-def test_a_budget_takes_its_limit_in_dollars(cost: CostOptimizer, organization: Organization, limit: object) -> None:
+def test_a_budget_limit_is_in_dollars(cost: CostOptimizer, organization: Organization, limit: object) -> None:
     budget_id = cost.set_budget("north", {**BUDGET, "limit": limit})
     with organization_scope(organization.pk):
         budget = Budget.objects.get()
@@ -162,20 +162,20 @@ def test_a_budget_takes_its_limit_in_dollars(cost: CostOptimizer, organization: 
 
 
 @pytest.mark.parametrize("limit", ["NaN", "sNaN", "Infinity", "-1", "1E+999999", "1E-999999", "0.0000000001"])
-def test_a_decimal_limit_obeys_the_rules_of_a_number(cost: CostOptimizer, limit: str) -> None:
+def test_an_invalid_decimal_limit_is_refused(cost: CostOptimizer, limit: str) -> None:
     with pytest.raises(InvalidValueError) as refusal:
         cost.set_budget("north", {**BUDGET, "limit": Decimal(limit)})
     assert refusal.value.field == "budget.limit"
 
 
 @pytest.mark.parametrize("budget", [None, [], "monthly", 100, {}])
-def test_a_budget_is_a_mapping_with_period_and_limit(cost: CostOptimizer, budget: Any) -> None:
+def test_a_budget_must_be_a_mapping_with_period_and_limit(cost: CostOptimizer, budget: Any) -> None:
     with pytest.raises(InvalidValueError, match="budget"):
         cost.set_budget("north", budget)
 
 
 @pytest.mark.parametrize(("count_from", "counts"), [("period", True), ("now", False)])
-def test_a_new_budget_counts_from_its_period_or_from_now(
+def test_a_new_budget_counts_from_the_start_of_its_period_or_from_now(
     cost: CostOptimizer, organization: Organization, count_from: str, counts: bool
 ) -> None:
     cost.track_request(*CALL, USAGE)
@@ -184,21 +184,19 @@ def test_a_new_budget_counts_from_its_period_or_from_now(
         assert BudgetWindow.objects.get().committed_nano == counts * COST.scaleb(9)
 
 
-def test_a_budget_of_the_same_period_is_changed(cost: CostOptimizer) -> None:
+def test_setting_a_budget_for_the_same_period_changes_it(cost: CostOptimizer) -> None:
     first = cost.set_budget("north", BUDGET)
     assert cost.set_budget("north", {"period": "monthly", "limit": "5", "enforcement": "block"}) == first
 
 
-def test_a_refused_budget_names_the_setting_as_it_was_written(cost: CostOptimizer) -> None:
+def test_a_refused_budget_names_the_setting_as_spelled_by_the_caller(cost: CostOptimizer) -> None:
     for spelled in ("warningThreshold", "warning_threshold"):
         with pytest.raises(InvalidValueError) as refusal:
             cost.set_budget("north", {"period": "monthly", "limit": 1, spelled: 96})
         assert refusal.value.field == f"budget.{spelled}"
 
 
-def test_alerts_are_listed_by_whether_somebody_acknowledged_them(
-    cost: CostOptimizer, organization: Organization
-) -> None:
+def test_alerts_can_be_filtered_by_acknowledgment(cost: CostOptimizer, organization: Organization) -> None:
     budget_id = int(cost.set_budget("north", BUDGET))
     with organization_scope(organization.pk):
         columns = {"organization": organization, "kind": "budget_warning", "severity": "medium", "current_nano": 5}
@@ -213,9 +211,7 @@ def test_alerts_are_listed_by_whether_somebody_acknowledged_them(
     assert cost.get_alerts("north") == [alert]
 
 
-def test_recommendations_say_what_they_save_and_how_hard_they_are(
-    cost: CostOptimizer, organization: Organization
-) -> None:
+def test_recommendations_include_savings_and_difficulty(cost: CostOptimizer, organization: Organization) -> None:
     assert cost.get_recommendations("north") == []
     made = make_recommendation(organization)
     (found,) = cost.get_recommendations("north", status="open")
@@ -232,7 +228,7 @@ def test_a_provider_is_recommended_with_reasons_and_cost(cost: CostOptimizer) ->
     assert advice.alternatives[0].provider
 
 
-def test_results_are_frozen_and_hold_money_as_decimals(cost: CostOptimizer, organization: Organization) -> None:
+def test_results_are_frozen_and_use_decimals_for_money(cost: CostOptimizer, organization: Organization) -> None:
     make_recommendation(organization)
     results = [
         cost.track_request(*CALL, USAGE, METADATA),
@@ -247,7 +243,7 @@ def test_results_are_frozen_and_hold_money_as_decimals(cost: CostOptimizer, orga
 
 
 def _floats_of_money(result: Any) -> list[str]:
-    """The names of fields with money that are no Decimal."""
+    """The names of money fields that are not Decimals."""
     found = []
     for field in fields(result):
         value = getattr(result, field.name)
@@ -258,7 +254,7 @@ def _floats_of_money(result: Any) -> list[str]:
     return found
 
 
-def test_no_scope_is_needed_and_other_organizations_see_nothing(
+def test_calls_need_no_scope_and_are_isolated_by_organization(
     cost: CostOptimizer, other_organization: Organization
 ) -> None:
     cost.track_request(*CALL, USAGE, METADATA)
@@ -278,7 +274,7 @@ CALLS: list[Callable[[CostOptimizer, Any], object]] = [
 
 
 @pytest.mark.parametrize("call", CALLS)
-def test_an_unknown_organization_is_a_lookup_error_and_stores_nothing(
+def test_an_unknown_organization_raises_a_lookup_error_and_stores_nothing(
     cost: CostOptimizer, call: Callable[[CostOptimizer, Any], object]
 ) -> None:
     before = rows()

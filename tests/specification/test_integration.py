@@ -1,4 +1,4 @@
-"""The specification's integration test: queue, cache and cost together."""
+"""The specification's integration test of queue, cache, and cost."""
 
 import pytest
 
@@ -21,7 +21,7 @@ RESPONSE = {
 pytestmark = pytest.mark.usefixtures("organization")
 
 
-def test_a_request_goes_end_to_end_with_cost_tracking(
+def test_a_request_is_processed_end_to_end_with_cost_tracking(
     queue: AIRequestQueue, cache: SemanticCache, cost: CostOptimizer
 ) -> None:
     request_id = queue.enqueue(*MODEL, MESSAGES, organization_id="north", priority="normal")
@@ -36,7 +36,7 @@ def test_a_request_goes_end_to_end_with_cost_tracking(
     assert cache.get(MESSAGES, *MODEL, organization_id="north")
 
 
-def test_the_specifications_worker_loop_works_on_the_facades(
+def test_the_specification_s_worker_loop_works_with_the_facades(
     queue: AIRequestQueue, cache: SemanticCache, cost: CostOptimizer, provider: ScriptedProvider
 ) -> None:
     request_id = queue.enqueue(*MODEL, MESSAGES, organization_id="north")
@@ -52,7 +52,7 @@ def test_the_specifications_worker_loop_works_on_the_facades(
     assert hit and hit.entry.response["content"] == "Hello."
 
 
-def test_no_facade_shows_one_organization_what_another_one_did(
+def test_facades_isolate_organizations(
     queue: AIRequestQueue, cache: SemanticCache, cost: CostOptimizer, other_organization: Organization
 ) -> None:
     queue.enqueue(*MODEL, MESSAGES, organization_id="north")

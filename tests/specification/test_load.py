@@ -1,4 +1,4 @@
-"""The specification's load test: counted, not timed."""
+"""The specification's load test, without timing assertions."""
 
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
@@ -14,13 +14,13 @@ AT_ONCE = 20
 
 
 @pytest.mark.django_db(transaction=True)
-def test_100_concurrent_requests_are_all_accepted_and_all_come_out_again(
+def test_100_concurrent_requests_are_all_accepted_and_dequeued(
     queue: AIRequestQueue, organization: Organization
 ) -> None:
     start = Barrier(AT_ONCE)
 
     def enqueue(number: int) -> str:
-        if number < AT_ONCE:  # no one's first before everyone stands at the door
+        if number < AT_ONCE:  # the first requests start at the same time
             start.wait(60)
         try:
             messages = [{"role": "user", "content": f"Test {number}"}]

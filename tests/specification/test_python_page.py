@@ -1,4 +1,4 @@
-"""docs/python.md: its examples run from top to bottom, and its tables are those of the code."""
+"""docs/python.md: the examples run, and the tables match the code."""
 
 import re
 from pathlib import Path
@@ -43,7 +43,7 @@ def _named_in(heading: str) -> set[str]:
     return {name for cell in cells for name in re.findall(r"`(\w+)`", cell)}
 
 
-def test_every_option_is_in_its_table() -> None:
+def test_every_option_is_documented() -> None:
     assert _named_in("Queue") - {"enqueue", "ask"} == {*get_type_hints(EnqueueOptions)}
     assert _named_in("Cache") == {*get_type_hints(LookupOptions), *get_type_hints(StoreOptions)}
     for name in [*CallFacts.model_fields, *SetBudget.model_fields]:
@@ -66,7 +66,7 @@ CONTRACT = {
 
 
 @pytest.mark.parametrize("facade", CONTRACT)
-def test_every_method_of_the_contract_is_there_and_documented(facade: type) -> None:
+def test_every_method_of_the_contract_exists_and_is_documented(facade: type) -> None:
     for name in CONTRACT[facade]:
         assert getattr(facade, name).__doc__, name
         assert name in TEXT, name

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.usefixtures("organization")
 
 
 def process_all(queue: AIRequestQueue) -> None:
-    """What a worker does: the best request, then the next, until none is left."""
+    """Process requests in order until none is left, as a worker does."""
     while queued := queue.dequeue():
         queue.process(queued)
 
@@ -29,14 +29,14 @@ def test_high_priority_is_processed_first(queue: AIRequestQueue) -> None:
     assert queue.dequeue() is None
 
 
-def test_all_four_priorities_leave_in_order_whatever_order_they_come_in(queue: AIRequestQueue) -> None:
+def test_requests_are_dequeued_by_priority_regardless_of_arrival_order(queue: AIRequestQueue) -> None:
     for priority in ("normal", "low", "critical", "high"):
         queue.enqueue(*MODEL, MESSAGES, organization_id="north", priority=priority)
     taken = [queued.priority for _ in range(4) if (queued := queue.dequeue())]
     assert taken == ["critical", "high", "normal", "low"]
 
 
-def test_a_provider_failure_ends_as_failed_with_the_providers_words(
+def test_a_provider_error_fails_the_request_with_the_provider_s_message(
     queue: AIRequestQueue, provider: ScriptedProvider
 ) -> None:
     provider.script = [ProviderError(ErrorCode.SERVER_ERROR, "Provider down", may_be_billed=False)]
@@ -48,7 +48,7 @@ def test_a_provider_failure_ends_as_failed_with_the_providers_words(
     assert queue.get_queue_stats().total_failed == 1
 
 
-def test_a_provider_that_is_not_configured_is_refused_before_anything_is_stored(queue: AIRequestQueue) -> None:
+def test_an_unknown_provider_is_refused_before_anything_is_stored(queue: AIRequestQueue) -> None:
     before = rows()
     with pytest.raises(InvalidValueError, match="invalid-provider") as refusal:
         queue.enqueue("invalid-provider", "chat", MESSAGES, organization_id="north")
@@ -70,7 +70,7 @@ def test_status_and_statistics_follow_a_request(queue: AIRequestQueue, provider:
     assert (stats.queue_size, stats.total_processed, stats.total_failed) == (0, 1, 0)
 
 
-def test_an_unknown_request_and_an_unknown_organization_are_lookup_errors(queue: AIRequestQueue) -> None:
+def test_an_unknown_request_or_organization_raises_a_lookup_error(queue: AIRequestQueue) -> None:
     with pytest.raises(RequestNotFoundError):
         queue.get_request_status("00000000-0000-0000-0000-000000000000")
     with pytest.raises(UnknownOrganizationError, match="nowhere"):

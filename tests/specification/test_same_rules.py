@@ -1,4 +1,4 @@
-"""What HTTP refuses Python refuses, and the other way round: one table of bad values, sent through both doors."""
+"""HTTP and Python refuse the same values: one table of invalid values, sent through both interfaces."""
 
 from collections.abc import Callable, Iterator
 from typing import Any, get_type_hints
@@ -36,7 +36,7 @@ def _nothing_stored(owner: Caller) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("name", DOORS)
-def test_both_doors_refuse_the_same_values_and_name_the_same_field(name: str, owner: Caller) -> None:
+def test_http_and_python_refuse_the_same_values_and_name_the_same_field(name: str, owner: Caller) -> None:
     door, wrong = DOORS[name], []
     for changed, value, param in door.cases:
         body = {**door.body, changed: value}
@@ -90,7 +90,7 @@ QUERIES: list[tuple[Callable[[CostOptimizer, Any], object], str, list[Any]]] = [
 
 
 @pytest.mark.parametrize(("call", "named", "values"), QUERIES, ids=[each[1] for each in QUERIES])
-def test_a_wrong_question_names_its_field(
+def test_an_invalid_query_argument_is_named(
     cost: CostOptimizer, call: Callable[[CostOptimizer, Any], object], named: str, values: list[Any]
 ) -> None:
     for value in values:
@@ -100,14 +100,16 @@ def test_a_wrong_question_names_its_field(
 
 
 class Odd:
-    """Nothing that JSON knows."""
+    """Not JSON serializable."""
 
 
 NOT_JSON = [b"bytes", {1, 2}, Odd(), object, 1j, range(3), {1: 2}, {None: 2}, [{("a",): 1}]]
 
 
 @pytest.mark.parametrize("value", NOT_JSON, ids=lambda value: type(value).__name__)
-def test_what_json_cannot_say_is_refused_everywhere(queue: AIRequestQueue, cache: SemanticCache, value: Any) -> None:
+def test_values_that_are_not_json_serializable_are_refused(
+    queue: AIRequestQueue, cache: SemanticCache, value: Any
+) -> None:
     calls: list[Callable[[], object]] = [
         lambda: queue.enqueue(*MODEL, MESSAGES, organization_id="north", metadata={"a": value}),
         lambda: queue.enqueue(*MODEL, [{"role": "user", "content": value}], organization_id="north"),
@@ -125,7 +127,7 @@ def create_budget(value: Any) -> object:
     return CostOptimizer().set_budget("north", {"period": "daily", "limit": value})
 
 
-def test_arguments_obey_the_limits_of_a_body(queue: AIRequestQueue) -> None:
+def test_arguments_have_the_same_size_limits_as_http_bodies(queue: AIRequestQueue) -> None:
     deep: list[Any] = []
     deep.append(deep)
     wide = [0] * 30_000
@@ -137,7 +139,7 @@ def test_arguments_obey_the_limits_of_a_body(queue: AIRequestQueue) -> None:
     assert refusal.value.field == "messages"
 
 
-def test_an_unknown_option_is_named_and_is_a_type_error_too(queue: AIRequestQueue, cache: SemanticCache) -> None:
+def test_an_unknown_option_raises_a_type_error_that_names_it(queue: AIRequestQueue, cache: SemanticCache) -> None:
     calls: list[Callable[[], object]] = [
         lambda: queue.enqueue(*MODEL, MESSAGES, organization_id="north", color="red"),  # type: ignore[call-arg]
         lambda: cache.get(MESSAGES, *MODEL, organization_id="north", color="red"),  # type: ignore[call-arg]
@@ -150,25 +152,25 @@ def test_an_unknown_option_is_named_and_is_a_type_error_too(queue: AIRequestQueu
 
 
 @pytest.mark.parametrize("name", ["organization_id", "api_key_id", "timeout_ms", "cache_mode", "user_ref"])
-def test_no_option_reaches_behind_the_api(queue: AIRequestQueue, name: str) -> None:
+def test_internal_options_are_refused(queue: AIRequestQueue, name: str) -> None:
     options: dict[str, Any] = {"organization_id": "north", name: 5}
     with pytest.raises(InvalidValueError, match=name):
         queue.enqueue(*MODEL, MESSAGES, **options)
 
 
 @pytest.mark.parametrize("key", ["", " ", "a b", "x" * 256, "\x7f", "a\tb", "a\n", "é", "a\0b", 5, True, [], HALF])
-def test_an_idempotency_key_obeys_the_rule_of_the_header(queue: AIRequestQueue, key: Any) -> None:
+def test_an_idempotency_key_follows_the_header_s_rules(queue: AIRequestQueue, key: Any) -> None:
     with pytest.raises(InvalidValueError, match="idempotency_key"):
         queue.enqueue(*MODEL, MESSAGES, organization_id="north", idempotency_key=key)
 
 
 @pytest.mark.parametrize("value", [None, 5, True, [], {}, b"x", NUL, HALF])
-def test_a_request_id_is_text(queue: AIRequestQueue, value: Any) -> None:
+def test_a_request_id_must_be_text(queue: AIRequestQueue, value: Any) -> None:
     with pytest.raises(InvalidValueError, match="request_id"):
         queue.get_request_status(value)
 
 
-def test_every_option_of_http_is_one_of_python_and_the_other_way_round() -> None:
+def test_http_and_python_have_the_same_options() -> None:
     question = {"messages", "provider", "model"}
     assert {*get_type_hints(EnqueueOptions), *question} == {*EnqueueRequest.model_fields, "idempotency_key"}
     assert {*get_type_hints(LookupOptions), *question} == {*LookupIn.model_fields}
@@ -184,6 +186,6 @@ def _parameters(operation: Callable[..., object]) -> set[str]:
     return {*get_type_hints(operation)} - {"organization_id", "return"}
 
 
-def test_the_doors_are_tried_with_enough_bad_values() -> None:
+def test_every_operation_is_tested_with_enough_invalid_values() -> None:
     assert all(len(door.cases) >= 10 for door in DOORS.values())
     assert sum(len(door.cases) for door in DOORS.values()) > 500

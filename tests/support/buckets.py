@@ -1,4 +1,4 @@
-"""Rate limits whose clock stands still."""
+"""Rate limits with a stopped clock."""
 
 import pytest
 
@@ -8,7 +8,7 @@ from aiinfra.redis import redis_client
 
 @pytest.fixture
 def no_refill(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a test takes of a minute's requests or tokens stays spent, however long the test takes."""
+    """Stop token buckets from refilling, so that results don't depend on how long a test takes."""
     source = rate_limits._SOURCE.read_text(encoding="utf-8")
     frozen = source.replace("redis.call('TIME')", "{1800000000, 0}")
     assert frozen != source

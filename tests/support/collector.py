@@ -1,4 +1,4 @@
-"""An OpenTelemetry collector on loopback: it takes spans over HTTP."""
+"""An OpenTelemetry collector on localhost that receives spans over HTTP."""
 
 import gzip
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 @dataclass(frozen=True)
 class SentSpan:
-    """A span as it arrived."""
+    """A received span."""
 
     name: str
     kind: str
@@ -31,7 +31,7 @@ class SentSpan:
 
 @dataclass
 class Collector:
-    """What has arrived. Without `is_open`, no request is answered until it is set."""
+    """The received exports. While `is_open` is not set, requests get no response."""
 
     url: str = ""
     bodies: list[bytes] = field(default_factory=list)
@@ -40,7 +40,7 @@ class Collector:
     arrived: Event = field(default_factory=Event)
 
     def take(self, body: bytes) -> None:
-        """Keep the spans of one export."""
+        """Store the spans of one export."""
         self.bodies.append(body)
         for of_resource in ExportTraceServiceRequest.FromString(body).resource_spans:
             resource = {each.key: _value(each.value) for each in of_resource.resource.attributes}

@@ -1,4 +1,4 @@
-"""Counts what a block of code asks of the database and of Redis: costs that are the same on a busy machine."""
+"""Counts the database statements and Redis round trips of a block of code, which don't depend on the machine's load."""
 
 import threading
 import time
@@ -22,7 +22,7 @@ TRANSACTION = ("BEGIN", "SAVEPOINT", "RELEASE")
 
 @dataclass
 class Costs:
-    """The SQL of the statements; commits, including those of writes outside a transaction; and round trips to Redis."""
+    """SQL statements, commits (including those of writes outside a transaction), and round trips to Redis."""
 
     statements: list[str] = field(default_factory=list)
     commits: int = 0
@@ -30,7 +30,7 @@ class Costs:
 
     @property
     def counts(self) -> tuple[int, int, int]:
-        """Statements, commits and round trips."""
+        """Statements, commits, and round trips."""
         return len(self.statements), self.commits, self.round_trips
 
     def note_statement(self, execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
@@ -42,18 +42,18 @@ class Costs:
 
 
 COUNTING = frozenset({"counted_costs", "CaptureQueriesContext", "django_assert_num_queries"})
-"""Names by which tests count what a block costs. They are fixtures of a test, or in its module."""
+"""Names that show that a test counts costs: a fixture of the test or a name in its module."""
 
 
 @pytest.fixture(autouse=True)
 def nothing_expires_where_costs_are_counted(request: pytest.FixtureRequest) -> None:
-    """A memory that ends between two counts would make them differ."""
+    """Keep in-process caches from expiring between two counts, which would make them differ."""
     if not COUNTING.isdisjoint([*request.fixturenames, *vars(request.module)]):
         keep_what_is_read(request.getfixturevalue("monkeypatch"))
 
 
 def keep_what_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the process has read stays known, and no embedding takes long, however busy the machine is."""
+    """Stop the clock of in-process caches and of the embedder, so that a busy machine does not change counts."""
     now = time.monotonic()
     for module in (timed_cache, parameters, vector_cache):
         monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: now))
@@ -61,7 +61,7 @@ def keep_what_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @contextmanager
 def counted_costs() -> Iterator[Costs]:
-    """What this thread does in the block, but for opening connections to Redis, which the pool does at any time."""
+    """Count the costs of this thread in the block, except for opening connections to Redis."""
     costs, thread, opening = Costs(), threading.get_ident(), set[int]()
     commit, send = connection._commit, RedisConnection.send_packed_command
     greet = RedisConnection.on_connect_check_health

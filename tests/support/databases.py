@@ -6,9 +6,9 @@ PATIENCE_S = 120
 
 
 def suit_tests(connection: BaseDatabaseWrapper) -> None:
-    """Wait longer for locks and connections, so that no busy machine fails a test, and not at all for the disk.
+    """Use longer timeouts for locks and connections, so that tests pass on a busy machine, and don't wait for the disk.
 
-    No test cuts the power, and a commit that waits for a busy disk takes longer than all else in a test.
+    No test needs commits to survive a power failure, and syncing a busy disk takes longer than the rest of a test.
     """
     options = connection.settings_dict["OPTIONS"]
     if connection.vendor == "sqlite":

@@ -1,4 +1,4 @@
-"""Dates in the time zone of the organization that the tests' people belong to."""
+"""Dates in the time zone of the fixture `organization`."""
 
 from datetime import date
 from zoneinfo import ZoneInfo
@@ -9,5 +9,5 @@ TIME_ZONE = "Europe/Berlin"
 
 
 def current_day() -> date:
-    """Today at the organization, where midnight comes before midnight in UTC."""
+    """The current date in the organization's time zone, which is ahead of UTC."""
     return timezone.localdate(timezone=ZoneInfo(TIME_ZONE))

@@ -1,7 +1,7 @@
-"""Emptying the database after a test that commits, although its tables refuse DELETE.
+"""Emptying the database after a test that commits, including tables that refuse DELETE.
 
-Django's flush takes 0.3 to 2 s: TRUNCATE makes new files for every table and index of PostgreSQL, and permissions and
-content types are written again each time. A test leaves few rows, so deleting them takes milliseconds.
+Django's flush takes 0.3 to 2 s: on PostgreSQL, TRUNCATE creates new files for every table and index, and flush
+recreates permissions and content types. A test leaves few rows, so deleting them takes milliseconds.
 """
 
 import pytest
@@ -10,16 +10,16 @@ from django.db.backends.utils import CursorWrapper
 from django.test import TransactionTestCase
 
 KEPT = frozenset({"auth_permission", "django_content_type", "django_migrations"})
-"""What `migrate` wrote and no test changes."""
+"""Tables that `migrate` fills and no test changes."""
 
 
 def empty_after_each_test(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Put `empty` in the place of Django's flush."""
+    """Replace Django's flush with `empty`."""
     monkeypatch.setattr(TransactionTestCase, "_fixture_teardown", lambda _: empty())
 
 
 def empty() -> None:
-    """Delete all rows, with triggers and foreign keys off meanwhile (on PostgreSQL, tests connect as a superuser)."""
+    """Delete all rows with triggers and foreign keys disabled. On PostgreSQL, this needs a superuser."""
     with connection.constraint_checks_disabled(), transaction.atomic(), connection.cursor() as cursor:
         tables = _tables_with_rows(cursor)
         found = _triggers(cursor, tables)
@@ -34,7 +34,7 @@ def empty() -> None:
 
 
 def _tables_with_rows(cursor: CursorWrapper) -> list[str]:
-    """All but those in `KEPT`. To ask is much faster than to delete from every table, and to change their triggers."""
+    """The nonempty tables except those in `KEPT`. Checking is much faster than deleting from every table."""
     names = sorted(set(connection.introspection.table_names(cursor)) - KEPT)
     asking = (f"SELECT '{name}' WHERE EXISTS (SELECT 1 FROM {connection.ops.quote_name(name)})" for name in names)  # noqa: S608
     cursor.execute(" UNION ALL ".join(asking))
@@ -42,7 +42,7 @@ def _tables_with_rows(cursor: CursorWrapper) -> list[str]:
 
 
 def _triggers(cursor: CursorWrapper, tables: list[str]) -> list[tuple[str, str]]:
-    """Name and SQL of SQLite's triggers of these tables, which cannot be switched off."""
+    """Name and SQL of the triggers of these tables in SQLite, which cannot disable triggers."""
     if connection.vendor != "sqlite":
         return []
     cursor.execute("SELECT tbl_name, name, sql FROM sqlite_master WHERE type = 'trigger'")

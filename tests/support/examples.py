@@ -1,11 +1,11 @@
-"""How many examples the tests that make their own try."""
+"""The number of examples of tests that generate their own."""
 
 import os
 
 IS_FULL = bool(os.environ.get("TESTS_FULL"))
-"""As before a release."""
+"""Set for a full run, as before a release."""
 
 
 def examples(usually: int, full: int) -> int:
-    """As many as every change can afford; `full` of them with TESTS_FULL set, as for a release."""
+    """`usually`, or `full` if TESTS_FULL is set, as before a release."""
     return full if IS_FULL else usually

@@ -1,7 +1,7 @@
-"""Forks programs from a process that has loaded what they import; `tests.support.forked` starts it.
+"""Forks programs from a process that has already imported their modules; started by `tests.support.forked`.
 
-Importing is most of the CPU time of a start. With `libraries`, programs load the settings and the product's code by
-themselves, so that each can have its own environment. With `product`, they have the environment of this process.
+Imports take most of the CPU time of a start. With `libraries`, programs load the settings and the product's code
+themselves, so each can have its own environment. With `product`, they have the environment of this process.
 """
 
 import gc
@@ -39,7 +39,7 @@ LIBRARIES = (
     "sqlparse",
     "whitenoise.middleware",
 )
-"""As far as they can be imported without settings."""
+"""Modules that can be imported without settings."""
 PRODUCT = (
     "aiinfra.stack.management.commands.scheduler",
     "aiinfra.urls",
@@ -47,11 +47,11 @@ PRODUCT = (
 )
 ORDER_BYTES_MAX = 200_000
 DESCRIPTORS = 4
-"""Of an order: where to report to, and the program's input, output, and errors."""
+"""Of an order: the report socket, and the program's input, output, and errors."""
 
 
 class Server:
-    """Forks a process for each order, and reports its ID and, later, its exit status."""
+    """Forks a process for each order and reports its process ID and, later, its exit status."""
 
     def __init__(self, orders: socket.socket) -> None:
         self._selector = selectors.DefaultSelector()
@@ -60,7 +60,7 @@ class Server:
         self._reports: dict[int, tuple[int, socket.socket]] = {}
 
     def serve(self) -> dict[str, Any] | None:
-        """The order, in each forked process. None in this one, once nobody can send orders anymore."""
+        """Returns the order in each forked process, and None in this process when the order socket is closed."""
         while True:
             for key, _ in self._selector.select():
                 if key.fileobj is not self._orders:
@@ -74,7 +74,7 @@ class Server:
                     return order
 
     def _fork(self, order: dict[str, Any], report_to: int, *standard: int) -> bool:
-        """Whether this is the forked process."""
+        """Fork a process for the order; returns whether this is the forked process."""
         report = socket.socket(fileno=report_to)
         if pid := os.fork():
             for each in standard:
@@ -90,11 +90,11 @@ class Server:
         if order["new_session"]:
             os.setsid()
         with report:
-            report.send(str(os.getpid()).encode())  # its group is known now
+            report.send(str(os.getpid()).encode())  # its process group is set now
         return True
 
     def _leave(self) -> None:
-        """Keep nothing of the server's in the forked process."""
+        """Close the server's files in the forked process."""
         self._selector.close()
         self._orders.close()
         for pidfd, (_, report) in self._reports.items():
@@ -111,7 +111,7 @@ class Server:
 
 
 def load(what: str) -> None:
-    """Import it, and let the garbage collector leave it alone: each object that it visits is copied after a fork."""
+    """Import the modules and freeze the garbage collector, which would copy the objects it visits after a fork."""
     if what == "product":
         os.environ.setdefault("DJANGO_SETTINGS_MODULE", "aiinfra.settings")
         import_module("django").setup()
@@ -123,7 +123,7 @@ def load(what: str) -> None:
 
 
 def become(order: dict[str, Any]) -> None:
-    """Run the program as the interpreter would."""
+    """Run the program as a new interpreter would."""
     os.environ.clear()
     os.environ.update(order["environment"])
     option, *sys.argv = order["arguments"]
@@ -136,6 +136,6 @@ def become(order: dict[str, Any]) -> None:
 
 if __name__ == "__main__":
     load(sys.argv[1])
-    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # under nohup, the tests ignore it
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # ignored if the tests run under nohup
     if order := Server(socket.socket(fileno=os.dup(0))).serve():
         become(order)

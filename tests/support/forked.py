@@ -1,4 +1,4 @@
-"""Starting Python programs of the product without a new interpreter for each; see `tests.support.fork_server`."""
+"""Starts the product's Python programs without a new interpreter for each; see `tests.support.fork_server`."""
 
 import atexit
 import json
@@ -18,9 +18,9 @@ ROOT = Path(__file__).resolve().parents[2]
 ANSWER_BYTES_MAX = 100
 SERVER = (sys.executable, "-m", "tests.support.fork_server")
 OF_PYTEST = "PYTEST_CURRENT_TEST"
-"""A variable that changes with each test and means nothing to programs."""
+"""A variable that pytest changes for each test and that programs ignore."""
 FORKED = {"-m", "manage.py"}
-"""What follows the interpreter in the commands of programs that can be forked."""
+"""The first argument of programs that can be forked."""
 
 
 def begin(
@@ -64,7 +64,7 @@ def run(
 
 
 class Forked:
-    """A forked process, with what we use of `subprocess.Popen`."""
+    """A forked process with the methods of `subprocess.Popen` that the tests use."""
 
     def __init__(
         self,
@@ -101,7 +101,7 @@ class Forked:
         return self.returncode
 
     def send_signal(self, number: int) -> None:
-        """Send it, unless the process has ended."""
+        """Send a signal unless the process has ended."""
         if self.poll() is None:
             os.kill(self.pid, number)
 
@@ -115,12 +115,12 @@ class Forked:
 
 
 _loaded: dict[frozenset[tuple[str, str]], socket.socket] = {}
-"""The servers that have loaded the product, by their environment."""
+"""Servers that have loaded the product, by environment."""
 
 
 @contextmanager
 def product_loaded(env: Mapping[str, str]) -> Iterator[None]:
-    """During the block, programs with this environment are forked from a process that has loaded the product's code."""
+    """Within the block, programs with this environment are forked from a process that has loaded the product's code."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with theirs:
         server = begin([*SERVER, "product"], env, stdin=theirs, new_session=True)
@@ -142,10 +142,10 @@ def _key(env: Mapping[str, str]) -> frozenset[tuple[str, str]]:
 
 @cache
 def _server() -> socket.socket:
-    """Where this process orders programs from the server with all libraries, which ends with it."""
+    """The order socket of the server with all libraries, which ends with this process."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with theirs:
-        # A Ctrl-C for the tests is not for the server.
+        # Ctrl-C must not reach the server.
         server = subprocess.Popen([*SERVER, "libraries"], cwd=ROOT, stdin=theirs, start_new_session=True)
 
     def end() -> None:

@@ -1,4 +1,4 @@
-"""The forms of a page as a browser would send them, untouched."""
+"""The forms of a page as a browser would submit them unchanged."""
 
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -10,7 +10,7 @@ SENT_AS_TYPED = {"hidden", "text", "email", "number", "password", "search", "dat
 
 @dataclass
 class Form:
-    """One form: where it goes, and its controls as (name, value) pairs, without its buttons."""
+    """One form: its target, and its controls as (name, value) pairs, without buttons."""
 
     method: str
     action: str
@@ -18,12 +18,12 @@ class Form:
     fields: list[tuple[str, str]] = field(default_factory=list)
     buttons: list[dict[str, str]] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
-    """Why a browser would not send it as it is, apart from `missing`."""
+    """Reasons why a browser would not submit the form unchanged, apart from `missing`."""
     missing: list[str] = field(default_factory=list)
-    """Required controls without a value: the form waits for someone to fill it in."""
+    """Required controls without a value, which a user has to fill in."""
 
     def data(self, button: dict[str, str] | None = None) -> dict[str, list[str]]:
-        """What is posted when the button, or Enter, sends it."""
+        """The data that the button, or Enter, submits."""
         pairs = (
             [*self.fields, (button["name"], button.get("value", ""))] if button and "name" in button else self.fields
         )
@@ -33,7 +33,7 @@ class Form:
         return data
 
     def target(self, button: dict[str, str] | None = None) -> str:
-        """The address that it is posted to."""
+        """The URL that the button submits the form to."""
         return (button or {}).get("formaction") or self.action
 
 
@@ -45,7 +45,7 @@ def forms_of(html: str, url: str) -> list[Form]:
 
 
 def links_of(html: str) -> set[str]:
-    """The addresses of its links."""
+    """The URLs of its links."""
     parser = _Parser("")
     parser.feed(html)
     return parser.links
@@ -121,7 +121,7 @@ class _Parser(HTMLParser):
 
 
 def _refusals(given: dict[str, str], value: Decimal) -> list[str]:
-    """What a browser says about a number."""
+    """A browser's validation errors for a number."""
     step, least = given.get("step", "1"), Decimal(given.get("min", "0"))
     wrong = [f"{given['name']}: {value} is below {least}"] if "min" in given and value < least else []
     if "max" in given and value > Decimal(given["max"]):

@@ -1,4 +1,4 @@
-"""A small HTTP server on loopback for a service that the product calls."""
+"""A small HTTP server on localhost for services that the product calls."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -6,7 +6,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 
 POLL_S = 0.01
-"""How often the server looks whether it must stop. Its own half second would be most of the time of a test."""
+"""How often the server checks whether to stop. The default, half a second, would dominate a test's time."""
 
 
 @contextmanager

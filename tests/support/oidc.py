@@ -1,4 +1,4 @@
-"""A small OpenID Connect provider on loopback: discovery, JWKS, authorization code with PKCE, refresh, userinfo."""
+"""A small OpenID Connect provider on localhost: discovery, JWKS, authorization code with PKCE, refresh, userinfo."""
 
 import base64
 import hashlib
@@ -23,29 +23,29 @@ CLIENT_ID, CLIENT_SECRET = "aiinfra", "the secret of the client"
 
 @cache
 def signing_key() -> rsa.RSAPrivateKey:
-    """The key of every provider of this process: to generate one takes more CPU than the rest of a login."""
+    """The key of all providers in this process, because generating one takes more CPU than the rest of a login."""
     return rsa.generate_private_key(65537, 2048)
 
 
 @dataclass
 class Provider:
-    """What the provider knows; tests change it while it runs."""
+    """The state of the provider, which tests can change while it runs."""
 
     issuer: str = ""
     claims: dict[str, Any] = field(
         default_factory=lambda: {"sub": "ada", "email": "Ada@corp.example", "email_verified": True}
     )
-    """Of the person who logs in next."""
+    """The claims of the user who logs in next."""
     is_active: bool = True
     is_away: bool = False
     gives_refresh_tokens: bool = True
     key: rsa.RSAPrivateKey = field(default_factory=signing_key)
     signs_with: rsa.RSAPrivateKey | None = None
-    """Another key, as an attacker would have."""
+    """Another key, such as an attacker's."""
     token: dict[str, Any] = field(default_factory=dict)
     """Overrides members of the ID token."""
     more: dict[str, Any] = field(default_factory=dict)
-    """Further members of its metadata."""
+    """Additional members of the metadata."""
     codes: dict[str, dict[str, str]] = field(default_factory=dict)
     refresh_tokens: set[str] = field(default_factory=set)
     calls: list[str] = field(default_factory=list)
@@ -66,7 +66,7 @@ class Provider:
         return {"keys": [{**public, "kid": "one", "use": "sig", "alg": "RS256"}]}
 
     def authorize(self, query: dict[str, str]) -> str:
-        """Where the browser goes on: the person is logged in at once."""
+        """The redirect URL. The user is logged in without interaction."""
         code = secrets.token_urlsafe(16)
         self.codes[code] = query
         return f"{query['redirect_uri']}?{urlencode({'code': code, 'state': query['state']})}"
@@ -106,7 +106,7 @@ class _Handler(BaseHTTPRequestHandler):
     provider: Provider
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
     def do_GET(self) -> None:
         self._answer({})
@@ -153,7 +153,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 @contextmanager
 def oidc_provider() -> Iterator[Provider]:
-    """A provider that answers until the end of the block."""
+    """A provider that runs until the end of the block."""
     provider = Provider()
     handler = type("Handler", (_Handler,), {"provider": provider})
     with serving(handler) as port:

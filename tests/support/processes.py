@@ -1,4 +1,4 @@
-"""Starting real processes for tests, and ending exactly those."""
+"""Starts real processes for tests and ends exactly those."""
 
 import os
 import random
@@ -23,9 +23,9 @@ _http = httpx2.Client(trust_env=False, timeout=5)
 
 
 def free_port() -> int:
-    """A port that no one listens on.
+    """A port that is not in use.
 
-    Below those that the system gives to outgoing connections: one of these could take it before its server starts.
+    It is below the ephemeral ports, so that no outgoing connection takes it before the server starts.
     """
     while True:
         port = random.randrange(15_000, 32_000)
@@ -40,7 +40,7 @@ def start(
 ) -> Iterator[subprocess.Popen[bytes] | Forked]:
     """Run a command in the project's directory until the block ends; `env` adds to this process's environment.
 
-    With `ready_url` the block begins when that address answers. Raises AssertionError if the command ends before.
+    With `ready_url`, the block begins when that URL responds. Raises AssertionError if the command ends before.
     """
     process = begin(argv, {**os.environ, **(env or {})})
     try:
@@ -53,7 +53,7 @@ def start(
 
 
 def stop(process: subprocess.Popen[bytes] | Forked) -> None:
-    """End a process politely, then by force."""
+    """Terminate a process, and kill it if it does not end."""
     if process.poll() is not None:
         return
     process.terminate()
@@ -67,7 +67,7 @@ def stop(process: subprocess.Popen[bytes] | Forked) -> None:
 def wait_until(condition: Callable[[], object], what: str, limit_s: float = START_LIMIT_S) -> None:
     """Poll until the condition holds. Raises AssertionError naming `what` after `limit_s` seconds.
 
-    The pauses grow with the cost of the condition, so that looking takes little CPU from what is waited for.
+    The pauses grow with the cost of the condition, so that polling takes little CPU from the awaited process.
     """
     end = time.monotonic() + limit_s
     while True:
@@ -79,7 +79,7 @@ def wait_until(condition: Callable[[], object], what: str, limit_s: float = STAR
 
 
 def answers(url: str) -> bool:
-    """Whether an HTTP server gives a success status there."""
+    """Whether the URL responds with a success status."""
     try:
         return _http.get(url).is_success
     except httpx2.HTTPError:

@@ -1,4 +1,4 @@
-"""The whole product as a person starts it, with the settings of a machine on which nothing is configured."""
+"""The whole product, started with `manage.py run` and default settings."""
 
 import os
 import socket
@@ -23,7 +23,7 @@ BANNER_END = "Press Ctrl-C to stop"
 
 @dataclass
 class Run:
-    """One `manage.py run` in a data directory of its own."""
+    """One `manage.py run` with its own data directory."""
 
     port: int
     data_dir: Path
@@ -32,11 +32,11 @@ class Run:
 
     @property
     def output(self) -> str:
-        """What it has shown so far."""
+        """The terminal output so far."""
         return (self.data_dir.parent / "terminal").read_text(encoding="utf-8")
 
     def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Another `manage.py` command beside it."""
+        """Run another `manage.py` command in the same environment."""
         return subprocess.run(
             [sys.executable, "manage.py", *arguments],
             cwd=ROOT,
@@ -47,7 +47,7 @@ class Run:
         )
 
     def processes(self) -> dict[str, int]:
-        """Name and id of each, as `status` tells them; `settings.DATA_DIR` has to be this run's."""
+        """Name -> process ID, according to `status`. Requires `settings.DATA_DIR` to be this run's."""
         try:
             return {process.name: process.pid for process in status().processes}
         except NotRunningError:
@@ -65,7 +65,7 @@ class Run:
 
 
 def free_ports(count: int) -> int:
-    """The first of so many free ports in a row."""
+    """The first of `count` consecutive free ports."""
     while True:
         first = free_port()
         if first + count < 65536 and all(_is_free(first + offset) for offset in range(1, count)):
@@ -82,7 +82,7 @@ def _is_free(port: int) -> bool:
 
 
 def start_run(tmp_path: Path, **more: str) -> Run:
-    """Start it with the settings of a machine on which nothing is configured."""
+    """Start the product with default settings."""
     data_dir, port = tmp_path / "data", free_ports(3)
     plain = dict.fromkeys(("REDIS_URL", "DATABASE_URL", "OPENAI_API_KEY", "DEEPSEEK_API_KEY", "ANTHROPIC_API_KEY"), "")
     own = {"PORT": str(port), "AIINFRA_DATA_DIR": str(data_dir), "WORKER_PROCESSES": "2", "WORKER_NICE": "0"}
@@ -94,7 +94,7 @@ def start_run(tmp_path: Path, **more: str) -> Run:
 
 @contextmanager
 def running(tmp_path: Path, **more: str) -> Iterator[Run]:
-    """A product that shows its banner; whatever a failed test leaves is ended."""
+    """A product that has shown its banner. Leftover processes of a failed test are ended."""
     run = start_run(tmp_path, **more)
     try:
         wait_until(lambda: BANNER_END in run.output or run.process.poll() is not None, "the banner", START_S)

@@ -1,8 +1,8 @@
-"""Real processes that race for something, on the test's own database.
+"""Runs concurrent processes ("racers") on the test's own database.
 
-A module of racers ends with `run_racer(RACES)`. A test asks for the fixture `run_race`, which makes it a process test,
-and calls it with that module and all (name, argument): the process loads the product, forks a racer for each of them,
-and lets all go at the same moment.
+A module of racers ends with `run_racer(RACES)`. A test uses the fixture `run_race`, which makes it a process test, and
+calls it with that module and the (name, argument) of each racer. The process loads the product, forks the racers, and
+starts them at the same time.
 """
 
 import json
@@ -34,7 +34,7 @@ _fork = multiprocessing.get_context("fork")
 
 
 def database_url() -> str:
-    """The test's own database, as another process finds it."""
+    """The URL of the test's own database for other processes."""
     names = connection.settings_dict
     if connection.vendor == "sqlite":
         return f"sqlite:///{names['NAME']}"
@@ -42,9 +42,9 @@ def database_url() -> str:
 
 
 def run_race(module: str, racers: Sequence[tuple[str, str]], directory: Path, **environment: str) -> list[list[str]]:
-    """Run one process for each (name, argument), let all of them go at once, and return what each achieved.
+    """Run one process for each (name, argument), start them at the same time, and return the output of each.
 
-    Whatever ends the test, its racers end with it: their input is a pipe that only this process keeps open.
+    Racers end with the test, even if it is killed, because their input is a pipe that only this process keeps open.
     """
     variables = {
         **os.environ,
@@ -75,24 +75,24 @@ def run_race(module: str, racers: Sequence[tuple[str, str]], directory: Path, **
 
 
 class _Race:
-    """What all racers of one race share."""
+    """The state shared by all racers of a race."""
 
     barrier: Barrier
     events: Path
 
 
 def tell(event: str) -> None:
-    """Let the other racers know that something has happened."""
+    """Signal an event to the other racers."""
     (_Race.events / event).touch()
 
 
 def happened(event: str) -> bool:
-    """Whether a racer has told it."""
+    """Whether a racer has signaled the event."""
     return (_Race.events / event).exists()
 
 
 def wait_for(event: str) -> None:
-    """Block until another racer has told it. Raises TimeoutError."""
+    """Block until a racer has signaled the event. Raises TimeoutError."""
     end = time.monotonic() + SIGNALS_S
     while not happened(event):
         if time.monotonic() > end:
@@ -101,14 +101,14 @@ def wait_for(event: str) -> None:
 
 
 def meet() -> None:
-    """Block until every racer is here."""
+    """Block until every racer has called this."""
     _Race.barrier.wait(SIGNALS_S)
 
 
 def run_racer(races: Mapping[str, Racer], prepare: Callable[[], object] = lambda: None) -> None:
-    """The main program of a module of racers; `prepare` loads once what each of them would load."""
+    """The main program of a module of racers. `prepare` runs once before the racers are forked."""
     events, racers = Path(sys.argv[1]), json.loads(sys.argv[2])
-    lifeline = os.dup(sys.stdin.fileno())  # the racers' input is another one
+    lifeline = os.dup(sys.stdin.fileno())  # the racers have a different standard input
     django.setup()
     suit_tests(connection)
     settings.REDIS_TIMEOUT_S = PATIENCE_S
@@ -132,7 +132,7 @@ def _run(racer: Racer, argument: str, result: Connection, lifeline: int) -> None
 
 
 def _end_with(lifeline: int) -> None:
-    """End this process as soon as the test's process has gone: the pipe's other end is closed then."""
+    """End this process when the test's process has ended, which closes the other end of the pipe."""
 
     def watch() -> None:
         os.read(lifeline, 1)

@@ -1,4 +1,4 @@
-"""A receiver of webhooks on loopback."""
+"""A webhook receiver on localhost."""
 
 import json
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from tests.support.http_server import serving
 
 @dataclass
 class Receiver:
-    """An HTTP server that answers with the next status of its list, the last one again and again, if it may answer."""
+    """Responds with the statuses in order and repeats the last one; waits while `may_answer` is not set."""
 
     url: str = ""
     statuses: list[int] = field(default_factory=lambda: [200])

@@ -1,4 +1,4 @@
-"""A program that reports what it was started with, and ends with status 3; see `test_forked`."""
+"""A program that reports its arguments, environment, and files, and exits with status 3; see `test_forked`."""
 
 import json
 import os

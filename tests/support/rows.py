@@ -1,4 +1,4 @@
-"""Rows of any table, made from its columns: for tests that go through every table there is."""
+"""Creates rows of any model from its columns, for tests that cover every table."""
 
 import uuid
 from datetime import timedelta
@@ -12,11 +12,11 @@ from aiinfra.tenants.models import Organization
 
 _numbers = count(1)
 AMOUNT = 7_654_321_000_000
-"""Nano-dollars of every `…_nano` column, plus a number of its own: a text that nothing else on a page has."""
+"""Base amount of every `…_nano` column, to which a number is added so that it is unique on a page."""
 
 
 def make_row(model: type[models.Model], organization: Organization, marks: dict[str, Any] | None = None) -> Any:
-    """A row with rows of its own for all that it needs; `marks` are values of columns, such as texts to hide."""
+    """Create a row and the rows that it refers to. `marks` are column values, such as texts that must be hidden."""
     number = next(_numbers)
     values: dict[str, Any] = {}
     for field in model._meta.concrete_fields:
@@ -39,7 +39,7 @@ FITTING: dict[str, dict[str, Any]] = {
     "cost_app.PriceProposal": {"window": [], "long_prompts": [], "state": "waiting"},
     "cost_app.ModelPrice": {"window": [], "long_prompts": []},
 }
-"""What the constraints of a table want."""
+"""Model -> column values that its constraints require."""
 
 
 def _related(field: "models.ForeignKey[Any, Any]", model: type[models.Model], organization: Organization) -> Any:

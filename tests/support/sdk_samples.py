@@ -1,4 +1,4 @@
-"""Sample values of the types in which the official SDKs describe their requests."""
+"""Sample values for the request types of the official SDKs."""
 
 from collections.abc import Iterable, Mapping
 from types import NoneType, UnionType
@@ -16,7 +16,7 @@ def parameters_of(typed_dict: Any) -> dict[str, Any]:
 
 
 def samples(annotation: Any, depth: int = 0) -> list[Any]:
-    """One value for each member of a union, and one for everything else; None is left out."""
+    """One value for each member of a union except None, and one value for any other type."""
     annotation = _bare(annotation)
     if get_origin(annotation) in {Union, UnionType}:
         return [value for member in get_args(annotation) if member is not NoneType for value in samples(member, depth)]

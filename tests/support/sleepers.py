@@ -1,4 +1,4 @@
-"""Racers that never end by themselves."""
+"""Racers that never end on their own."""
 
 import os
 import time
@@ -8,7 +8,7 @@ from tests.support.race import run_racer, tell
 
 
 def sleep(_argument: str) -> Iterator[object]:
-    """Say which process this is, and stay."""
+    """Signal the process ID and sleep forever."""
     tell(f"asleep-{os.getpid()}")
     while True:
         time.sleep(60)

@@ -1,4 +1,4 @@
-"""A server of our own for what no real one would do."""
+"""A TCP server that can behave in ways no real server would."""
 
 import re
 import socket
@@ -10,7 +10,7 @@ OK = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok"
 
 
 class Recorder:
-    """Answers each connection with the same text and keeps what the client sent last."""
+    """Sends the same response to each connection and stores the last request."""
 
     def __init__(self, answer: str) -> None:
         self._answer = answer
@@ -26,7 +26,7 @@ class Recorder:
 
 @contextmanager
 def server(handler: Callable[[socket.socket], None]) -> Iterator[int]:
-    """The port of a TCP server with one thread that hands every connection to `handler`."""
+    """The port of a single-threaded TCP server that passes every connection to `handler`."""
     listener = socket.create_server(("127.0.0.1", 0))
 
     def serve() -> None:

@@ -1,8 +1,8 @@
-"""A migrated SQLite database, made once and copied by each test process.
+"""A migrated SQLite database, created once and copied by each test process.
 
-Applying all migrations is most of the start of a test process, so the first one keeps the result and the others copy
-it. `migrate` still runs on the copy and finds nothing to do. The file name depends on the migrations and on all code
-that they import from us, so a changed migration never meets an old template.
+Migrations take most of the start of a test process, so the first process keeps the result and the others copy it.
+`migrate` still runs on the copy and finds nothing to do. The file name depends on the migrations and the product code
+that they import, so a changed migration never uses an old template.
 """
 
 import fcntl
@@ -21,11 +21,11 @@ PACKAGES = ("aiinfra", "queue_app", "cache_app", "cost_app")
 OUR_IMPORT = re.compile(rf"^\s*(?:from|import) ((?:{'|'.join(PACKAGES)})[\w.]*)(?: import (.*))?", re.MULTILINE)
 CACHE = ROOT / ".test-database"
 GIVEN = "TESTS_DATABASE_TEMPLATE"
-"""The variable that names the template where code is changed that no migration reads, as in mutation testing."""
+"""Overrides the template's path if the changed code doesn't affect migrations, as in mutation testing."""
 
 
 def template_path() -> Path:
-    """Where the template for this code is, or belongs."""
+    """The path of the template for this code, which may not exist yet."""
     given = os.environ.get(GIVEN)
     return Path(given) if given else CACHE / f"{_fingerprint()}.sqlite3"
 
@@ -38,7 +38,7 @@ def _fingerprint() -> str:
 
 
 def _sources() -> set[Path]:
-    """The migrations, the modules that they import, and what those import from the package that they are in."""
+    """The migrations, the modules that they import, and those modules' imports from their own package."""
     found: set[Path] = set()
     waiting = [file for package in PACKAGES for file in (ROOT / package).rglob("migrations/*.py")]
     while waiting:
@@ -57,10 +57,10 @@ def _imports(file: Path) -> Iterator[str]:
 
 
 class Template:
-    """Used by one process: `begin`, then migrate, then `keep`.
+    """Use in one process: `begin`, then migrate, then `keep`.
 
-    Processes that start together wait in `begin` while the first one migrates. The lock ends with the process that
-    holds it, so a failure before `keep` lets the next one try.
+    Processes that start at the same time wait in `begin` while the first one migrates. The lock is released when its
+    process ends, so after a failure before `keep`, the next process tries.
     """
 
     def __init__(self, path: Path) -> None:
@@ -68,7 +68,7 @@ class Template:
         self._lock = ExitStack()
 
     def begin(self, database: Path) -> None:
-        """Copy the template to the path of the test database. Where there is none, hold the lock until `keep`."""
+        """Copy the template to the path of the test database. If there is none, hold the lock until `keep`."""
         self._path.parent.mkdir(exist_ok=True)
         lock = self._lock.enter_context((self._path.parent / "template.lock").open("w"))
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -77,7 +77,7 @@ class Template:
             self._lock.close()
 
     def keep(self, database: Path) -> None:
-        """Make the migrated database the template, in the place of older ones, unless there is one."""
+        """Store the migrated database as the template and delete older ones, unless the template exists."""
         with self._lock:
             if not self._path.exists():
                 self._replace(database)

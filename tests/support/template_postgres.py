@@ -1,4 +1,4 @@
-"""A migrated PostgreSQL database, made once and copied by each test process (see `tests.support.template`).
+"""A migrated PostgreSQL database, created once and copied by each test process (see `tests.support.template`).
 
 The server keeps the newest few, because other checkouts may use it too.
 """
@@ -12,14 +12,14 @@ from psycopg import sql
 PREFIX = "aiinfra_template_"
 KEPT = 4
 LOCK = 6_150_427
-"""The number of the server's advisory lock under which templates are made."""
+"""The ID of the advisory lock that protects the creation of templates."""
 
 
 class PostgresTemplate:
-    """Used by one process: `begin`, create the database from the template it names, migrate, then `keep`.
+    """Use in one process: `begin`, create the database from the returned template, migrate, then `keep`.
 
-    Processes that start together wait in `begin` while the first one migrates. The lock ends with the process that
-    holds it.
+    Processes that start at the same time wait in `begin` while the first one migrates. The lock is released when its
+    process ends.
     """
 
     def __init__(self, server_url: str, fingerprint: str) -> None:
@@ -28,7 +28,7 @@ class PostgresTemplate:
         self._lock = ExitStack()
 
     def begin(self) -> str | None:
-        """The database to copy. Where there is none, hold the lock until `keep`."""
+        """The database to copy. If there is none, return None and hold the lock until `keep`."""
         server = self._lock.enter_context(psycopg.connect(self._url, autocommit=True))
         server.execute("SELECT pg_advisory_lock(%s)", [LOCK])
         if not server.execute("SELECT 1 FROM pg_database WHERE datname = %s", [self.name]).fetchone():
@@ -37,7 +37,7 @@ class PostgresTemplate:
         return self.name
 
     def keep(self, database: str) -> None:
-        """Make the migrated database, to which no one is connected, the template, unless there is one."""
+        """Copy the migrated database to the template, unless it exists. The database must have no connections."""
         with self._lock, psycopg.connect(self._url, autocommit=True) as server:
             with suppress(psycopg.errors.DuplicateDatabase):
                 server.execute(_statement("CREATE DATABASE {} TEMPLATE {}", self.name, database))
@@ -46,7 +46,7 @@ class PostgresTemplate:
     def _drop_old(self, server: psycopg.Connection) -> None:
         newest_first = "SELECT datname FROM pg_database WHERE starts_with(datname, %s) ORDER BY oid DESC OFFSET %s"
         for (name,) in server.execute(newest_first, [PREFIX, KEPT]).fetchall():
-            with suppress(psycopg.errors.ObjectInUse):  # another process copies it
+            with suppress(psycopg.errors.ObjectInUse):  # another process is copying it
                 server.execute(_statement("DROP DATABASE IF EXISTS {}", name))
 
 

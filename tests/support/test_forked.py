@@ -1,4 +1,4 @@
-"""Forked programs start, run, and end like programs that have their own interpreter."""
+"""Forked programs behave like programs with their own interpreter."""
 
 import json
 import os
@@ -28,7 +28,7 @@ time.sleep(600)
 
 @contextmanager
 def lasting() -> Iterator[Forked]:
-    """A program that runs until the block ends, and has begun to."""
+    """A running program, which is ended at the end of the block."""
     with tempfile.TemporaryFile("w+") as output:
         process = begin([*REPORTER, LASTING], os.environ, stdout=output, stderr=output)
         assert isinstance(process, Forked)
@@ -41,7 +41,7 @@ def lasting() -> Iterator[Forked]:
 
 
 @pytest.mark.parametrize("is_leader", [False, True])
-def test_it_has_its_own_arguments_environment_and_files_and_nothing_else(is_leader: bool) -> None:
+def test_a_forked_program_has_only_its_own_arguments_environment_and_files(is_leader: bool) -> None:
     with tempfile.TemporaryFile("w+") as given, tempfile.TemporaryFile("w+") as output, lasting():
         given.write("some input")
         given.seek(0)
@@ -59,7 +59,7 @@ def test_it_has_its_own_arguments_environment_and_files_and_nothing_else(is_lead
         }
 
 
-def test_a_signal_ends_it() -> None:
+def test_a_signal_ends_a_forked_program() -> None:
     with lasting() as process:
         assert process.poll() is None
         process.terminate()
@@ -67,7 +67,7 @@ def test_a_signal_ends_it() -> None:
         assert not psutil.pid_exists(process.pid)
 
 
-def test_a_run_gives_the_status_the_output_and_the_errors() -> None:
+def test_run_returns_status_output_and_errors() -> None:
     done = run(REPORTER, os.environ)
     assert (done.returncode, json.loads(done.stdout)["arguments"], done.stderr) == (3, [], "an error\n")
     with pytest.raises(subprocess.CalledProcessError):
@@ -82,7 +82,7 @@ def test_a_program_with_other_modules_gets_its_own_interpreter() -> None:
     process.wait()
 
 
-def test_the_server_ends_with_the_tests_that_it_forks_for() -> None:
+def test_the_server_ends_with_the_test_process() -> None:
     with subprocess.Popen([sys.executable, "-c", TESTS], cwd=ROOT, stdout=subprocess.PIPE, text=True) as tests:
         assert tests.stdout
         server = psutil.Process(int(tests.stdout.readline()))

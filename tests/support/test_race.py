@@ -1,4 +1,4 @@
-"""Races leave nothing behind."""
+"""Racers end with the test."""
 
 import os
 import subprocess

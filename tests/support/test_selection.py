@@ -1,4 +1,4 @@
-"""Where a test runs that says nothing about it."""
+"""The rules that select where each test runs."""
 
 import re
 from collections import Counter
@@ -30,7 +30,7 @@ COMMITS = pytest.mark.django_db(transaction=True)
 
 @dataclass
 class Item:
-    """As much of a collected test as the rule looks at."""
+    """The attributes of a collected test that the rules use."""
 
     fixturenames: tuple[str, ...] = ()
     own: pytest.MarkDecorator | None = None
@@ -60,7 +60,7 @@ class Item:
         (Item(("running_stack", "stack"), nodeid="tests/faults/test_breaker.py::test_new[sqlite]"), []),
     ],
 )
-def test_a_test_runs_where_what_it_checks_can_differ(item: Item, marks: list[str]) -> None:
+def test_database_marks_depend_on_fixtures_and_path(item: Item, marks: list[str]) -> None:
     mark_databases(cast(pytest.Item, item))
     assert item.marks == marks
 
@@ -73,12 +73,12 @@ def test_a_test_runs_where_what_it_checks_can_differ(item: Item, marks: list[str
         (Item(nodeid="tests/faults/test_new.py::test_new"), ["processes"]),
     ],
 )
-def test_a_test_that_starts_processes_is_a_process_test(item: Item, marks: list[str]) -> None:
+def test_tests_that_start_processes_are_marked_processes(item: Item, marks: list[str]) -> None:
     mark_processes(cast(pytest.Item, item))
     assert item.marks == marks
 
 
-def test_each_file_of_unit_tests_is_in_one_process() -> None:
+def test_each_unit_test_file_runs_in_exactly_one_process() -> None:
     files = {path.relative_to(ROOT).as_posix() for path in (ROOT / "tests").rglob("test_*.py")}
     run = Counter(file for share in unit_shares() for file in files if _is_collected(file, share))
     assert {*run} == {file for file in files if not file.startswith(WITHOUT_UNIT_TESTS)}
@@ -90,15 +90,15 @@ def _is_collected(file: str, given: list[str]) -> bool:
     return f"{file}/".startswith(tuple(f"{each}/" for each in given)) and not file.startswith(ignored)
 
 
-def test_shares_have_each_file_once_and_groups_together() -> None:
+def test_shares_contain_each_file_once_and_keep_groups_together() -> None:
     dealt = shares(process_paths(), 3)
     files = [file.partition("::")[0] for share in dealt for file in share]
     assert len(files) == len(set(files))
     assert {path.relative_to(ROOT).as_posix() for path in (ROOT / "tests/faults").glob("test_*.py")} <= set(files)
-    assert [share for share in dealt if set(PRODUCT_TESTS) <= set(share)], "one process runs all of a group"
+    assert [share for share in dealt if set(PRODUCT_TESTS) <= set(share)], "one process must run all files of a group"
 
 
-def test_what_is_ignored_as_a_whole_is_not_collected() -> None:
+def test_only_whole_files_and_directories_are_ignored() -> None:
     assert ignoring(["tests"], ["tests/clients/", "tests/api/test_a.py::test_b"]) == [
         "tests",
         "--ignore=tests/clients/",
@@ -111,23 +111,23 @@ def test_tests_that_share_a_product_or_a_file_share_a_process() -> None:
     assert group_of(NEW) == "tests/queue_app/test_new.py"
 
 
-def test_every_file_that_asks_for_the_product_is_in_its_group() -> None:
+def test_every_file_that_uses_the_product_is_in_its_group() -> None:
     files = {path.relative_to(ROOT).as_posix(): path.read_text("utf-8") for path in (ROOT / "tests").rglob("test_*.py")}
     asking = {path for path, text in files.items() if re.search(r"^def \w+\(.*\bproduct: Run", text, re.MULTILINE)}
     assert asking == set(PRODUCT_TESTS)
 
 
-def test_every_file_with_races_is_found_without_collecting_it() -> None:
+def test_files_with_races_are_found_without_collection() -> None:
     found = set(process_paths())
     assert {"tests/faults/", "tests/queue_app/test_races.py", "tests/cache_app/metrics/test_counts.py"} <= found
     assert "tests/queue_app/test_outcomes.py" not in found
     shared = [
         file for file in (ROOT / "tests").rglob("conftest.py") if "run_race: " in file.read_text(encoding="utf-8")
     ]
-    assert shared == [], "tests that ask for this fixture would not be found"
+    assert shared == [], "tests that use this fixture would not be found"
 
 
-def test_every_exception_names_tests_that_exist() -> None:
+def test_listed_tests_exist() -> None:
     for named in ALWAYS_ON_BOTH + ON_SQLITE_ALONE + PROCESS_TESTS + PRODUCT_TESTS + SLOW:
         path, _, test = named.partition("::")
         assert (ROOT / path).exists(), named

@@ -11,7 +11,7 @@ from tests.support.template import Template
 
 @pytest.fixture
 def database(tmp_path: Path) -> Path:
-    """A database with one row, which is still in its write-ahead log."""
+    """A database with one row that is only in its write-ahead log."""
     path = tmp_path / "database"
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("PRAGMA journal_mode=WAL")
@@ -24,7 +24,7 @@ def numbers(database: Path) -> list[tuple[int]]:
         return connection.execute("SELECT number FROM kept").fetchall()
 
 
-def test_a_copy_has_what_the_template_was_made_of(database: Path, tmp_path: Path) -> None:
+def test_a_copy_has_the_data_of_the_template(database: Path, tmp_path: Path) -> None:
     path, copy = tmp_path / "cache" / "new.sqlite3", tmp_path / "copy"
     first = Template(path)
     first.begin(copy)
@@ -34,7 +34,7 @@ def test_a_copy_has_what_the_template_was_made_of(database: Path, tmp_path: Path
     assert numbers(copy) == [(7,)]
 
 
-def test_a_new_template_takes_the_place_of_the_old_one(database: Path, tmp_path: Path) -> None:
+def test_a_new_template_replaces_the_old_one(database: Path, tmp_path: Path) -> None:
     cache = tmp_path / "cache"
     cache.mkdir()
     for leftover in ("old.sqlite3", "template.new"):
@@ -45,7 +45,7 @@ def test_a_new_template_takes_the_place_of_the_old_one(database: Path, tmp_path:
     assert sorted(each.name for each in cache.iterdir()) == ["new.sqlite3", "template.lock"]
 
 
-def test_who_starts_meanwhile_waits_for_the_first_and_copies(database: Path, tmp_path: Path) -> None:
+def test_a_concurrent_process_waits_for_the_template_and_copies_it(database: Path, tmp_path: Path) -> None:
     path, copy = tmp_path / "new.sqlite3", tmp_path / "copy"
     first, second = Template(path), Template(path)
     first.begin(copy)

@@ -17,7 +17,7 @@ pytestmark = [
 
 @pytest.fixture
 def url(monkeypatch: pytest.MonkeyPatch) -> str:
-    """The server's address; the templates of these tests are not those of all others."""
+    """The server's URL. These tests use their own template names and lock."""
     monkeypatch.setattr(template_postgres, "PREFIX", f"test_{PREFIX}{os.getpid()}_")
     monkeypatch.setattr(template_postgres, "LOCK", os.getpid())
     names = connection.settings_dict
@@ -39,7 +39,7 @@ def databases(server: psycopg.Connection) -> list[str]:
     return [name for (name,) in found]
 
 
-def test_the_first_process_makes_the_template_and_the_others_wait_for_it(url: str, server: psycopg.Connection) -> None:
+def test_the_first_process_creates_the_template_and_others_wait_for_it(url: str, server: psycopg.Connection) -> None:
     first, second = PostgresTemplate(url, "a"), PostgresTemplate(url, "a")
     assert first.begin() is None
     with ThreadPoolExecutor(1) as pool:
@@ -50,7 +50,7 @@ def test_the_first_process_makes_the_template_and_the_others_wait_for_it(url: st
     assert databases(server) == [first.name]
 
 
-def test_a_template_that_another_checkout_made_meanwhile_is_kept(url: str, server: psycopg.Connection) -> None:
+def test_a_template_created_concurrently_by_another_checkout_is_kept(url: str, server: psycopg.Connection) -> None:
     template = PostgresTemplate(url, "a")
     template.begin()
     server.execute(f"CREATE DATABASE {template.name} TEMPLATE template0")  # type: ignore[call-overload]

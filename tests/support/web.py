@@ -1,4 +1,4 @@
-"""The real web server on a test's own database and Redis."""
+"""The real web server on the test's own database and Redis."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -15,7 +15,7 @@ from tests.support.race import PROVIDER_KEYS, database_url
 
 @dataclass
 class Web:
-    """gunicorn, and what ends it."""
+    """A running gunicorn."""
 
     url: str
     port: int
@@ -25,7 +25,7 @@ class Web:
 
 @pytest.fixture
 def serve(redis_url: str, settings: Settings, tmp_path: Path) -> Iterator[Callable[..., Web]]:
-    """Starts the web server with the environment given."""
+    """Starts the web server with environment variables."""
     with ExitStack() as running:
 
         def begin(**environment: str) -> Web:

@@ -1,4 +1,4 @@
-"""Tracing that is on, with a collector."""
+"""Tracing enabled, with a collector."""
 
 from collections.abc import Callable, Iterator
 
@@ -15,7 +15,7 @@ from tests.support.collector import Collector, SentSpan, collecting
 from tests.support.processes import wait_until
 
 LAST_EXPORT_S = 120.0
-"""The machine may be busy. An export that times out is repeated, so its spans could arrive twice."""
+"""Long enough for a busy machine: an export that times out is retried, so its spans could arrive twice."""
 
 Sent = Callable[..., dict[str, SentSpan]]
 
@@ -34,7 +34,7 @@ def collector(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[C
 
 @pytest.fixture
 def sent(collector: Collector) -> Sent:
-    """Waits for spans with these names, and returns everything that has arrived by name."""
+    """Waits for spans with these names and returns all received spans by name."""
 
     def wait(*names: str) -> dict[str, SentSpan]:
         wait_until(lambda: _has_sent(collector, names), f"spans {names}", LAST_EXPORT_S)

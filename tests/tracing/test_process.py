@@ -1,4 +1,4 @@
-"""What tracing means for a process: nothing while it is off, and no harm while it is on."""
+"""Effects of tracing on a process: nothing is imported while it is off, and failures don't affect requests."""
 
 import json
 import logging
@@ -33,7 +33,7 @@ assert client.get("/api/ai/no").status_code == 404
 spans.stop()
 print(sorted(name for name in sys.modules if name.startswith(("opentelemetry.sdk.trace", "opentelemetry.exporter"))))
 """
-"""redis-py imports classes for metrics from the SDK wherever it is installed, and does nothing with them."""
+"""Only these modules are checked, because redis-py imports the SDK's metrics classes without using them."""
 FORK = """
 import django, os
 django.setup()
@@ -65,7 +65,7 @@ def run(code: str, data_dir: Path, **environment: str) -> str:
 
 
 @pytest.mark.parametrize("environment", [{}, {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c", "OTEL_SDK_DISABLED": "true"}])
-def test_neither_sdk_nor_exporter_is_imported_while_tracing_is_off(tmp_path: Path, environment: dict[str, str]) -> None:
+def test_sdk_and_exporter_are_not_imported_while_tracing_is_off(tmp_path: Path, environment: dict[str, str]) -> None:
     assert run(ASK, tmp_path, **environment) == "[]\n"
 
 
@@ -85,13 +85,13 @@ def test_each_process_after_a_fork_sends_its_own_spans(tmp_path: Path) -> None:
     assert len({each["process.pid"] for each in resources}) == 2
 
 
-def test_a_collector_that_is_away_fails_no_request(settings: Settings, collector: Collector) -> None:
+def test_an_unavailable_collector_does_not_affect_requests(settings: Settings, collector: Collector) -> None:
     settings.TRACES_ENDPOINT, settings.TRACES_TIMEOUT_S = f"http://127.0.0.1:{free_port()}/v1/traces", 0.1
     assert Client().get("/accounts/nothing/").status_code == 404
     sdk.stop(LAST_EXPORT_S)
 
 
-def test_a_collector_that_hangs_holds_up_no_request_and_no_stop(collector: Collector) -> None:
+def test_a_hanging_collector_does_not_delay_requests_or_shutdown(collector: Collector) -> None:
     collector.is_open.clear()
     assert Client().get("/accounts/nothing/").status_code == 404
     sdk.stop(0.1)
@@ -100,7 +100,7 @@ def test_a_collector_that_hangs_holds_up_no_request_and_no_stop(collector: Colle
     assert not collector.spans
 
 
-def test_an_exporter_that_cannot_be_made_fails_no_request(
+def test_an_exporter_error_does_not_affect_requests(
     collector: Collector, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(sdk, "_processor", lambda: 1 / 0)
@@ -108,7 +108,7 @@ def test_an_exporter_that_cannot_be_made_fails_no_request(
     assert [record.message for record in caplog.records if record.name == sdk.__name__] == ["traces are not recorded"]
 
 
-def test_doctor_says_whether_the_collector_takes_traces(
+def test_doctor_reports_whether_the_collector_accepts_traces(
     settings: Settings, collector: Collector, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(doctor, "COLLECTOR_S", LAST_EXPORT_S)
@@ -126,7 +126,7 @@ def logged() -> dict[str, str]:
     return line
 
 
-def test_log_lines_name_their_span(collector: Collector, sent: Sent) -> None:
+def test_log_lines_include_trace_and_span_ids(collector: Collector, sent: Sent) -> None:
     with spans.span("work"):
         inside = logged()
     span = sent("work")["work"]

@@ -1,4 +1,4 @@
-"""One trace leads from the client through door, cache, queue, and worker to the provider."""
+"""One trace covers a call from the client through the endpoint, cache, queue, and worker to the provider."""
 
 import json
 from collections.abc import Callable
@@ -39,7 +39,7 @@ def parents(spans: dict[str, SentSpan]) -> dict[str, str]:
     return {span.name: names.get(span.parent_id, span.parent_id) for span in spans.values()}
 
 
-def the_attempt() -> Attempt:
+def only_attempt() -> Attempt:
     with system_scope():
         return Attempt.objects.get()
 
@@ -50,7 +50,7 @@ def stored_call() -> dict[str, Any]:
     return call
 
 
-def test_a_call_on_the_direct_lane(program: Caller, sandbox: SandboxClient, room: WaitingRoom, sent: Sent) -> None:
+def test_a_direct_call_is_traced(program: Caller, sandbox: SandboxClient, room: WaitingRoom, sent: Sent) -> None:
     index.mark_complete()
     response = wait_for_answer(program, {**SAMPLED, "X-Request-Id": "my-request-1"})
     assert response.status_code == 200, response.content
@@ -84,7 +84,7 @@ def test_a_call_on_the_direct_lane(program: Caller, sandbox: SandboxClient, room
     assert processed["aiinfra.request.status"] == "completed"
 
 
-def test_a_provider_call_follows_the_conventions(
+def test_a_provider_call_span_follows_the_semantic_conventions(
     program: Caller, sandbox: SandboxClient, room: WaitingRoom, sent: Sent
 ) -> None:
     index.mark_complete()
@@ -104,14 +104,14 @@ def test_a_provider_call_follows_the_conventions(
             "gen_ai.usage.output_tokens": usage["completionTokens"],
             "server.address": "127.0.0.1",
             "server.port": int(sandbox.url.rpartition(":")[2]),
-            "aiinfra.attempt.id": str(the_attempt().id),
+            "aiinfra.attempt.id": str(only_attempt().id),
         }.items()
     )
     assert found["gen_ai.response.finish_reasons"] in (["stop"], ["length"])
 
 
 @pytest.mark.parametrize("streams", [False, True])
-def test_a_call_that_waits_in_the_queue(
+def test_a_queued_call_is_traced(
     program: Caller,
     sandbox: SandboxClient,
     room: WaitingRoom,
@@ -146,7 +146,7 @@ def test_a_call_that_waits_in_the_queue(
     assert (wait.ended - wait.began) / 1e9 == pytest.approx((request.started_at - request.created_at).total_seconds())
 
 
-def test_a_streamed_call(
+def test_a_streamed_call_is_traced(
     program: Caller, stepwise: Stepwise, room: WaitingRoom, sent: Sent, settings: Settings
 ) -> None:
     settings.TRACED_PROVIDERS = frozenset({"local"})
@@ -164,7 +164,7 @@ def test_a_streamed_call(
     assert f"traceparent: 00-{TRACE}-{spans[call].span_id}-01".encode() in stepwise.heads[0].lower()
 
 
-def test_a_provider_learns_nothing_of_traces_by_default(
+def test_trace_context_is_not_sent_to_providers_by_default(
     program: Caller, stepwise: Stepwise, room: WaitingRoom, sent: Sent
 ) -> None:
     stepwise.send_text("Plan it.")
@@ -174,7 +174,7 @@ def test_a_provider_learns_nothing_of_traces_by_default(
     assert b"trace" not in stepwise.heads[0].lower()
 
 
-def test_a_failure_has_its_code_and_no_text(
+def test_an_error_span_has_its_code_but_no_message(
     program: Caller, sandbox: SandboxClient, room: WaitingRoom, sent: Sent, collector: Collector
 ) -> None:
     index.mark_complete()
@@ -191,19 +191,19 @@ def test_a_failure_has_its_code_and_no_text(
     assert b"exception" not in exported
 
 
-def test_a_request_that_a_client_does_not_trace_is_not_traced(
+def test_an_unsampled_request_is_not_traced(
     program: Caller, sandbox: SandboxClient, queued: None, worker: Callable[[], None], room: WaitingRoom, sent: Sent
 ) -> None:
     worker()
     assert wait_for_answer(program, UNSAMPLED).status_code == 200
     assert stored_call()["trace"]["traceparent"].startswith(f"00-{TRACE}-")
     assert stored_call()["trace"]["traceparent"].endswith("-00")
-    assert program.get(QUEUE, action="stats").status_code == 200  # this one is
+    assert program.get(QUEUE, action="stats").status_code == 200  # this request is traced
     assert set(sent(f"GET {QUEUE}")) == {f"GET {QUEUE}"}
 
 
 @pytest.mark.parametrize("header", [{}, {"traceparent": "nonsense"}, SAMPLED])
-def test_a_trace_begins_at_the_door_if_the_client_sends_none_or_is_not_trusted(
+def test_a_trace_starts_at_the_endpoint_if_the_client_s_context_is_missing_or_untrusted(
     program: Caller, sent: Sent, settings: Settings, header: dict[str, str]
 ) -> None:
     settings.ACCEPT_TRACEPARENT = header != SAMPLED
@@ -213,7 +213,7 @@ def test_a_trace_begins_at_the_door_if_the_client_sends_none_or_is_not_trusted(
     assert (span.is_error, span.attributes["http.response.status_code"]) == (False, 400)
 
 
-def test_probes_and_scrapes_are_not_traced(program: Caller, sent: Sent) -> None:
+def test_health_checks_and_metrics_are_not_traced(program: Caller, sent: Sent) -> None:
     for path in ("/healthz", "/readyz", "/metrics"):
         program.get(path)
     program.get("/accounts/nothing/")

@@ -1,6 +1,6 @@
-"""Rows keep working when the migrations since an earlier version run, on either database.
+"""Rows of an earlier version keep working after the migrations, on both databases.
 
-The way back and forth takes many seconds of CPU time, so all kinds of rows make it together.
+Migrating back and forth takes many seconds of CPU time, so one test covers all kinds of rows.
 """
 
 from collections.abc import Callable, Iterator
@@ -33,9 +33,9 @@ TARGET, SECRET = "https://hooks.example.com/in", "whsec_c2VjcmV0"
 
 
 def unrendered(change: Callable[..., ProjectState]) -> Callable[..., ProjectState]:
-    """Forget the models of a state before it is changed.
+    """Drop the rendered models of a state before it is changed.
 
-    To make all of them again, once a migration, takes a fourth of the time that Django needs to keep them up to date.
+    Rendering all models once per migration takes a quarter of the time that Django needs to keep them up to date.
     """
 
     def changed(migration: Migration, state: ProjectState, preserve: bool = True) -> ProjectState:
@@ -48,7 +48,7 @@ def unrendered(change: Callable[..., ProjectState]) -> Callable[..., ProjectStat
 
 @contextmanager
 def earlier_version(monkeypatch: pytest.MonkeyPatch) -> Iterator[StateApps]:
-    """The schema of then, with its models; ends with the migrations to the schema of today."""
+    """The earlier schema and its models. At the end, migrates to the current schema."""
     monkeypatch.setattr(Migration, "mutate_state", unrendered(Migration.mutate_state))
     try:
         MigrationExecutor(connection).migrate(BEFORE)
@@ -61,7 +61,7 @@ def earlier_version(monkeypatch: pytest.MonkeyPatch) -> Iterator[StateApps]:
 
 
 def stored_channel() -> tuple[str, str]:
-    """The address and the secret as the database has them."""
+    """The address and secret as stored in the database."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT target, secret FROM notifications_channel")
         [row] = cursor.fetchall()
@@ -84,7 +84,7 @@ def store_price(apps: StateApps) -> int:
 
 
 def check_price(pk: int) -> None:
-    """The columns became a step, and amounts cannot be changed."""
+    """Check that the columns became a step and that the amounts cannot be changed."""
     rows = ModelPrice.objects.filter(pk=pk)
     step = {"above": 5, "input": 2, "cache_read": 3, "cache_write": 4, "output": 6, "cache_write_1h": None}
     assert rows.get().long_prompts == [step]

@@ -1,4 +1,4 @@
-"""A database that an earlier version wrote keeps its data when the migrations of this one run.
+"""A database of an earlier version keeps its data when it is migrated.
 
 `stored.sql` was written by the product at cost_app 0005: budgets, tracked and queued calls, a cache hit and an alert.
 One tag ends with a space, which later versions do not distinguish from the name without it.
@@ -22,17 +22,17 @@ MOVED = {
     "cost_app_priceproposal": "long_",
     "tenants_organization": "currency",  # every amount is in US dollars
 }
-"""Columns that are gone, by the beginning of their names."""
+"""Table -> name prefix of removed columns."""
 CHANGED = {
     ("cost_app_costpolicy", "usage_time_zone"),
     ("cost_app_budget", "scope_value"),
-    ("tenants_apikey", "scopes"),  # what every key could do before got a name
+    ("tenants_apikey", "scopes"),  # permissions that every key had implicitly are now listed
 }
 Rows = dict[object, dict[str, object]]
 
 
 def manage(database: Path, *arguments: str) -> str:
-    """What a management command prints."""
+    """The output of a management command."""
     environment = {**os.environ, "DATABASE_URL": f"sqlite:///{database}", "AIINFRA_DATA_DIR": str(database.parent)}
     command = [sys.executable, "manage.py", *arguments]
     return subprocess.run(command, cwd=ROOT, env=environment, check=True, capture_output=True, text=True).stdout
@@ -60,7 +60,7 @@ def upgraded(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def before() -> Iterator[sqlite3.Connection]:
-    """The stored database as it was."""
+    """The stored database before the upgrade."""
     connection = sqlite3.connect(":memory:")
     connection.executescript(STORED)
     yield connection
@@ -100,13 +100,13 @@ def test_prices_of_long_prompts_move_into_steps(before: sqlite3.Connection, afte
     assert all(new[key]["long_prompts"] in ("[]", None) for key in old.keys() - set(stepped))
 
 
-def test_a_budget_gets_the_normal_form_of_its_tag(before: sqlite3.Connection, after: sqlite3.Connection) -> None:
+def test_a_budget_s_tag_is_normalized(before: sqlite3.Connection, after: sqlite3.Connection) -> None:
     names = "SELECT scope_value FROM cost_app_budget WHERE scope = 'tag'"
     assert before.execute(names).fetchall() == [(SPACED,)]
     assert after.execute(names).fetchall() == [(NORMAL,)]
 
 
-def test_the_money_adds_up_after_the_upgrade(upgraded: Path) -> None:
+def test_costs_reconcile_after_the_upgrade(upgraded: Path) -> None:
     manage(upgraded, "rebuild_rollups")
     assert "no discrepancies" in manage(upgraded, "reconcile", "--strict")
     connection = sqlite3.connect(upgraded)
