@@ -1,4 +1,4 @@
-# `make help` lists the commands. Everything runs in .venv, which `make` keeps up to date with the lock file.
+# `make help` lists the commands. They run in .venv, which `make` keeps up to date with the lock file.
 
 BIN := .venv/bin
 TEMPLATES := templates
@@ -103,7 +103,7 @@ for python in python3 python3.14 python3.13 python3.12 python3.11; do \
 done; echo "Python 3.11 or later is needed, and none is on PATH." >&2; exit 1
 endef
 
-# Settings write secrets into the data directory; a temporary one keeps checks from leaving anything behind.
+# Settings write secrets to the data directory, so checks use a temporary one.
 define in_scratch
 scratch=$$(mktemp -d); trap 'rm -rf "$$scratch"' EXIT; export AIINFRA_DATA_DIR="$$scratch"; $(1)
 endef

@@ -21,12 +21,12 @@ LITELLM, PORTKEY = "litellm[proxy]==1.108.7", "@portkey-ai/gateway@1.15.2"
 INSTALL_LIMIT_S = 900
 LOCALHOST = "127.0.0.1"
 QUIETLY = ("sh", "-c", 'exec "$@" >/dev/null 2>&1', "sh")
-"""Runs a command whose output nobody needs."""
+"""Runs a command and discards its output."""
 
 
 @dataclass(frozen=True)
 class Gateway:
-    """One that runs: its address for chat completions, and the processes that it consists of."""
+    """A running gateway: its URL for chat completions and its processes."""
 
     name: str
     url: str
@@ -35,17 +35,17 @@ class Gateway:
     processes: list[psutil.Process] = field(default_factory=list)
 
     def cpu_s(self) -> float:
-        """CPU of all its processes so far, in seconds."""
+        """CPU time of all its processes so far, in seconds."""
         return sum(sum(process.cpu_times()[:2]) for process in self.processes if process.is_running())
 
     def memory_mb(self) -> float:
-        """Memory of all its processes, with what they share counted once."""
+        """Memory of all its processes; shared memory counts once."""
         return sum(float(process.memory_full_info().pss) for process in self.processes if process.is_running()) / 1e6
 
 
 @contextmanager
 def direct(upstream: int) -> Iterator[Gateway]:
-    """Nothing in between."""
+    """No gateway: clients call the upstream directly."""
     yield Gateway("direct", f"http://{LOCALHOST}:{upstream}/v1/chat/completions", "fast")
 
 
@@ -73,12 +73,12 @@ with organization_scope(organization.pk):
     Budget.objects.create(organization=organization, period="monthly", limit_nano=10**15, enforcement="block")
 index.mark_complete()
 """
-"""A budget, and what the scheduler does when it starts. Until then, the rows decide what may start, which is slower."""
+"""Creates a budget and marks the index complete, as the scheduler does at its start. Before, starts are slower."""
 
 
 @contextmanager
 def litellm(upstream: int, folder: Path) -> Iterator[Gateway]:
-    """LiteLLM's proxy with one worker, without keys but the master key, without budgets and database."""
+    """LiteLLM's proxy with one worker and only the master key, without budgets and a database."""
     home = folder / "litellm"
     if not (home / "bin" / "litellm").exists():
         venv.create(home, with_pip=True)

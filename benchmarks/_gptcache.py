@@ -1,5 +1,5 @@
 """The peer of `cache.py`: GPTCache with SQLite and faiss, in a separate environment that the benchmark creates. It
-gets the same vectors as ours, so its embedder costs nothing, and room for all entries instead of its default of 1,000.
+gets the same vectors as our cache, so its embedder costs nothing, and room for all entries (the default is 1,000).
 It accepts a neighbor by distance alone (SearchDistanceEvaluation, as in GPTCache's `init_similar_cache`: a cosine of
 0.60). Prints its figures as JSON.
 """

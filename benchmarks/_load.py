@@ -1,4 +1,4 @@
-"""Clients that send the same request again and again, and how long each took."""
+"""Clients that send the same request repeatedly and measure its duration."""
 
 import http.client
 import json

@@ -1,4 +1,4 @@
-"""A WSGI application that does nothing, to see what a server costs alone."""
+"""A WSGI application that does nothing, to measure the server alone."""
 
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -9,6 +9,6 @@ HEADERS = [("Content-Type", "text/plain"), ("Content-Length", "3")]
 
 
 def application(_environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-    """Answer at once."""
+    """Respond immediately."""
     start_response("200 OK", HEADERS)
     return [b"ok\n"]

@@ -13,7 +13,7 @@ from types import CodeType, FrameType
 INTERVAL_S = 0.001
 WIDTH, ROW, MARGIN = 1200, 16, 24
 LEAST_SHARE = 0.004
-"""Frames below this share of the samples are not drawn: no one can read them, and the file stays small."""
+"""Frames below this share of the samples are not drawn, because they would be unreadable and enlarge the file."""
 LETTER = 6.2
 OURS = ("aiinfra", "queue_app", "cost_app", "cache_app")
 COLORS = {"ours": "#f4a259", "django": "#8cb3d9", "redis": "#e07a7a", "other packages": "#a3c9a8", "Python": "#c9c9c9"}

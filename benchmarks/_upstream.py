@@ -1,7 +1,7 @@
-"""`python benchmarks/_upstream.py PORT`: a provider that takes almost no time, so that what is in front of it counts.
+"""`python benchmarks/_upstream.py PORT`: a provider that takes almost no time, so that only the gateway is measured.
 
-It answers every chat completion with the same text at once, or with 50 events if it is asked for a stream. A stream
-whose prompt says SLOWLY begins after half a second with the time at which that is, and has an event every 20 ms.
+It responds to every chat completion immediately with the same text, or with 50 events if a stream is requested. If the
+prompt contains SLOWLY, the stream starts after half a second with the current time and has an event every 20 ms.
 """
 
 import asyncio
@@ -55,7 +55,7 @@ async def stream_slowly(writer: asyncio.StreamWriter) -> None:
 
 
 async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Answer the requests of one connection."""
+    """Respond to the requests of one connection."""
     try:
         while head := await reader.readuntil(b"\r\n\r\n"):
             lines = head.lower().split(b"\r\n")
@@ -67,7 +67,7 @@ async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
                 writer.write(STREAM if b'"stream":true' in body.replace(b" ", b"") else WHOLE)
             await writer.drain()
     except (asyncio.IncompleteReadError, ConnectionError):
-        """The client has left."""
+        """The client has disconnected."""
     finally:
         writer.close()
 

@@ -1,7 +1,7 @@
-"""Where the CPU of a request goes: writes flame graphs of direct calls, accepting, the worker, and hits to docs/img.
+"""CPU profile of requests: writes flame graphs of direct calls, accepting, the worker, and cache hits to docs/img.
 
 Run with `make flames` or `python benchmarks/flames.py`; about a minute. SQLite, Redis, and the sandbox provider are
-real. Each path runs in one thread, so waiting for the disk or the network does not show: this is CPU.
+real. Each path runs in one thread. Only CPU time is measured, not waiting for the disk or the network.
 """
 
 import sys
@@ -21,7 +21,7 @@ from tests.support.processes import ROOT
 
 REQUESTS = int(os.environ.get("REQUESTS", "400"))
 ROUNDS = 5
-"""The least disturbed one counts: other programs that use the machine slow down even CPU time."""
+"""The fastest round counts, because other programs on the machine increase even CPU time."""
 WARM_UP = 20
 IMAGES = ROOT / "docs/img"
 INSIDE = "inside"
@@ -35,7 +35,7 @@ TITLES = {
 
 
 class Program:
-    """Sends API calls with a key, in this process: the same middleware and endpoints as behind the web server."""
+    """Sends API calls with a key in this process, through the same middleware and endpoints as the web server."""
 
     def __init__(self, key: str) -> None:
         from django.test import Client
@@ -44,7 +44,7 @@ class Program:
         self._asked = 0
 
     def post(self, path: str, text: str, *statuses: int) -> None:
-        """One call, which must get one of these statuses."""
+        """Send a call and check its status."""
         body = {"provider": "deepseek", "model": "deepseek-chat", "messages": [{"role": "user", "content": text}]}
         answer = self._client.post(path, json.dumps(body), content_type="application/json")
         assert answer.status_code in statuses, (answer.status_code, answer.content)
@@ -55,17 +55,17 @@ class Program:
         self.post("/api/ai/queue", f"{QUESTION * 8}{self._asked}", 202)
 
     def ask(self) -> None:
-        """Ask a new question, and wait for the provider's answer."""
+        """Ask a new question and wait for the provider's answer."""
         self._asked += 1
         self.post("/v1/chat/completions", f"{QUESTION * 8}{self._asked}", 200)
 
     def ask_again(self) -> None:
-        """Ask what the cache knows."""
+        """Ask a question that the cache can answer."""
         self.post("/api/ai/chat", QUESTION, 200)
 
 
 def work() -> None:
-    """What a worker does with one request, with the sandbox as its provider."""
+    """Process one request like a worker, with the sandbox as its provider."""
     from queue_app.processing.dispatching import next_entry, start
     from queue_app.processing.provider_call import run
 
@@ -77,14 +77,14 @@ def work() -> None:
 
 
 def paths(program: Program) -> dict[str, tuple[Callable[[], object], Callable[[], object]]]:
-    """By name: what to measure, and what makes the work for it, which is not measured."""
+    """Name -> (measured function, unmeasured function that prepares its work)."""
     from queue_app.ordering import index
 
     program.post("/api/ai/queue", QUESTION, 202)
     work()
-    index.mark_complete()  # as the scheduler does; until then, the rows decide what may start
+    index.mark_complete()  # as the scheduler does; before, starting requests needs database queries
     return {
-        # Before requests are accepted that no worker takes: a direct call would wait behind them.
+        # First, because a direct call would wait behind accepted requests that no worker takes.
         "direct": (program.ask, lambda: None),
         "accept": (program.enqueue, lambda: None),
         "worker": (work, program.enqueue),
@@ -93,7 +93,7 @@ def paths(program: Program) -> dict[str, tuple[Callable[[], object], Callable[[]
 
 
 def mean_ms(run: Callable[[], object], times: int) -> float:
-    """CPU of one run."""
+    """CPU time of one run."""
     began = time.thread_time()
     for _ in range(times):
         run()
@@ -119,7 +119,7 @@ def inside(key: str) -> None:
 
 
 def main() -> None:
-    """Start an installation, and measure inside it."""
+    """Start an installation and measure in its environment."""
     with installation("sqlite", web=False, latency_ms=0) as at:
         subprocess.run([sys.executable, __file__, INSIDE, at.api_key], env={**os.environ, **at.env}, check=True)
 

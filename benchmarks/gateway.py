@@ -1,8 +1,9 @@
-"""Benchmark of the front door beside LiteLLM and Portkey, all in front of one fast upstream, in one run.
+"""Benchmark of the gateway, compared with LiteLLM and Portkey, all in front of one fast upstream, in one run.
 
-Run with `python benchmarks/gateway.py`. The peers are installed into a folder that is thrown away, or into `PEERS`,
-which is kept; one that does not install or start is left out, loudly. We have keys, a blocking budget, the ledger, and
-the cache on, and every question is new; the peers have nothing on. Milliseconds belong to the machine: compare ratios.
+Run with `python benchmarks/gateway.py`. The peers are installed into a temporary folder, or into `PEERS`, which is
+kept; a peer that cannot be installed or started is skipped with a message. aiinfra runs with keys, a blocking budget,
+the ledger, and the cache, and every question is new; the peers run without such features. Milliseconds depend on the
+machine: compare ratios.
 """
 
 import sys
@@ -67,7 +68,7 @@ def call(connection: http.client.HTTPConnection, at: Gateway, *, is_streamed: bo
 
 
 def first_token_delay(connection: http.client.HTTPConnection, at: Gateway) -> float:
-    """Seconds between the provider's first token, which says when it was sent, and its arrival here."""
+    """Seconds between the sending of the provider's first token, which contains the time, and its arrival."""
     question = f"Count {next(numbers)} sheep SLOWLY."
     body = {"model": at.model, "messages": [{"role": "user", "content": question}], "max_tokens": 100, "stream": True}
     headers = {"Content-Type": "application/json", **at.headers}
@@ -83,7 +84,7 @@ def first_token_delay(connection: http.client.HTTPConnection, at: Gateway) -> fl
 def measure(
     at: Gateway, clients: int, calls: int, *, is_streamed: bool = False, what: Callable[..., float] | None = None
 ) -> Load:
-    """This many calls, divided among clients that start together; of `what`, or the time of a call."""
+    """Run this many calls, divided among clients that start together. Measures `what`, or the time of a call."""
     timed = what or partial(call, is_streamed=is_streamed)
     times: list[float] = []
     together = threading.Barrier(clients + 1)
@@ -113,7 +114,7 @@ def measure(
 
 
 def bench(gateways: list[Gateway]) -> None:
-    """Print every figure of every gateway, one after the other at each load."""
+    """Measure the gateways one after another at each load and print the figures."""
     plain = measure(gateways[0], 1, REQUESTS)
     for clients in CLIENTS:
         print(f"\n{clients} clients: added p50 / p95 / p99 ms, calls per second, CPU ms per call")
@@ -139,7 +140,7 @@ def bench(gateways: list[Gateway]) -> None:
 
 @contextmanager
 def peers_folder() -> Iterator[Path]:
-    """Where the peers are installed."""
+    """The folder in which the peers are installed."""
     if kept := os.environ.get("PEERS"):
         yield Path(kept)
         return
@@ -148,7 +149,7 @@ def peers_folder() -> Iterator[Path]:
 
 
 def can_stream(at: Gateway) -> bool:
-    """Whether it passes a stream on."""
+    """Whether the gateway passes streams through."""
     try:
         call(http.client.HTTPConnection(urlsplit(at.url).netloc), at, is_streamed=True)
     except (AssertionError, OSError, http.client.HTTPException) as error:
@@ -158,13 +159,13 @@ def can_stream(at: Gateway) -> bool:
 
 
 def is_open(port: int) -> bool:
-    """Whether a server listens there."""
+    """Whether a server listens on the port."""
     with socket.socket() as client:
         return client.connect_ex(("127.0.0.1", port)) == 0
 
 
 def opened(running: ExitStack, name: str, gateway: Callable[[], AbstractContextManager[Gateway]]) -> list[Gateway]:
-    """The gateway, once it has answered; none if it cannot be installed or started."""
+    """The gateway after its first response; None if it cannot be installed or started."""
     try:
         at = running.enter_context(gateway())
         call(http.client.HTTPConnection(urlsplit(at.url).netloc), at, is_streamed=False)
@@ -176,7 +177,7 @@ def opened(running: ExitStack, name: str, gateway: Callable[[], AbstractContextM
 
 
 def main() -> None:
-    """Start everything beside each other, and measure."""
+    """Start the upstream and all gateways, and measure."""
     load = ", ".join(f"{value:.1f}" for value in os.getloadavg())
     print(f"{os.cpu_count()} cores, {psutil.virtual_memory().total / 1e9:.0f} GB, load before {load}")
     port = free_port()

@@ -1,4 +1,4 @@
-"""Benchmark: the web server beside gunicorn's own threads, in one run on one machine.
+"""Benchmark of the web server, compared with gunicorn's own threads, in one run on one machine.
 
 CPU per request of both, with an application that does nothing and with the product, and the cost of the rate limits.
 Server and limits together must cost at most 0.3 ms more than gunicorn's threads without limits. Run with `python
@@ -54,7 +54,7 @@ class Server:
 
 
 def inside() -> None:
-    """Measure the limits in an installation's environment, and print their milliseconds."""
+    """Measure the rate limits in an installation's environment and print the milliseconds."""
     import django
 
     django.setup()
@@ -72,7 +72,7 @@ def inside() -> None:
 
 
 def best(measure: Callable[[], float]) -> float:
-    """The least disturbed of a few rounds."""
+    """The fastest of a few rounds."""
     return min(measure() for _ in range(ROUNDS))
 
 
@@ -84,7 +84,7 @@ def compare(name: str, path: str, ours: Server, theirs: Server) -> float:
 
 
 def limits_ms(place: Installation) -> float:
-    """What the rate limits of one request cost: three at once, in one Redis command."""
+    """The cost of a request's three rate limits, which are checked in one Redis command."""
     command = [sys.executable, __file__, INSIDE]
     found = subprocess.run(command, env={**os.environ, **place.env}, cwd=ROOT, check=True, capture_output=True)
     return float(found.stdout)

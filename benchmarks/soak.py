@@ -1,7 +1,7 @@
 """Memory over time: the whole product under `demo_traffic`, PSS per process, once a minute.
 
 Run with `python benchmarks/soak.py`; `MINUTES` (60), `RATE` (8 requests per second). PSS divides shared memory among
-the processes that share it, so the sum is what the product takes. The last line compares the end with the tenth minute.
+the processes that share it, so the sum is the product's memory. The last line compares the end with the tenth minute.
 """
 
 import sys
@@ -28,7 +28,7 @@ KINDS = ("supervisord", "redis", "sandbox", "scheduler", "worker", "gunicorn")
 
 
 def kind_of(process: psutil.Process) -> str:
-    """What a process of the product does."""
+    """The kind of a process of the product."""
     command = " ".join(process.cmdline())
     return next((kind for kind in KINDS if kind in command), "other")
 
@@ -50,7 +50,7 @@ def cpu_s(root: psutil.Process) -> float:
 
 
 def idle_percent(root: psutil.Process, seconds: float = 30) -> float:
-    """Percent of a core that the product takes without any work."""
+    """Percent of a core that the idle product uses."""
     time.sleep(20)
     before = cpu_s(root)
     time.sleep(seconds)
@@ -65,7 +65,7 @@ def line(minute: int, found: dict[str, float]) -> float:
 
 
 def main() -> None:
-    """Idle first, then under load."""
+    """Measure the idle product first, then under load."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         run = stack.enter_context(running(folder))

@@ -1,4 +1,4 @@
-"""The table of figures that we promise, each beside a baseline that was measured in the same run.
+"""The table of target figures, each with a baseline measured in the same run.
 
 Run with `make bench` or `python benchmarks/table.py`; `ONLY=accept,hits` selects parts, `REQUESTS` (1,000) how many
 each row sends. Nothing is simulated: gunicorn, an API key, Redis with AOF, SQLite and PostgreSQL, RQ workers, and the
@@ -45,7 +45,7 @@ print(stats.total_processed + stats.total_failed)
 
 @dataclass(frozen=True)
 class Baselines:
-    """What the machine does without us, in ms: a plain RQ enqueue, a commit of one row, and a page that does nothing.
+    """Baselines of the machine in ms: a plain RQ enqueue, a commit of one row, and a page that does nothing.
 
     They are measured in each installation, next to the figures that they explain.
     """
@@ -89,7 +89,7 @@ def baselines(at: Installation) -> Baselines:
 
 
 def row(name: str, value: float, unit: str, must: str, ratio: float, baseline: str) -> None:
-    """One line: figure, what we promise, and the ratio to its baseline."""
+    """One line: figure, target, and ratio to the baseline."""
     print(f"  {name:46}{value:10.2f} {unit:5}must {must:>7}   {ratio:7.2f} x {baseline}", flush=True)
 
 
@@ -119,7 +119,7 @@ def working(database: str, latency_ms: int) -> Iterator[Installation]:
 
 
 def our_processes() -> list[psutil.Process]:
-    """Those of the product, without the provider. Ask once requests have ended: the workers have forked then."""
+    """The product's processes without the provider. Call after requests have ended, when all workers have forked."""
     return [each for each in psutil.Process().children(recursive=True) if not _is_provider(each)]
 
 
@@ -175,7 +175,7 @@ def _completed(at: Installation) -> int:
 
 
 def _ended(at: Installation, completed: int) -> None:
-    """Wait until the requests have ended, and the embedder has read their questions: then all is quiet."""
+    """Wait until the requests have ended and the embedder has processed their questions."""
     while _completed(at) < completed:
         time.sleep(1)
     ours, used = our_processes(), QUIET_CPU_S
@@ -190,7 +190,7 @@ def _cpu_s(processes: list[psutil.Process]) -> float:
 
 
 def bench_hits(database: str) -> None:
-    """POST /api/ai/chat answered from the cache. Blanks make a text new for the embedder, and similar for the cache."""
+    """POST /api/ai/chat answered from the cache. Added spaces make a text new for the embedder, but still a hit."""
     blanks = count(1)
     with working(database, latency_ms=0) as at:
         noop = measure(getter(at, "/healthz"), 1, REQUESTS).mean_ms
@@ -204,7 +204,7 @@ def bench_hits(database: str) -> None:
 
 
 def bench_windows(database: str) -> None:
-    """What three budget windows and the sums add to a call, and one window that 8 processes want at once."""
+    """The overhead of three budget windows and rollups per call, and of one window that 8 processes use at once."""
     with installation(database, web=False) as at:
         commit, found = commit_ms(at), booking(at)
         added = found.full - found.plain

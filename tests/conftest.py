@@ -25,8 +25,8 @@ from aiinfra.stack.bundled_redis import redis_binary
 from aiinfra.tenants.authorization import Role
 from aiinfra.tenants.models import Membership, Organization, User
 from queue_app.processing import in_flight
-from tests.support.costs import nothing_expires_where_costs_are_counted  # noqa: F401 - a fixture
-from tests.support.databases import suit_tests
+from tests.support.costs import no_cache_expiry_while_costs_are_counted  # noqa: F401 - a fixture
+from tests.support.databases import adapt_to_tests
 from tests.support.dates import TIME_ZONE
 from tests.support.emptying import empty_after_each_test
 from tests.support.processes import free_port, start, wait_until
@@ -249,7 +249,7 @@ def django_db_modify_db_settings(
     request: pytest.FixtureRequest,
 ) -> None:
     """Use a SQLite file, as in production: in memory, threads fail immediately instead of waiting for a lock."""
-    suit_tests(connection)
+    adapt_to_tests(connection)
     test = connection.settings_dict["TEST"]
     if connection.vendor == "sqlite":
         database = tmp_path_factory.mktemp("database") / "test.sqlite3"

@@ -54,7 +54,7 @@ def log_in(page: Page, password: str) -> None:
 
 
 def take(browser: Browser, url: str, password: str, scheme: str) -> None:
-    """Take a screenshot of every page in one color scheme. Raises SystemExit if one is too large for the repository."""
+    """Take screenshots of all pages in one color scheme. Raises SystemExit if one is too large for the repository."""
     page = browser.new_page(base_url=url, viewport=SIZE, color_scheme=scheme)  # type: ignore[arg-type]
     log_in(page, password)
     for name, path in PAGES.items():

@@ -81,7 +81,7 @@ def test_connections_are_opened_on_demand(five_connections: Redis) -> None:
 
 
 def appending(word: str, comment: str) -> ScriptCall:
-    """A script that appends a word. Each comment makes a different script, so a new one is not loaded on the server."""
+    """A script that appends a word. Each comment makes a different script, which the server has not loaded yet."""
     script = redis_client().register_script(f"return redis.call('APPEND', KEYS[1], ARGV[1]) -- {comment}")
     return ScriptCall(script, ["said"], [word])
 

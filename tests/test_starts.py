@@ -16,7 +16,7 @@ LIBRARIES = ("anthropic", "fido2", "genai_prices", "onnxruntime", "openai", "plo
 PAGES = ("aiinfra.urls", "aiinfra.tenants.admin", "queue_app.urls", "cost_app.urls", "cache_app.urls", "allauth.urls")
 NOT_IN_COMMANDS = (*LIBRARIES, *PAGES, "cost_app.facade", "cache_app.facade", "queue_app.facade", "jwt", "numpy")
 STARTS = {"createorg": NOT_IN_COMMANDS, **dict.fromkeys(("reconcile", "scheduler", "worker"), (*LIBRARIES, *PAGES))}
-"""Command -> modules it must not import. One process loads the commands in this order, from fewest imports to most."""
+"""Command -> modules it must not import. One process loads them in this order, from fewest to most imports."""
 PROGRAM = """
 import json, sys
 import django

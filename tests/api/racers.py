@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from tests.support.race import Racer, run_racer, tell, wait_for
+from tests.support.race import Racer, run_racer, signal_event, wait_for
 
 CACHED = tuple(f'SELECT "{table}"' for table in ("tenants_apikey", "cost_app_costpolicy", "cache_app_cachepolicy"))
 TRIES_MAX = 100
@@ -52,7 +52,7 @@ def program(_argument: str) -> Iterator[object]:
                 break
         else:
             yield "not all rows are cached"
-        tell(f"{change}: warm")
+        signal_event(f"{change}: warm")
         wait_for(f"{change}: done")
         yield f"{change}: {statuses}, then {send().status_code}"
 
@@ -67,7 +67,7 @@ def staff(_argument: str) -> Iterator[object]:
         wait_for(f"{change}: warm")
         with organization_scope(organization.pk):
             CHANGES[change](organization.pk, key)
-        tell(f"{change}: done")
+        signal_event(f"{change}: done")
         yield change
 
 

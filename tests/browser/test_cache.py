@@ -132,7 +132,7 @@ def test_entries_are_filtered_while_typing_and_cleared_in_a_dialog(
     expect(dialog.get_by_label("Tags", exact=True)).to_be_hidden()
     dialog.get_by_role("button", name="Remove").click()
     expect(dialog).to_contain_text("Type North Ltd to remove every entry.")
-    page.problems.clear()  # type: ignore[attr-defined]  # Chromium names the status 422
+    page.problems.clear()  # type: ignore[attr-defined]  # Chromium logs the status 422
     dialog.get_by_label("Type the organization's name").fill("North Ltd")
     dialog.get_by_role("button", name="Remove").click()
     expect(page.get_by_text("2 entries removed.")).to_be_visible()
@@ -148,7 +148,7 @@ def test_settings_are_saved_and_errors_are_shown_beside_their_fields(
     page.get_by_label("Sampled re-checks (%)").fill("2")
     page.get_by_role("button", name="Save changes").click()
     expect(page.get_by_text("Enter a daily budget, or set the sample to 0.")).to_be_visible()
-    page.problems.clear()  # type: ignore[attr-defined]  # Chromium names the status 422
+    page.problems.clear()  # type: ignore[attr-defined]  # Chromium logs the status 422
     page.get_by_label("Daily re-check budget").fill("1.50")
     page.get_by_role("button", name="Save changes").click()
     expect(page.get_by_text("Settings saved. They take effect within a second.")).to_be_visible()

@@ -102,7 +102,7 @@ def test_pausing_a_priority_with_the_keyboard_keeps_the_focus(
 def test_a_button_works_immediately_after_a_refresh(
     traffic: None, submit: Submit, operator: User, open_page: OpenPage
 ) -> None:
-    """If htmx had not processed the button yet, clicking it would submit the form without htmx and reload the page."""
+    """If htmx had not processed the button yet, a click would submit the form without htmx and reload the page."""
     page = open_page(operator, "/queue/")
     press = "setTimeout(() => document.getElementById('switch-low').click())"
     page.evaluate(f"document.addEventListener('htmx:afterSwap', () => {press}, {{once: true}})")

@@ -40,7 +40,7 @@ def _one_vector(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def kept(redis_url: str, organization: Organization) -> Iterator[dict[str, Any]]:
+def cached_fields(redis_url: str, organization: Organization) -> Iterator[dict[str, Any]]:
     """The fields of a question that the cache can answer; answers are shared within an API key."""
     forget_policies()
     fields = {
@@ -113,14 +113,14 @@ def other_turns(fields: dict[str, Any], dice: random.Random) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("change", [other_model, other_key, other_system_prompt, other_turns])
-def test_another_scope_of_the_same_organization_never_hits(kept: dict[str, Any], change: Any) -> None:
+def test_another_scope_of_the_same_organization_never_hits(cached_fields: dict[str, Any], change: Any) -> None:
     dice = random.Random(change.__name__)
-    assert served(kept) == 2
-    assert sum(served(change(kept, dice)) for _ in range(TIMES // 2)) == 0
-    assert served(kept) == 2
+    assert served(cached_fields) == 2
+    assert sum(served(change(cached_fields, dice)) for _ in range(TIMES // 2)) == 0
+    assert served(cached_fields) == 2
 
 
-def test_another_organization_never_hits(kept: dict[str, Any], other_organization: Organization) -> None:
-    assert served(kept) == 2
-    assert sum(served({**kept, "organization_id": other_organization.pk}) for _ in range(TIMES // 2)) == 0
-    assert served(kept) == 2
+def test_another_organization_never_hits(cached_fields: dict[str, Any], other_organization: Organization) -> None:
+    assert served(cached_fields) == 2
+    assert sum(served({**cached_fields, "organization_id": other_organization.pk}) for _ in range(TIMES // 2)) == 0
+    assert served(cached_fields) == 2

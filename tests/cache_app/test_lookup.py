@@ -48,7 +48,7 @@ def cache(redis_url: str) -> Iterator[SemanticCache]:
 
 
 @pytest.fixture
-def kept(cache: SemanticCache, organization: Organization) -> str:
+def stored_id(cache: SemanticCache, organization: Organization) -> str:
     """The ID of an entry that answers `ASKED`."""
     return cache.set(turns(ASKED), ANSWER, organization_id=organization.slug, tags=["vans"])
 
@@ -75,19 +75,19 @@ def rules(organization: Organization) -> Callable[..., None]:
     return change
 
 
-def test_equal_and_similar_questions_are_found(find: Find, kept: str) -> None:
+def test_equal_and_similar_questions_are_found(find: Find, stored_id: str) -> None:
     equal, similar = find(f"  {ASKED} "), find(SIMILAR)
-    assert (equal.kind, equal.similarity, equal.entry.id) == ("exact", 1.0, kept)
-    assert (similar.kind, similar.entry.id, similar.entry.response) == ("semantic", kept, ANSWER)
+    assert (equal.kind, equal.similarity, equal.entry.id) == ("exact", 1.0, stored_id)
+    assert (similar.kind, similar.entry.id, similar.entry.response) == ("semantic", stored_id, ANSWER)
     assert 0.85 <= similar.similarity < 1
 
 
-def test_without_contextual_match_only_equal_questions_are_found(find: Find, kept: str) -> None:
+def test_without_contextual_match_only_equal_questions_are_found(find: Find, stored_id: str) -> None:
     assert find(SIMILAR, contextual_match=False) is None
     assert find(ASKED, contextual_match=False)
 
 
-def test_a_higher_threshold_excludes_less_similar_questions(find: Find, kept: str) -> None:
+def test_a_higher_threshold_excludes_less_similar_questions(find: Find, stored_id: str) -> None:
     similarity = find(SIMILAR).similarity
     assert find(SIMILAR, similarity_threshold=similarity - 0.001)
     assert find(SIMILAR, similarity_threshold=similarity + 0.001) is None
@@ -121,7 +121,7 @@ SCOPES = [
 @pytest.mark.parametrize("changed", SCOPES, ids=str)
 @pytest.mark.parametrize("text", [ASKED, SIMILAR])
 def test_another_scope_finds_nothing(
-    cache: SemanticCache, organization: Organization, kept: str, changed: dict[str, Any], text: str
+    cache: SemanticCache, organization: Organization, stored_id: str, changed: dict[str, Any], text: str
 ) -> None:
     fields = {"organization_id": organization.pk, "provider": MODEL[0], "model": MODEL[1], "messages": turns(text)}
     changed = {**changed, "messages": [*changed["messages"][:-1], *turns(text)]} if "messages" in changed else changed
@@ -143,7 +143,7 @@ LAST_TURNS = [
 @pytest.mark.parametrize("field", LAST_TURNS, ids=str)
 @pytest.mark.parametrize("text", [ASKED, SIMILAR])
 def test_other_fields_of_the_last_turn_must_be_equal(
-    cache: SemanticCache, organization: Organization, kept: str, field: dict[str, Any], text: str
+    cache: SemanticCache, organization: Organization, stored_id: str, field: dict[str, Any], text: str
 ) -> None:
     def look(last: dict[str, Any]) -> Any:
         return cache.look_up(Question(organization.pk, *MODEL, [last]), Payer(organization.pk)).hit
@@ -176,7 +176,7 @@ def test_answers_are_shared_only_within_their_scope(
         assert lookup.prepare(one).cache_key.entry_id != lookup.prepare(other).cache_key.entry_id
 
 
-def test_other_organizations_find_nothing(find: Find, kept: str, other_organization: Organization) -> None:
+def test_other_organizations_find_nothing(find: Find, stored_id: str, other_organization: Organization) -> None:
     assert find(ASKED, organization_id=other_organization.slug) is None
     assert find(SIMILAR, organization_id=other_organization.slug) is None
 
@@ -195,7 +195,9 @@ def test_no_wording_moves_a_question_to_another_partition(
     assert (one.partition("e") == other.partition("e")) == same_scope
 
 
-def test_cleared_entries_are_not_found(cache: SemanticCache, find: Find, kept: str, organization: Organization) -> None:
+def test_cleared_entries_are_not_found(
+    cache: SemanticCache, find: Find, stored_id: str, organization: Organization
+) -> None:
     assert find(ASKED)
     assert cache.clear_by_tags(["vans"], organization_id=organization.slug) == 1
     assert find(ASKED) is None
@@ -203,7 +205,7 @@ def test_cleared_entries_are_not_found(cache: SemanticCache, find: Find, kept: s
 
 
 def test_a_reported_answer_is_not_served_to_that_question_again(
-    cache: SemanticCache, find: Find, kept: str, organization: Organization
+    cache: SemanticCache, find: Find, stored_id: str, organization: Organization
 ) -> None:
     with organization_scope(organization.pk):
         question = Question(organization.pk, *MODEL, turns(SIMILAR))
@@ -212,24 +214,26 @@ def test_a_reported_answer_is_not_served_to_that_question_again(
         hit = cache.record_hit(
             request_id=uuid4(), cache_key=look.cache_key, hit=look.hit, provider=MODEL[0], model=MODEL[1]
         )
-        report(organization_id=organization.pk, entry_id=kept, request_id=hit.id, correct=False, actor="command:test")
+        report(
+            organization_id=organization.pk, entry_id=stored_id, request_id=hit.id, correct=False, actor="command:test"
+        )
         look = cache.look_up(question, Payer(organization.pk))
     assert (look.hit, look.reason) == (None, "blocked")
     assert find(ASKED)
 
 
-def test_a_disabled_cache_finds_nothing(find: Find, kept: str, rules: Callable[..., None]) -> None:
+def test_a_disabled_cache_finds_nothing(find: Find, stored_id: str, rules: Callable[..., None]) -> None:
     rules(mode=CacheMode.OFF)
     assert find(ASKED) is None
 
 
-def test_exact_mode_finds_only_equal_questions(find: Find, kept: str, rules: Callable[..., None]) -> None:
+def test_exact_mode_finds_only_equal_questions(find: Find, stored_id: str, rules: Callable[..., None]) -> None:
     rules(mode=CacheMode.EXACT)
     assert find(ASKED)
     assert find(SIMILAR) is None
 
 
-def test_without_redis_everything_is_a_miss_until_it_returns(find: Find, kept: str, settings: Settings) -> None:
+def test_without_redis_everything_is_a_miss_until_it_returns(find: Find, stored_id: str, settings: Settings) -> None:
     working, settings.REDIS_URL = settings.REDIS_URL, UNREACHABLE_REDIS
     assert find(ASKED) is None
     assert find(SIMILAR) is None
@@ -237,7 +241,7 @@ def test_without_redis_everything_is_a_miss_until_it_returns(find: Find, kept: s
     assert find(ASKED)
 
 
-def test_a_hung_redis_is_a_miss(find: Find, kept: str, settings: Settings) -> None:
+def test_a_hung_redis_is_a_miss(find: Find, stored_id: str, settings: Settings) -> None:
     settings.REDIS_TIMEOUT_S = 0.05
     with server(lambda connection: connection.recv(1 << 20) and connection.settimeout(0.5) is None) as port:
         settings.REDIS_URL = f"redis://127.0.0.1:{port}/0"
@@ -245,7 +249,7 @@ def test_a_hung_redis_is_a_miss(find: Find, kept: str, settings: Settings) -> No
 
 
 def test_an_emptied_redis_is_a_miss_and_accepts_new_answers(
-    cache: SemanticCache, find: Find, kept: str, organization: Organization
+    cache: SemanticCache, find: Find, stored_id: str, organization: Organization
 ) -> None:
     assert find(SIMILAR)
     bytes_client().flushall()
@@ -255,7 +259,9 @@ def test_an_emptied_redis_is_a_miss_and_accepts_new_answers(
     assert find(SIMILAR)
 
 
-def test_without_an_embedder_equal_questions_are_found(find: Find, kept: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_an_embedder_equal_questions_are_found(
+    find: Find, stored_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def broken(*_: object) -> None:
         raise EmbedderError("gone")
 
@@ -265,7 +271,7 @@ def test_without_an_embedder_equal_questions_are_found(find: Find, kept: str, mo
 
 
 def test_corrupt_vectors_never_find_other_entries(
-    find: Find, kept: str, organization: Organization, other_organization: Organization, cache: SemanticCache
+    find: Find, stored_id: str, organization: Organization, other_organization: Organization, cache: SemanticCache
 ) -> None:
     cache.set(turns(ASKED), {**ANSWER, "content": "theirs"}, organization_id=other_organization.slug)
     redis = bytes_client()
@@ -274,7 +280,7 @@ def test_corrupt_vectors_never_find_other_entries(
             redis.hset(key, name, np.random.default_rng(1).bytes(768))
         redis.hset(key, "f" * 32, b"short")
     match = find(SIMILAR)
-    assert match is None or match.entry.id == kept
+    assert match is None or match.entry.id == stored_id
 
 
 @pytest.mark.parametrize("other", ["a  b", "a\tb", "a\nb", "A b"])

@@ -1,4 +1,4 @@
-"""Cache poisoning: a member asks a common question with an added instruction. The answer must not be served to others.
+"""Cache poisoning: a member adds an instruction to a common question. The answer must not be served to others.
 
 Uses the real embedder and a real Redis, for the same question and a paraphrase.
 """

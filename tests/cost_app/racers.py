@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from tests.support.race import Racer, meet, run_racer
+from tests.support.race import Racer, run_racer, wait_for_all
 
 
 def reprice(argument: str) -> Iterator[object]:
@@ -14,7 +14,7 @@ def reprice(argument: str) -> Iterator[object]:
     repricing, cost = argument.split("/")
     with system_scope():
         attempt = Attempt.objects.select_related("price").get()
-        meet()
+        wait_for_all()
         assert attempt.price
         yield attempts.reprice(attempt, int(cost), Repricing.objects.get(id=repricing), attempt.price)
 
@@ -31,7 +31,7 @@ def check(_argument: str) -> Iterator[object]:
 
     def explain_together(*arguments: object) -> object:
         explained = explain(*arguments)  # type: ignore[arg-type]
-        meet()
+        wait_for_all()
         return explained
 
     checks._explained, checks.notify_opened = explain_together, notified.append  # type: ignore[assignment]
@@ -55,7 +55,7 @@ def close(_argument: str) -> Iterator[object]:
         calendar = calendar_of(organization.pk)
         current = month_at(calendar, [], timezone.now())
         month = month_at(calendar, [], current.starts_at - INSTANT)
-        meet()
+        wait_for_all()
         yield close_month(organization=organization, month=month, actor="user:x").is_new
 
 

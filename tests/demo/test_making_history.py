@@ -185,7 +185,7 @@ def test_rollups_are_correct_in_half_hour_time_zones(demo: Organization, make: M
     assert list(disagreements()) == []
 
 
-# Once, and only for a demo
+# One history per organization, and only for demos
 
 
 def test_an_organization_can_have_only_one_history(demo: Organization, make: Make) -> None:

@@ -31,7 +31,7 @@ BOUNDED = frozenset(
             "cache_app_thresholdproposal",
         ),
         *("queue_app_queuepolicy", "queue_app_queuetotal", "queue_app_archivedmonth"),
-        # Emptied as soon as its rows are handled.
+        # Rows are deleted once they are processed.
         *(
             "batches_batchline",
             "cost_app_pendingusage",

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from aiinfra.providers.tokens import count_tokens
-from tests.support.race import Racer, run_racer, tell, wait_for
+from tests.support.race import Racer, run_racer, signal_event, wait_for
 
 
 def accept(_argument: str) -> Iterator[object]:
@@ -55,7 +55,7 @@ def cancel(request_ids: str) -> Iterator[object]:
         for request in AIRequest.objects.filter(id__in=request_ids.split(",")).order_by("-created_at"):
             try:
                 control.cancel(request, actor="user:racer")
-                tell("cancelled")
+                signal_event("cancelled")
                 yield request.id
             except control.WrongStatusError:
                 pass
@@ -72,7 +72,7 @@ def work(_argument: str) -> Iterator[object]:
     class Provider:
         def chat(self, attempt: ProviderAttempt, _call: ChatCall) -> ChatAnswer:
             sent.append(attempt.id)
-            tell("sent")
+            signal_event("sent")
             if len(sent) > 1:
                 wait_for("cancelled")
             return ChatAnswer("Hello.", "stop", TokenUsage(input=20, output=10))
@@ -91,13 +91,13 @@ def dequeue(_argument: str) -> Iterator[object]:
     hold = claims.hold_for_caller
 
     def frozen(claim: claims.Claim) -> None:
-        tell("claimed")
+        signal_event("claimed")
         wait_for("taken over")
         hold(claim)
 
     claims.hold_for_caller = frozen
     queued = AIRequestQueue().dequeue()
-    tell("held")
+    signal_event("held")
     yield queued.claim.attempt_number if queued else None
 
 
@@ -117,7 +117,7 @@ def take_over_claim(_argument: str) -> Iterator[object]:
     claim = claim_next("successor")
     with system_scope():
         before = AIRequest.objects.get().lease_until
-        tell("taken over")
+        signal_event("taken over")
         wait_for("held")
         yield claim.attempt_number if claim else None
         yield AIRequest.objects.get().lease_until == before

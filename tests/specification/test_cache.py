@@ -14,7 +14,7 @@ pytestmark = pytest.mark.usefixtures("organization")
 
 
 @pytest.fixture
-def kept(cache: SemanticCache) -> str:
+def stored_id(cache: SemanticCache) -> str:
     """The ID of the specification's example entry."""
     return cache.set(
         ASKED,
@@ -26,24 +26,24 @@ def kept(cache: SemanticCache) -> str:
     )
 
 
-def test_a_stored_answer_is_found(cache: SemanticCache, kept: str) -> None:
+def test_a_stored_answer_is_found(cache: SemanticCache, stored_id: str) -> None:
     hit = cache.get(
         ASKED, *MODEL, organization_id="north", user_id="user-456", contextual_match=True, similarity_threshold=0.85
     )
     assert hit
-    assert (hit.entry.id, hit.entry.response["content"], hit.similarity) == (kept, "42 t", 1.0)
+    assert (hit.entry.id, hit.entry.response["content"], hit.similarity) == (stored_id, "42 t", 1.0)
 
 
 def test_stored_and_cleared_answers_are_in_the_audit_log(
-    cache: SemanticCache, kept: str, organization: Organization
+    cache: SemanticCache, stored_id: str, organization: Organization
 ) -> None:
     cache.clear_by_tags(["carbon"], organization_id="north")
     with organization_scope(organization.pk):
         found = set(AuditEvent.objects.filter(actor="Python").values_list("verb", "target"))
-    assert found == {("cache.entry_given", kept), ("cache.cleared", "entries tagged carbon")}
+    assert found == {("cache.entry_given", stored_id), ("cache.cleared", "entries tagged carbon")}
 
 
-def test_statistics_count_entries_lookups_and_hits(cache: SemanticCache, kept: str) -> None:
+def test_statistics_count_entries_lookups_and_hits(cache: SemanticCache, stored_id: str) -> None:
     assert cache.get(ASKED, *MODEL, organization_id="north")
     assert cache.get([{"role": "user", "content": "Where is plant 9?"}], *MODEL, organization_id="north") is None
     stats = cache.get_stats("north")
@@ -62,7 +62,7 @@ def test_the_average_similarity_is_that_of_semantic_hits(cache: SemanticCache) -
 
 
 def test_another_organization_neither_finds_nor_clears_entries(
-    cache: SemanticCache, kept: str, other_organization: Organization
+    cache: SemanticCache, stored_id: str, other_organization: Organization
 ) -> None:
     assert cache.get(ASKED, *MODEL, organization_id="south") is None
     assert cache.clear_by_tags(["q3-2024"], organization_id="south") == 0
@@ -70,7 +70,7 @@ def test_another_organization_neither_finds_nor_clears_entries(
     assert cache.get(ASKED, *MODEL, organization_id="north")
 
 
-def test_entries_are_cleared_by_tag(cache: SemanticCache, kept: str) -> None:
+def test_entries_are_cleared_by_tag(cache: SemanticCache, stored_id: str) -> None:
     assert cache.clear_by_tags(("q4-2024",), organization_id="north") == 0
     assert cache.clear_by_tags(["q3-2024"], organization_id="north") == 1
     assert cache.get(ASKED, *MODEL, organization_id="north") is None

@@ -1,4 +1,4 @@
-"""Counts the database statements and Redis round trips of a block of code, which don't depend on the machine's load."""
+"""Counts database statements and Redis round trips of a block of code, which don't depend on the machine's load."""
 
 import threading
 import time
@@ -46,13 +46,13 @@ COUNTING = frozenset({"counted_costs", "CaptureQueriesContext", "django_assert_n
 
 
 @pytest.fixture(autouse=True)
-def nothing_expires_where_costs_are_counted(request: pytest.FixtureRequest) -> None:
+def no_cache_expiry_while_costs_are_counted(request: pytest.FixtureRequest) -> None:
     """Keep in-process caches from expiring between two counts, which would make them differ."""
     if not COUNTING.isdisjoint([*request.fixturenames, *vars(request.module)]):
-        keep_what_is_read(request.getfixturevalue("monkeypatch"))
+        freeze_cache_clocks(request.getfixturevalue("monkeypatch"))
 
 
-def keep_what_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+def freeze_cache_clocks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Stop the clock of in-process caches and of the embedder, so that a busy machine does not change counts."""
     now = time.monotonic()
     for module in (timed_cache, parameters, vector_cache):

@@ -5,8 +5,8 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 PATIENCE_S = 120
 
 
-def suit_tests(connection: BaseDatabaseWrapper) -> None:
-    """Use longer timeouts for locks and connections, so that tests pass on a busy machine, and don't wait for the disk.
+def adapt_to_tests(connection: BaseDatabaseWrapper) -> None:
+    """Set long timeouts for locks and connections, so that tests pass on a busy machine, and don't wait for the disk.
 
     No test needs commits to survive a power failure, and syncing a busy disk takes longer than the rest of a test.
     """

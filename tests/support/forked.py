@@ -34,7 +34,7 @@ def begin(
 ) -> "subprocess.Popen[bytes] | Forked":
     """Start a command in the project's directory, with this environment and these files.
 
-    It is forked if it is a Python program that imports what the tests import.
+    Python programs with the same import path as the tests are forked.
     """
     if argv[0] == sys.executable and argv[1] in FORKED and env.get("PYTHONPATH") == os.environ.get("PYTHONPATH"):
         files = [each if isinstance(each, int) else each.fileno() for each in (stdin, stdout, stderr)]
@@ -120,7 +120,7 @@ _loaded: dict[frozenset[tuple[str, str]], socket.socket] = {}
 
 @contextmanager
 def product_loaded(env: Mapping[str, str]) -> Iterator[None]:
-    """Within the block, programs with this environment are forked from a process that has loaded the product's code."""
+    """Within the block, fork programs with this environment from a process that has loaded the product's code."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with theirs:
         server = begin([*SERVER, "product"], env, stdin=theirs, new_session=True)

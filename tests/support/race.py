@@ -21,7 +21,7 @@ import django
 from django.conf import settings
 from django.db import connection
 
-from tests.support.databases import PATIENCE_S, suit_tests
+from tests.support.databases import PATIENCE_S, adapt_to_tests
 from tests.support.forked import begin
 
 PROVIDER_KEYS = dict.fromkeys(("OPENAI_API_KEY", "DEEPSEEK_API_KEY", "ANTHROPIC_API_KEY"), "")
@@ -71,7 +71,7 @@ def run_race(module: str, racers: Sequence[tuple[str, str]], directory: Path, **
     return achieved
 
 
-# In the racers
+# Functions for racers
 
 
 class _Race:
@@ -81,12 +81,12 @@ class _Race:
     events: Path
 
 
-def tell(event: str) -> None:
+def signal_event(event: str) -> None:
     """Signal an event to the other racers."""
     (_Race.events / event).touch()
 
 
-def happened(event: str) -> bool:
+def is_signaled(event: str) -> bool:
     """Whether a racer has signaled the event."""
     return (_Race.events / event).exists()
 
@@ -94,13 +94,13 @@ def happened(event: str) -> bool:
 def wait_for(event: str) -> None:
     """Block until a racer has signaled the event. Raises TimeoutError."""
     end = time.monotonic() + SIGNALS_S
-    while not happened(event):
+    while not is_signaled(event):
         if time.monotonic() > end:
             raise TimeoutError(event)
         time.sleep(0.002)
 
 
-def meet() -> None:
+def wait_for_all() -> None:
     """Block until every racer has called this."""
     _Race.barrier.wait(SIGNALS_S)
 
@@ -110,7 +110,7 @@ def run_racer(races: Mapping[str, Racer], prepare: Callable[[], object] = lambda
     events, racers = Path(sys.argv[1]), json.loads(sys.argv[2])
     lifeline = os.dup(sys.stdin.fileno())  # the racers have a different standard input
     django.setup()
-    suit_tests(connection)
+    adapt_to_tests(connection)
     settings.REDIS_TIMEOUT_S = PATIENCE_S
     prepare()
     _Race.events, _Race.barrier = events, _fork.Barrier(len(racers))
@@ -127,7 +127,7 @@ def run_racer(races: Mapping[str, Racer], prepare: Callable[[], object] = lambda
 
 def _run(racer: Racer, argument: str, result: Connection, lifeline: int) -> None:
     _end_with(lifeline)
-    meet()
+    wait_for_all()
     result.send([str(achievement) for achievement in racer(argument)])
 
 

@@ -4,12 +4,12 @@ import os
 import time
 from collections.abc import Iterator
 
-from tests.support.race import run_racer, tell
+from tests.support.race import run_racer, signal_event
 
 
 def sleep(_argument: str) -> Iterator[object]:
     """Signal the process ID and sleep forever."""
-    tell(f"asleep-{os.getpid()}")
+    signal_event(f"asleep-{os.getpid()}")
     while True:
         time.sleep(60)
         yield

@@ -57,7 +57,7 @@ def test_a_concurrent_process_waits_for_the_template_and_copies_it(database: Pat
     assert numbers(copy) == [(7,)]
 
 
-def test_changed_code_has_another_template(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_changed_code_gets_a_new_template(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(template.GIVEN, raising=False)
     monkeypatch.setattr(template, "ROOT", tmp_path)
     code = tmp_path / "cost_app" / "migrations" / "0001_initial.py"

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterator
 
-from tests.support.race import Racer, run_racer, tell, wait_for
+from tests.support.race import Racer, run_racer, signal_event, wait_for
 
 
 def watch(key: str) -> Iterator[object]:
@@ -12,7 +12,7 @@ def watch(key: str) -> Iterator[object]:
 
     passed_at = time.monotonic()
     assert key_authentication.authenticate(f"Bearer {key}")
-    tell("valid")
+    signal_event("valid")
     while True:
         began_at = time.monotonic()
         if not key_authentication.authenticate(f"Bearer {key}"):

@@ -25,9 +25,12 @@ from aiinfra.tenants.sessions import SessionStore, session_id
 from cost_app.models import ModelPrice
 
 BEFORE = [
-    ("cost_app", "0006_export_deliveries"),  # prices of long prompts had columns of their own
-    ("notifications", "0002_channels_of_the_installation"),  # addresses and secrets were stored in clear
-    ("tenants", "0008_demo_people_without_known_password"),  # keys had no pepper id, sessions were stored by their key
+    ("cost_app", "0006_export_deliveries"),  # prices of long prompts had their own columns
+    ("notifications", "0002_channels_of_the_installation"),  # addresses and secrets were stored in plain text
+    (
+        "tenants",
+        "0008_demo_people_without_known_password",
+    ),  # keys had no pepper ID, and sessions were stored by their key
 ]
 TARGET, SECRET = "https://hooks.example.com/in", "whsec_c2VjcmV0"
 

@@ -15,7 +15,7 @@ ON_FILLS = [(tone, f"{tone}-soft") for tone in ("good", "warn", "bad", "info")] 
 SERIES = [name for name in COLORS if name.startswith("series-")]
 
 
-def light_of(color: str) -> float:
+def luminance(color: str) -> float:
     """The relative luminance of `#rrggbb`."""
     parts = [int(color[at : at + 2], 16) / 255 for at in (1, 3, 5)]
     red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
@@ -23,7 +23,7 @@ def light_of(color: str) -> float:
 
 
 def ratio(one: str, other: str, scheme: int) -> float:
-    darker, lighter = sorted(light_of(COLORS[name][scheme]) for name in (one, other))
+    darker, lighter = sorted(luminance(COLORS[name][scheme]) for name in (one, other))
     return (lighter + 0.05) / (darker + 0.05)
 
 

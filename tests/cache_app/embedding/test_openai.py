@@ -31,7 +31,7 @@ from tests.providers.conftest import SandboxClient
 
 EMBEDDER = OpenAiEmbedder()
 TEXTS = [f"How many tonnes did site {number} emit?" for number in range(25)]
-NANO_PER_TOKEN = 20  # $0.02 a million tokens
+NANO_PER_TOKEN = 20  # $0.02 per million tokens
 
 Budgets = Callable[..., Budget]
 

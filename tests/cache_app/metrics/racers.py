@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from tests.support.race import Racer, happened, run_racer, tell
+from tests.support.race import Racer, is_signaled, run_racer, signal_event
 
 FOLDERS, NOTERS = ("first", "second"), ("third", "fourth")
 NOTES = 500
@@ -14,10 +14,10 @@ def note(name_and_organization: str) -> Iterator[object]:
 
     name, organization_id = name_and_organization.split()
     noted = 0
-    while noted < NOTES or not all(happened(f"{folder} folded") for folder in FOLDERS):
+    while noted < NOTES or not all(is_signaled(f"{folder} folded") for folder in FOLDERS):
         counts.record(int(organization_id), ["look", "miss:none"])
         noted += 1
-    tell(f"{name} noted")
+    signal_event(f"{name} noted")
     yield noted
 
 
@@ -30,10 +30,10 @@ def fold(name: str) -> Iterator[object]:
     def count(*arguments: object) -> None:
         real(*arguments)  # type: ignore[arg-type]
         counted.append(arguments)
-        tell(f"{name} folded")
+        signal_event(f"{name} folded")
 
     folding._count_batch = count  # type: ignore[assignment]
-    while not all(happened(f"{noter} noted") for noter in NOTERS):
+    while not all(is_signaled(f"{noter} noted") for noter in NOTERS):
         folding.fold_counts()
     folding.fold_counts()
     yield len(counted)

@@ -26,7 +26,7 @@ def url_of(entry: Entry, action: str = "") -> str:
     return reverse(name, args=[entry.id])
 
 
-def kept(organization: Organization, entry: Entry) -> Entry | None:
+def stored(organization: Organization, entry: Entry) -> Entry | None:
     return browse.entry(organization.pk, entry.id)
 
 
@@ -149,7 +149,7 @@ def test_an_entry_shows_its_origin_and_hits(organization: Organization, browser:
 
 
 def test_times_are_in_the_organization_s_time_zone(organization: Organization, browser: Client) -> None:
-    expires_ms = 4_102_488_000_000  # noon of the first of January 2100, UTC
+    expires_ms = 4_102_488_000_000  # noon on January 1, 2100, UTC
     entry = make_entry(organization, expires_ms=expires_ms)
     for url in (URL, url_of(entry)):
         assert "2100-01-01 13:00" in browser.get(url).text
@@ -175,9 +175,9 @@ def test_an_entry_is_pinned_and_unpinned_and_both_are_audited(organization: Orga
     response = browser.post(url_of(entry, "pin"), headers=HTMX)
     assert toast_of(response)["text"] == "Entry pinned until it expires."
     assert ">pinned<" in response.text
-    assert kept(organization, entry).pinned  # type: ignore[union-attr]
+    assert stored(organization, entry).pinned  # type: ignore[union-attr]
     assert browser.post(url_of(entry, "unpin")).headers["Location"] == URL
-    assert not kept(organization, entry).pinned  # type: ignore[union-attr]
+    assert not stored(organization, entry).pinned  # type: ignore[union-attr]
     assert audited(organization) == [
         ("user:operator", "cache.entry_pinned", entry.id),
         ("user:operator", "cache.entry_unpinned", entry.id),
@@ -188,8 +188,8 @@ def test_a_removed_entry_disappears_from_the_filtered_list(organization: Organiz
     entry, other = make_entry(organization, tags=("faq",)), make_entry(organization, "What else?")
     response = browser.post(f"{url_of(entry, 'remove')}?tag=faq", headers=HTMX)
     assert "No matching entries" in response.text
-    assert kept(organization, entry) is None
-    assert kept(organization, other)
+    assert stored(organization, entry) is None
+    assert stored(organization, other)
     assert audited(organization) == [("user:operator", "cache.entry_removed", entry.id)]
 
 
@@ -209,7 +209,7 @@ def test_only_the_organizations_operators_change_entries(
     assert outsider.post(url).status_code == 404
     assert client.post(url).status_code == 302
     assert browser.get(url).status_code == 405
-    found = kept(organization, entry)
+    found = stored(organization, entry)
     assert found is not None
     assert not found.pinned
     assert audited(organization) == []
@@ -244,7 +244,7 @@ def test_entries_are_cleared_and_that_is_audited(
     response = browser.post(CLEAR, form, follow=True)
     removed = len(entries) - len(left)
     assert f"{removed} {'entry' if removed == 1 else 'entries'} removed." in response.text
-    assert [entry.question for entry in entries if kept(organization, entry)] == left
+    assert [entry.question for entry in entries if stored(organization, entry)] == left
     assert audited(organization) == [("user:operator", "cache.cleared", target)]
 
 
@@ -266,7 +266,7 @@ def test_an_invalid_form_removes_nothing_and_stays_open(
     assert response.status_code == 422
     assert said in response.text
     assert "data-open" in response.text
-    assert kept(organization, entry)
+    assert stored(organization, entry)
     assert audited(organization) == []
 
 
@@ -279,7 +279,7 @@ def test_only_operators_clear_their_organizations_entries(
     assert client.post(CLEAR, everything).status_code == 302
     assert outsider.post(CLEAR, {"what": "everything", "confirmation": "South Ltd"}).status_code == 302
     assert browser.delete(CLEAR).status_code == 405
-    assert kept(organization, entry)
+    assert stored(organization, entry)
 
 
 def test_without_redis_nothing_is_cleared(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from aiinfra.providers.tokens import count_tokens
-from tests.support.race import Racer, happened, meet, run_racer, tell, wait_for
+from tests.support.race import Racer, is_signaled, run_racer, signal_event, wait_for, wait_for_all
 
 if TYPE_CHECKING:
     from cost_app.models import Attempt
@@ -96,12 +96,12 @@ def roll_over(argument: str) -> Iterator[object]:
     timezone.now = lambda: BEFORE_MIDNIGHT  # type: ignore[assignment]
     with system_scope():
         opened = [_open() for _ in range(count // 2)]
-        meet()
+        wait_for_all()
         for attempt in opened:
             if not isinstance(attempt, str):
                 attempts.settle(attempt, TokenUsage(input=10, output=1), {})
             yield f"before:{_outcome(attempt)}"
-        meet()
+        wait_for_all()
         timezone.now = lambda: BEFORE_MIDNIGHT + timedelta(hours=1)
         for _ in range(count - count // 2):
             yield f"after:{_outcome(_open())}"
@@ -118,7 +118,7 @@ def _pause_until(event: str) -> None:
     waiting = (
         "SELECT EXISTS (SELECT 1 FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY(pg_blocking_pids(pid)))"
     )
-    while connection.vendor == "postgresql" and not happened(event):
+    while connection.vendor == "postgresql" and not is_signaled(event):
         with connection.cursor() as cursor:
             cursor.execute(waiting)
             if cursor.fetchone()[0]:
@@ -133,7 +133,7 @@ def admit_first(_argument: str) -> Iterator[object]:
 
     with system_scope(), transaction.atomic():
         outcome = _outcome(_open())
-        tell("admitted")
+        signal_event("admitted")
         _pause_until("set")
     yield outcome
 
@@ -155,7 +155,7 @@ def settle_during_set(_argument: str) -> Iterator[object]:
         attempt = Attempt.objects.select_related("price").get(state=AttemptState.DISPATCHED)
         wait_for("summed")
         attempts.settle(attempt, TokenUsage(input=10, output=1), {})
-        tell("settled")
+        signal_event("settled")
     yield "settled"
 
 
@@ -167,7 +167,7 @@ def set_during_settle(_argument: str) -> Iterator[object]:
 
     def summed(*arguments: object) -> int:
         nano = spent_between(*arguments)  # type: ignore[arg-type]
-        tell("summed")
+        signal_event("summed")
         _pause_until("settled")
         return nano
 
@@ -183,7 +183,7 @@ def _set() -> str:
     organization = Organization.objects.get(slug="north")
     terms = BudgetTerms(period="monthly", limit_nano=10**12, enforcement="block")
     set_budget(organization_id=organization.pk, terms=terms, actor="user:finance")
-    tell("set")
+    signal_event("set")
     return "set"
 
 

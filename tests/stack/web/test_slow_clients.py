@@ -223,7 +223,7 @@ def test_probes_are_answered_while_every_thread_is_busy(serve: Callable[..., Ser
 
     served = serve(application, threads=1)
     with ExitStack() as clients:
-        for _ in range(3):  # one has the only thread, the others wait for it
+        for _ in range(3):  # one request occupies the only thread, the others wait for it
             clients.enter_context(closing(served.connect())).sendall(CLOSED)
         assert is_busy.wait(60)
         probe = b"GET /healthz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
