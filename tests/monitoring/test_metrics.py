@@ -194,12 +194,13 @@ def test_booked_calls_are_recorded_after_the_commit(
         book_entry(**entry, kind=LedgerKind.USAGE, calls=1, errors=1, estimated=True, nano=1_000_000)
         book_entry(**entry, kind=LedgerKind.CACHE_HIT, calls=1, saved_nano=2_000_000, nano=0)
         book_entry(**entry, kind=LedgerKind.EXTERNAL, calls=1, nano=500_000)
+        book_entry(**entry, kind=LedgerKind.USAGE, calls=0, nano=500_000)  # a correction of an earlier entry
         assert not [name for name, *_ in parsed(prometheus.get(METRICS)) if name.startswith("aiinfra_attempts")]
     found = parsed(prometheus.get(METRICS))
     model = ("model=gpt-4", "organization=north")
     outcomes = {each[4]: value for each, value in found.items() if each[0] == "aiinfra_attempts_total"}
     assert sum(outcomes.values()) == 3
-    assert found["aiinfra_spend_dollars_total", *model, "provider=openai"] == 0.0045
+    assert found["aiinfra_spend_dollars_total", *model, "provider=openai"] == 0.005
     assert found["aiinfra_cache_saved_dollars_total", *model, "provider=openai"] == 0.002
     assert found["aiinfra_tokens_total", *model, "provider=openai", "type=input"] == 20
     assert found["aiinfra_provider_latency_seconds_sum", *model, "provider=openai"] == 1.5

@@ -159,7 +159,8 @@ def _other_arguments(call: ast.Call) -> Iterator[Change]:
             yield "query", call, _call(call, args=[*call.args[:place], *call.args[place + 1 :]])
     for place, keyword in enumerate(call.keywords):
         others = call.keywords[:place], call.keywords[place + 1 :]
-        yield "argument", call, _call(call, keywords=[*others[0], *others[1]])
+        if ast.unparse(keyword) != "strict=False":  # the default of `zip`
+            yield "argument", call, _call(call, keywords=[*others[0], *others[1]])
         lookup = "__" + (keyword.arg or "").rpartition("__")[2]
         if lookup in BOUNDARIES and keyword.arg:
             other = ast.keyword(keyword.arg.removesuffix(lookup) + BOUNDARIES[lookup], keyword.value)

@@ -45,6 +45,7 @@ KEYS = (
     "tests/tenants/test_commands.py",
     "tests/tenants/test_scope.py",
     "tests/api/test_credentials.py",
+    "tests/limits/test_keys_api.py",
 )
 GUARDS = ("tests/cache_app/guards", "tests/cache_app/test_quality.py")
 
@@ -52,10 +53,14 @@ TESTS: dict[str, tuple[str, ...]] = {
     "cost_app/budgets/holds.py": BUDGETS,
     "cost_app/budgets/windows.py": BUDGETS,
     "cost_app/budgets/manage.py": BUDGETS,
-    "cost_app/ledger/admission.py": (*LEDGER, "tests/queue_app/test_intake.py"),
+    "cost_app/ledger/admission.py": (
+        *LEDGER,
+        "tests/cost_app/budgets/test_holds_by_model.py",
+        "tests/queue_app/test_intake.py",
+    ),
     "cost_app/ledger/attempts.py": LEDGER,
     "cost_app/ledger/cache_hits.py": ("tests/cost_app/ledger", "tests/queue_app/test_coalescing_ends.py"),
-    "cost_app/ledger/entries.py": LEDGER,
+    "cost_app/ledger/entries.py": (*LEDGER, "tests/monitoring/test_metrics.py"),
     "cost_app/ledger/sweeper.py": LEDGER,
     "cost_app/ledger/tracking.py": (
         "tests/cost_app/ledger/test_tracking.py",
@@ -65,7 +70,7 @@ TESTS: dict[str, tuple[str, ...]] = {
         "tests/cost_app/ledger/test_rollups.py",
         "tests/cost_app/ledger/test_rollup_tags.py",
     ),
-    "queue_app/ordering/claims.py": QUEUE,
+    "queue_app/ordering/claims.py": (*QUEUE, "tests/queue_app/test_worker_costs.py"),
     "queue_app/processing/outcomes.py": QUEUE,
     "queue_app/caching/coalescing.py": (
         "tests/queue_app/test_coalescing.py",
@@ -73,7 +78,7 @@ TESTS: dict[str, tuple[str, ...]] = {
         "tests/queue_app/test_bystanders.py",
     ),
     "queue_app/caching/cache_answer.py": QUEUE,
-    "queue_app/processing/provider_call.py": QUEUE,
+    "queue_app/processing/provider_call.py": (*QUEUE, "tests/gateway/test_first_token.py"),
     "cache_app/writing.py": ("tests/cache_app/learning/test_judging.py", "tests/cache_app/test_lookup.py"),
     "queue_app/repair/index_repair.py": QUEUE,
     "aiinfra/tenants/key_authentication.py": KEYS,

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from cache_app.embedding.base import Scale
 from cache_app.guards.decision import Verdict, decide
 from cache_app.guards.language import ENGLISH, UNCLEAR, languages_of
+from cache_app.guards.objection import only_one
 
 SCALE = Scale(edge=0.85, clear=0.90, near=0.75)
 GUARDS = {
@@ -123,3 +124,8 @@ def test_english_and_texts_without_function_words_count_as_english(text: str) ->
 )
 def test_other_languages_do_not_count_as_english(text: str) -> None:
     assert ENGLISH not in languages_of(text)
+
+
+@pytest.mark.parametrize(("length", "quoted"), [(60, '"' + "x" * 60 + '"'), (61, '"' + "x" * 60 + '…"')])
+def test_long_differences_are_cut_off_in_the_reason(length: int, quoted: str) -> None:
+    assert only_one("entities", "x" * length).reason == f"only one question mentions {quoted}"

@@ -8,6 +8,7 @@ import pytest
 
 from cache_app.embedding.base import Scale
 from cache_app.guards.decision import decide
+from cache_app.metrics.reasons import GUARDS
 
 SCALE = Scale(edge=0.85, clear=0.90, near=0.75)
 FILE = Path(__file__).parent / "minimal_pairs.jsonl"
@@ -31,6 +32,11 @@ def test_every_pair_is_judged_as_labeled_in_both_directions(category: str) -> No
         if decide(asked, cached, 0.97, 0.85, SCALE).serve != same
     ]
     assert wrong == []
+
+
+def test_every_refusal_has_a_label_on_the_cache_page() -> None:
+    pairs = [(one, other) for rows in by_category().values() for one, other, same in rows if not same]
+    assert {decide(*pair, 0.97, 0.85, SCALE).guard for pair in pairs} <= GUARDS.keys()
 
 
 def test_the_pairs_cover_traps_and_repeats() -> None:

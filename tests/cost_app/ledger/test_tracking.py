@@ -138,6 +138,20 @@ def test_report_at_the_start_of_a_window_counts(
     assert window.committed_nano == 2 * COST
 
 
+def test_report_at_the_end_of_a_window_counts_only_in_the_next_one(track: Track, organization: Organization) -> None:
+    budget = Budget.objects.create(organization=organization, period="daily", limit_nano=10**9)
+    track()
+    window = BudgetWindow.objects.get()
+    terms = {"organization": organization, "budget": budget, "limit_nano": 10**9, "enforcement": "none"}
+    earlier = BudgetWindow.objects.create(
+        **terms, starts_at=window.starts_at - timedelta(days=1), ends_at=window.starts_at
+    )
+    track(at=window.starts_at)
+    for each in (window, earlier):
+        each.refresh_from_db()
+    assert (window.committed_nano, earlier.committed_nano) == (2 * COST, 0)
+
+
 def test_correcting_a_report_changes_its_windows_by_the_difference(track: Track, organization: Organization) -> None:
     for period in ("daily", "weekly"):
         Budget.objects.create(organization=organization, period=period, limit_nano=10**9)
