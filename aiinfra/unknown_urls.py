@@ -36,8 +36,8 @@ def _advice(path: str) -> tuple[str, str] | None:
             return meant, f"Unknown URL: {url}. Did you mean {meant}? Check the client's base URL."
         if meant in LEGACY:
             return LEGACY[meant], f"{meant} is a legacy endpoint that aiinfra doesn't support. Use {LEGACY[meant]}."
-    if path.startswith(VENDORS):
-        return path, f"Unknown URL: {url}. aiinfra supports {', '.join(_of_vendors())}."
+    if f"{path}/".startswith(VENDORS):
+        return f"{path}/", f"Unknown URL: {url}. aiinfra supports {', '.join(_of_vendors())}."
     return None
 
 
@@ -49,8 +49,10 @@ def _of_vendors() -> list[str]:
 
 
 def _corrections(path: str) -> Iterator[str]:
-    """Without needless slashes, and with one `/v1`. OpenAI's clients want it in their base URL, Anthropic's do not."""
-    parts = [part for part in path.split("/") if part]
+    """In lowercase, without needless slashes, and with one `/v1`: OpenAI's clients want it in their base URL, and
+    Anthropic's do not.
+    """
+    parts = [part for part in path.lower().split("/") if part]
     yield "/" + "/".join(parts)
     while parts[:1] == ["v1"]:
         del parts[0]

@@ -107,7 +107,8 @@ def _with_advice(refusal: BudgetExceededError, planned: Plan) -> BudgetExceededE
     order, attempt, mode = planned.order, planned.attempt, planned.policy.bound_mode
     prices = prices_ahead(attempt.provider, attempt.model, served_tiers(order.service_tier))
     fits = tokens_within(refusal.available_nano, order.messages, order.max_tokens, prices, mode, order.parameters)
-    advice = f"It fits with at most {fits} output tokens." if fits else "Its prompt alone doesn't fit."
+    tokens = "1 output token" if fits == 1 else f"{fits} output tokens"
+    advice = f"It fits with at most {tokens}." if fits else "Its prompt alone doesn't fit."
     return BudgetExceededError(refusal.budget, refusal.needed_nano, refusal.available_nano, f"{refusal} {advice}", fits)
 
 

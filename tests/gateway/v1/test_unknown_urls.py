@@ -24,6 +24,7 @@ def _answer(client: Client, path: str, **headers: str) -> Any:
         ("/messages", MESSAGES),
         ("/v1/v1/messages", MESSAGES),
         ("/v1/messages/", MESSAGES),
+        ("/V1/Chat/Completions", CHAT),
         ("/api/ai/chat/", "/api/ai/chat"),
     ],
 )
@@ -54,7 +55,9 @@ def test_legacy_endpoint_names_its_successor(client: Client, path: str, legacy: 
     assert (response.status_code, response.json()["error"]["message"]) == (404, message)
 
 
-@pytest.mark.parametrize("path", ["/v1/nothing", "/v1/v1/nothing", "/v1/", "/v1/audio/speech", "/v1/messages/no"])
+@pytest.mark.parametrize(
+    "path", ["/v1/nothing", "/v1/v1/nothing", "/v1", "/v1/", "/v1/audio/speech", "/v1/messages/no"]
+)
 def test_unknown_v1_url_lists_the_supported_endpoints(client: Client, path: str) -> None:
     response = _answer(client, path)
     message = response.json()["error"]["message"]
