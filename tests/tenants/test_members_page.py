@@ -62,7 +62,7 @@ def test_role_is_changed(admin: User, viewer: User, client_of: Browser) -> None:
     assert membership(viewer).role == "finance"
 
 
-def test_last_owner_is_told_why_they_cannot_be_removed(owner: User, client_of: Browser) -> None:
+def test_removing_the_last_owner_is_refused_with_the_reason(owner: User, client_of: Browser) -> None:
     response = client_of(owner).post(reverse("member_remove", args=[membership(owner).pk]))
     assert response.status_code == 422
     assert "at least one owner" in response.text

@@ -95,7 +95,7 @@ def test_home_redirects_to_the_queue_or_explains_a_missing_organization(owner: U
     assert "Ask an admin for an invitation" in client_of(nobody).get(reverse("home")).text
 
 
-def test_administrator_without_an_organization_is_told_where_to_get_one(db: None, client_of: Browser) -> None:
+def test_administrator_without_an_organization_sees_a_link_to_the_admin(db: None, client_of: Browser) -> None:
     administrator = User.objects.create_superuser("root")
     page = client_of(administrator).get(reverse("home")).text
     assert "add yourself to one" in page
