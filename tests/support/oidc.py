@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from tests.support.http_server import serving
 
-CLIENT_ID, CLIENT_SECRET = "aiinfra", "the secret of the client"
+CLIENT_ID, CLIENT_SECRET = "aiinfra", "the secret of the client, 256 bits or longer"
 
 
 @cache
@@ -40,8 +40,8 @@ class Provider:
     is_away: bool = False
     gives_refresh_tokens: bool = True
     key: rsa.RSAPrivateKey = field(default_factory=signing_key)
-    signs_with: rsa.RSAPrivateKey | None = None
-    """Another key, such as an attacker's."""
+    signature: tuple[rsa.RSAPrivateKey | str | None, str] | None = None
+    """Another key, such as an attacker's, and the algorithm to sign ID tokens with."""
     token: dict[str, Any] = field(default_factory=dict)
     """Overrides members of the ID token."""
     more: dict[str, Any] = field(default_factory=dict)
@@ -95,7 +95,8 @@ class Provider:
             **self.token,
         }
         found = {"access_token": "access", "token_type": "Bearer"}
-        found["id_token"] = jwt.encode(claims, self.signs_with or self.key, algorithm="RS256", headers={"kid": "one"})
+        key, algorithm = self.signature or (self.key, "RS256")
+        found["id_token"] = jwt.encode(claims, key, algorithm, headers={"kid": "one"})
         if self.gives_refresh_tokens:
             found["refresh_token"] = secrets.token_urlsafe(16)
             self.refresh_tokens.add(found["refresh_token"])
