@@ -3,12 +3,12 @@
 import json
 from collections.abc import Callable
 
-import jwt
 import pytest
 from django.test import Client
 from django.urls import NoReverseMatch, reverse
 from pytest_django.fixtures import Settings
 
+from aiinfra.egress import EgressRefusedError
 from aiinfra.tenants import audit
 from aiinfra.tenants.authorization import Role
 from aiinfra.tenants.models import Organization, User
@@ -109,9 +109,9 @@ def test_caller_cannot_name_another_organization(organization: Organization, oth
     headers = {f"X-{name}": other_organization.slug for name in names} | {"OpenAI-Organization": "south"}
     body = {**enqueue_body(), "tags": ["x"]}
     query = "&".join(f"{name}={other_organization.pk}" for name in names)
-    assert caller.post(f"{QUEUE}?{query}", body, **headers).status_code in {202, 400}
+    assert caller.post(f"{QUEUE}?{query}", body, **headers).status_code == 202
     with system_scope():
-        assert not AIRequest.objects.filter(organization=other_organization).exists()
+        assert AIRequest.objects.get().organization == organization
 
 
 def test_idempotency_keys_are_separate_per_organization(
@@ -125,16 +125,17 @@ def test_idempotency_keys_are_separate_per_organization(
     assert len(ids) == 2
 
 
-def test_cursor_of_another_organization_shows_none_of_its_rows(
+def test_cursor_of_another_organization_shows_only_own_rows(
     organization: Organization, other_organization: Organization
 ) -> None:
     ours, theirs = (Caller(key=new_key(each, Role.OPERATOR)) for each in (organization, other_organization))
-    known = {theirs.post(QUEUE, enqueue_body()).json()["requestId"] for _ in range(PAGE_SIZE + 1)}
+    own = ours.post(QUEUE, enqueue_body()).json()["requestId"]
+    for _ in range(PAGE_SIZE + 1):
+        theirs.post(QUEUE, enqueue_body())
     cursor = theirs.get(QUEUE, action="list").json()["nextCursor"]
     assert cursor
-    answer = ours.get(QUEUE, action="list", cursor=cursor)
-    assert answer.status_code in {200, 400}
-    assert not any(each in answer.text for each in known)
+    page = ours.get(QUEUE, action="list", cursor=cursor).json()
+    assert [each["requestId"] for each in page["requests"]] == [own]
 
 
 # Malformed input
@@ -201,34 +202,36 @@ def test_every_exported_event_is_one_line() -> None:
         "https://localhost.",
         "https://127。0。0。1",
         "https://169.254.169.254",
+    ],
+)
+def test_issuer_in_the_internal_network_is_rejected(issuer: str) -> None:
+    with pytest.raises(oidc.ProviderError) as refused:
+        oidc.discover(issuer)
+    assert isinstance(refused.value.__cause__, EgressRefusedError), "a connection was attempted"
+
+
+@pytest.mark.parametrize(
+    "issuer",
+    [
         "https://user:password@idp.example",
         "http://idp.example",
         "file:///etc/passwd",
         "https://",
     ],
 )
-def test_issuer_in_the_internal_network_is_rejected(issuer: str) -> None:
-    with pytest.raises(oidc.ProviderError):
+def test_issuer_with_an_invalid_address_is_rejected(issuer: str) -> None:
+    with pytest.raises(oidc.ProviderError, match="must start with https"):
         oidc.discover(issuer)
-
-
-def test_token_without_a_signature_is_rejected() -> None:
-    token = jwt.encode({"iss": "x", "sub": "ada", "aud": "y"}, key=None, algorithm="none")
-    assert "none" not in [each.lower() for each in oidc.ALGORITHMS]
-    assert token.endswith(".")
 
 
 # Privacy
 
 
-@pytest.mark.parametrize("spelled", ["anna", " anna", "anna ", "anna\u00a0", "\uff41nna"])
+@pytest.mark.parametrize("spelled", ["anna", " anna", "anna ", "anna\u00a0", "an\u200bna"])
 def test_no_spelling_of_a_user_bypasses_a_legal_hold(organization: Organization, spelled: str) -> None:
     holds.place(organization_id=organization.pk, user_ref="anna", reason="a case", actor="command:test")
-    try:
-        erasure = erasures.order(organization=organization, user_ref=spelled, actor="command:test")
-    except ValueError:
-        return
-    assert erasure.user_ref != "anna"
+    with pytest.raises(holds.HeldError):
+        erasures.order(organization=organization, user_ref=spelled, actor="command:test")
 
 
 def test_legal_hold_on_a_user_blocks_the_erasure_of_everything(organization: Organization) -> None:
