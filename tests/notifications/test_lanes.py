@@ -1,6 +1,9 @@
 """Concurrency of deliveries: a slow receiver delays only its own messages."""
 
+import threading
+
 import pytest
+from pytest_django.fixtures import Settings
 
 from aiinfra.notifications.channels import ChannelError, add_channel, send_test
 from aiinfra.notifications.delivering import CHANNELS, REQUESTS, _claim, deliver_pending, deliver_request_webhooks
@@ -10,7 +13,8 @@ from aiinfra.notifications.outbox import send, send_request_webhook
 from aiinfra.tenants.models import Organization
 from aiinfra.tenants.scope import organization_scope, system_scope
 from tests.notifications.sent import MESSAGE, MakeChannel, make_due
-from tests.support.receiver import Receiver
+from tests.support.processes import wait_until
+from tests.support.receiver import Receiver, receiving
 
 pytestmark = pytest.mark.usefixtures("scoped")
 ENDED = Notification(type="request.completed", severity="", title="Request 7 completed", text="")
@@ -70,14 +74,28 @@ def test_webhooks_do_not_delay_alerts(
     assert len(receiver.received) == 1
 
 
-def test_more_messages_than_concurrent_deliveries_are_sent_in_one_run(
-    organization: Organization, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+def test_more_messages_than_concurrent_deliveries_are_sent_while_another_receiver_is_slow(
+    organization: Organization, receiver: Receiver, settings: Settings
 ) -> None:
+    settings.NOTIFICATION_TRUSTED_HOSTS = frozenset({"127.0.0.1", "localhost"})
     add_request_channel(organization)
-    for _ in range(REQUESTS.per_host * 2 + 1):
-        send_request_webhook(organization.pk, receiver.url, ENDED, about="request")
-    assert deliver_request_webhooks() == REQUESTS.per_host * 2 + 1
+    number = REQUESTS.per_host * 2 + 1
+    with receiving() as slow:
+        slow.may_answer.clear()
+        send_request_webhook(organization.pk, slow.url.replace("127.0.0.1", "localhost"), ENDED, about="request")
+        for _ in range(number):
+            send_request_webhook(organization.pk, receiver.url, ENDED, about="request")
+        answering = threading.Thread(target=answer_after, args=(slow, receiver, number))
+        answering.start()
+        assert deliver_request_webhooks() == number + 1
+        answering.join()
     assert set(Delivery.objects.values_list("state", flat=True)) == {"sent"}
+
+
+def answer_after(slow: Receiver, quick: Receiver, number: int) -> None:
+    """Let the slow receiver respond once the quick one has received this many messages."""
+    wait_until(lambda: len(quick.received) == number, "the messages of the quick receiver")
+    slow.may_answer.set()
 
 
 def test_organization_has_one_secret_for_request_webhooks(organization: Organization) -> None:
