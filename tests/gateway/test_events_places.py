@@ -70,7 +70,10 @@ def test_slots_are_limited_and_released() -> None:
         few.take(2)
     few.leave(1)
     few.take(1)
+
+
+def test_an_organization_can_take_the_only_slot() -> None:
     one = Places(1)
     one.take(1)
     with pytest.raises(AllPlacesTakenError):
-        Places(0).take(1)
+        one.take(1)
