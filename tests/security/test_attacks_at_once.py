@@ -15,8 +15,6 @@ from aiinfra.tenants import invitations
 from aiinfra.tenants.authorization import Role
 from aiinfra.tenants.models import Invitation, Membership, Organization, User
 from aiinfra.tenants.scope import organization_scope, system_scope
-from aiinfra.tenants.security_log.events import Event
-from aiinfra.tenants.security_log.models import SecurityEvent
 from tests.conftest import make_member
 
 Browser = Callable[[User], Client]
@@ -53,7 +51,7 @@ def test_concurrent_demotions_leave_at_least_one_owner(organization: Organizatio
 
     statuses = concurrently(demote, range(len(owners)))
     assert max(statuses) < 500
-    assert Membership.objects.filter(organization=organization, role=Role.OWNER).count() >= 1
+    assert Membership.objects.filter(organization=organization, role=Role.OWNER).count() in {1, 2}
 
 
 @pytest.mark.django_db(transaction=True)
@@ -83,8 +81,6 @@ def test_five_of_many_concurrent_codes_are_checked(owner: User) -> None:
     browsers = [Client() for _ in range(12)]
     for browser in browsers:
         browser.post(reverse("login"), {"username": "owner", "password": "a long password"})
-    concurrently(
-        lambda browser: int(browser.post(reverse("mfa_authenticate"), {"code": "000000"}).status_code), browsers
-    )
-    failures = SecurityEvent.objects.filter(event=Event.SECOND_FACTOR_FAILED)
-    assert sum(row.details.get("repeated", 1) for row in failures) <= 5
+    answers = concurrently(lambda browser: browser.post(reverse("mfa_authenticate"), {"code": "000000"}).text, browsers)
+    assert sum("Incorrect" in answer for answer in answers) == 5
+    assert sum("Too many" in answer for answer in answers) == 7
