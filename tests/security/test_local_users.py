@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 from pytest_django.fixtures import Settings
 from redis import AuthenticationError, Redis
-from rq import Queue
+from rq import Callback, Queue
 from rq.job import Job
 from rq.serializers import JSONSerializer
 
 from aiinfra.redis import bytes_client
 from aiinfra.stack import bundled_redis, private_files
 from queue_app.processing import worker as worker_module
-from queue_app.processing.worker import PoolWorker
+from queue_app.processing.worker import PoolWorker, Ticket
 from tests.support.processes import free_port, start, wait_until
 
 
@@ -26,9 +26,14 @@ def run_tickets(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return run
 
 
-def touch(path: str, *_: object) -> None:
-    """The function that an attacker names in a job or callback."""
+def touch(path: str) -> None:
+    """The function that an attacker names in a job."""
     Path(path).touch()
+
+
+def touch_argument(job: Job, *_: object) -> None:
+    """The callback that an attacker names in a job."""
+    touch(*job.args)
 
 
 @pytest.mark.parametrize("function", ["os.system", "subprocess.getoutput", "tests.security.test_local_users.touch"])
@@ -43,24 +48,45 @@ def test_worker_ignores_the_function_named_in_redis(
     assert run_tickets == ["ticket"]
 
 
-@pytest.mark.parametrize("moment", ["success", "failure", "stopped"])
-def test_worker_ignores_callbacks(redis_url: str, run_tickets: list[str], tmp_path: Path, moment: str) -> None:
-    queue = Queue("llm", connection=bytes_client(), serializer=JSONSerializer)
-    job = Job.create("queue_app.tasks.run_next", connection=bytes_client(), serializer=JSONSerializer)
-    job.save()
-    redis = bytes_client()
-    redis.hset(f"rq:job:{job.id}", f"{moment}_callback_name", "not_there.at_all")
-    run_job(queue, Job.fetch(job.id, connection=redis, serializer=JSONSerializer), is_saved=True)
+@pytest.mark.parametrize("is_broken", [False, True], ids=["success", "failure"])
+def test_worker_ignores_callbacks(
+    redis_url: str, run_tickets: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, is_broken: bool
+) -> None:
+    def fail() -> None:
+        run_tickets.append("ticket")
+        raise RuntimeError
+
+    if is_broken:
+        monkeypatch.setattr(worker_module, "run_next", fail)
+    target, redis = tmp_path / "reached", bytes_client()
+    queue = Queue("llm", connection=redis, serializer=JSONSerializer)
+    job = Job.create(
+        touch,
+        args=[str(target)],
+        connection=redis,
+        serializer=JSONSerializer,
+        on_success=Callback(touch_argument),
+        on_failure=Callback(touch_argument),
+    )
+    run_job(queue, job)
     assert run_tickets == ["ticket"]
-    assert not queue.failed_job_registry.get_job_ids()
+    assert len(queue.failed_job_registry.get_job_ids()) == is_broken
+    assert not target.exists()
 
 
-def run_job(queue: Queue, job: Job, *, is_saved: bool = False) -> None:
+@pytest.mark.parametrize("moment", ["success", "failure", "stopped"])
+def test_ticket_has_no_callbacks(redis_url: str, moment: str) -> None:
+    named = {f"on_{moment}": Callback(touch_argument)}
+    job = Job.create(touch, connection=bytes_client(), serializer=JSONSerializer, **named)
+    job.save()
+    assert getattr(job, f"{moment}_callback") is touch_argument
+    ticket = Ticket.fetch(job.id, connection=bytes_client(), serializer=JSONSerializer)
+    assert getattr(ticket, f"{moment}_callback") is None
+
+
+def run_job(queue: Queue, job: Job) -> None:
     """Run the job in a worker."""
-    if is_saved:
-        queue.push_job_id(job.id)
-    else:
-        queue.enqueue_job(job)
+    queue.enqueue_job(job)
     worker = PoolWorker([queue.name], connection=bytes_client(), serializer=JSONSerializer)
     ticket = worker._next_ticket()
     assert ticket is not None
