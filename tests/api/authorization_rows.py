@@ -106,7 +106,6 @@ def ids_of() -> Callable[[Organization], Ids]:
             "invitation": invitation.pk,
             "membership": viewer.memberships.get().pk,
         }
-        rows["erasure"] = erasure.pk
         words = {"token": token, "release": version("plotly"), "figure": next(iter(CHARTS)), "cost_chart": "spend"}
         words |= {"reset": "1 abc-def", "passkey": "1", "session": str(uuid.uuid4()), "slug": "north"}
         words |= {"price": "openai/gpt-4", "cache_chart": next(iter(CACHE_CHARTS))}

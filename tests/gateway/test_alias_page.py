@@ -142,9 +142,7 @@ def test_more_aliases_cost_no_more_queries(organization: Organization, admin: Us
     for number in range(10):
         make(organization, f"a{number}")
         client.get(LIST)
-        with CaptureQueriesContext(
-            connection,
-        ) as queries:
+        with CaptureQueriesContext(connection) as queries:
             client.get(LIST)
         counts.append(len(queries))
     assert counts[0] == counts[-1]

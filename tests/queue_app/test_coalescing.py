@@ -172,9 +172,7 @@ def test_a_follower_that_cannot_be_answered_does_not_block_others(
     assert not LedgerEntry.objects.filter(request_id=bad.id).exists()
 
 
-def test_a_follower_that_cannot_start_does_not_block_others(
-    send: Ask, provider: ScriptedProvider, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_follower_that_cannot_start_does_not_block_others(send: Ask, provider: ScriptedProvider) -> None:
     leader, bad, next_one = send(), send(user_ref="bad"), send()
     RequestContent.objects.filter(request_id=bad.id).update(call=b"?")
     provider.script = [refusal("INVALID_REQUEST")]

@@ -188,7 +188,7 @@ def test_undecryptable_value_is_kept_until_its_key_returns(channel: Channel, set
 
 
 def test_undecryptable_channel_is_reported_everywhere(
-    channel: Channel, finance: User, client_of: Callable[[User], Client], settings: Settings
+    channel: Channel, finance: User, client_of: Callable[[User], Client]
 ) -> None:
     store(encrypt(TARGET)[:-8] + "damaged=")
     client = client_of(finance)
