@@ -93,4 +93,6 @@ def test_ending_one_flight_leaves_others_unchanged(
         assert claim and claim.request.id == here[0].id
         process(claim)
     assert all_but(*here) == before
-    assert now(here[1]).leader_id is None or now(here[1]).status == Status.COMPLETED
+    follower = now(here[1])
+    expected = (Status.COMPLETED, here[0].id) if ending == "answered" else (Status.PENDING, None)
+    assert (follower.status, follower.leader_id) == expected

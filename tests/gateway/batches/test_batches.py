@@ -53,7 +53,9 @@ def test_lines_are_low_priority_requests_with_the_batchs_headers(
     create(program, lines(2), **headers)
     step()
     step()
-    for request in requests_of(organization):
+    requests = requests_of(organization)
+    assert len(requests) == 2
+    for request in requests:
         assert (request.priority, request.tags, request.timeout_ms) == (10, ["a", "Zürich"], 20_000)
         assert request.api_key_id is not None
 
