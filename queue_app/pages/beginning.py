@@ -47,7 +47,7 @@ class Beginning:
     def tools(self, tools: Iterable[Tool]) -> list[Tool]:
         """The tools that fit."""
         cut = [Tool(tool.name, self.text(tool.description), self.text(tool.definition)) for tool in tools]
-        return [tool for tool in cut if tool.definition]
+        return [tool for tool in cut if tool.description or tool.definition]
 
 
 def shown_content(status: RequestStatus) -> dict[str, Any]:

@@ -37,6 +37,7 @@ def test_texts_share_the_page() -> None:
     assert [block.text for block in part.blocks(blocks)] == [blocks[0].text, "b"]
     assert (part.shown, part.total, part.is_cut) == (CHARACTERS_MAX, CHARACTERS_MAX + 3, True)
     assert part.tools([Tool("add", "", "{}")]) == []
+    assert [tool.name for tool in Beginning().tools([Tool("add", LONG, "{}"), Tool("sub", "", "{}")])] == ["add"]
 
 
 def test_many_short_turns_are_cut_too() -> None:
@@ -54,8 +55,8 @@ def test_a_long_request_shows_its_beginning_and_all_of_it_is_a_file(
     claim = claimed(messages=messages, parameters={"tools": tools})
     process(claim)
     page = page_of(browser, claim.request)
-    assert f"The first 100,000 of {9 * len(LONG) + len('The end.'):,} characters." in page
-    assert "The first 100,000 of 100,001 characters." in page
+    assert f"The first 100,000 of {9 * len(LONG) + len('The end.'):,} characters of the prompt." in page
+    assert "The first 100,000 of 100,001 characters of the answer." in page
     assert (page.count("The first 100,000"), page.count('data-copy-from="#answer"')) == (3, 0)
     assert len(page) < PAGE_BYTES_MAX
 
