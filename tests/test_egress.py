@@ -171,6 +171,11 @@ def test_connect_timeout_never_exceeds_the_total_timeout() -> None:
     assert egress.timeouts(30).read == 30
 
 
+@pytest.mark.parametrize(("total_s", "idle_s", "read_s"), [(30, 5, 5), (3, 5, 3)])
+def test_read_times_out_without_a_byte_and_at_the_total_timeout(total_s: float, idle_s: float, read_s: float) -> None:
+    assert egress.timeouts(total_s, idle_s).read == read_s
+
+
 class RecordingStream(httpcore2.NetworkStream):
     """Records its calls and their timeouts."""
 

@@ -22,9 +22,9 @@ def term(phrase: str) -> str:
 
 
 def lines(name: str) -> list[str]:
-    """The lines of a list, without comments and empty lines."""
+    """The lines of a list, without comments."""
     text = (FOLDER / f"{name}.txt").read_text(encoding="utf-8")
-    return [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("#")]
+    return [line.strip() for line in text.splitlines() if not line.startswith("#")]
 
 
 @cache

@@ -184,13 +184,16 @@ def test_shadow_mode_calls_the_provider_every_time(program: Caller, worker: Begi
         assert CacheHit.objects.get().shadow
 
 
-def test_disabled_cache_stores_nothing(program: Caller, worker: Begin, organization: Organization) -> None:
+def test_disabled_cache_stores_nothing(
+    program: Caller, worker: Begin, organization: Organization, caplog: pytest.LogCaptureFixture
+) -> None:
     with organization_scope(organization.pk):
         change_policy(organization_id=organization.pk, changes={"mode": CacheMode.OFF}, actor="command:test")
     worker()
     ask(program)
     assert ask(program)["cached"] is False
     assert not redis_client().keys(f"sc:{{{organization.pk}}}:e:*")
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []
 
 
 def test_only_one_of_many_concurrent_identical_requests_calls_the_provider(

@@ -4,6 +4,7 @@ import pytest
 
 from cache_app.embedding.base import Scale
 from cache_app.guards.decision import Verdict, decide
+from cache_app.guards.tables import FOLDER, lines
 
 APART = {
     "numbers": [
@@ -156,3 +157,9 @@ def test_the_reason_names_the_difference() -> None:
     assert judged("Our scope 1 emissions", "Our scope 2 emissions").reason == (
         'one question mentions "scope 1", the other "scope 2"'
     )
+
+
+def test_word_lists_have_no_empty_lines() -> None:
+    names = [path.stem for path in FOLDER.glob("*.txt")]
+    assert len(names) > 20
+    assert [name for name in names if "" in lines(name)] == []

@@ -69,6 +69,16 @@ def test_calls_that_are_not_overdue_or_not_sent_are_unchanged(open_attempt: Open
     assert [state_of(reserved)[0], state_of(running)[0]] == [AttemptState.RESERVED, AttemptState.DISPATCHED]
 
 
+def test_longest_overdue_calls_are_looked_up_first(
+    overdue: Open, provider: Provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sweeper, "BATCH", 2)
+    seconds_late = (10, 30, 20)
+    late = [overdue(each) for each in seconds_late]
+    assert sweeper.sweep_unknown_outcomes() == 2
+    assert provider.asked == [late[1].id, late[2].id]
+
+
 def test_provider_that_cannot_say_leaves_the_bound_and_is_asked_once(overdue: Open, provider: Provider) -> None:
     attempt = overdue()
     assert [sweeper.sweep_unknown_outcomes(), sweeper.sweep_unknown_outcomes()] == [1, 0]
