@@ -46,7 +46,7 @@ class IdempotentForms:
         self, request: HttpRequest, view: Any, _args: tuple[Any, ...], _kwargs: Mapping[str, Any]
     ) -> HttpResponse | None:
         """Answer a repeat; None lets the view run. Runs after the login and CSRF checks."""
-        if not _is_form(request, view):
+        if not is_form(request, view) or FIELD not in request.POST:
             return None
         principal = getattr(request, "principal", None)
         owner_id = principal.organization_id if principal else None
@@ -61,13 +61,13 @@ class IdempotentForms:
         return None
 
 
-def _is_form(request: HttpRequest, view: Any) -> bool:
+def is_form(request: HttpRequest, view: Any) -> bool:
+    """Whether someone who is logged in sends a form, rather than a program JSON."""
     return (
         request.method == "POST"
         and not getattr(view, "csrf_exempt", False)
         and request.content_type in FORM_TYPES
         and request.user.is_authenticated
-        and FIELD in request.POST
     )
 
 

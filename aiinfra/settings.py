@@ -119,6 +119,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "aiinfra.tenants.stale_tabs.StaleTabs",
     "aiinfra.tenants.login.staff.RequireSecondFactor",
     "aiinfra.idempotent_forms.IdempotentForms",
     "aiinfra.middleware.head_of_pages",

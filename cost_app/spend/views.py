@@ -57,7 +57,6 @@ def costs(request: MemberRequest) -> HttpResponse:
         "ranges": RANGES,
         "groups": GROUPS,
         "can_change": request.principal.can("budget:write"),
-        "api_url": request.build_absolute_uri("/api/ai/chat"),
     }
     template = "cost/spend/_costs.html" if is_partial(request) else "cost/spend/costs.html"
     return render(request, template, context)

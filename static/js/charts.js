@@ -118,10 +118,12 @@ async function load(element) {
     setState(element, "loading", "Loading…");
   }
   try {
-    const response = await fetch(element.dataset.figureUrl, { headers: { Accept: "application/json" } });
-    const logIn = response.headers.get("HX-Redirect");
-    if (logIn) {
-      location.assign(logIn);
+    const response = await fetch(element.dataset.figureUrl, {
+      headers: { Accept: "application/json", "X-Organization": document.body.dataset.organization },
+    });
+    const elsewhere = response.headers.get("HX-Redirect");
+    if (elsewhere) {
+      location.assign(elsewhere);
       return;
     }
     if (!response.ok) {

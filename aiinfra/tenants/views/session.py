@@ -1,22 +1,21 @@
 """Log in and out, change the password, switch organizations, and the redirect from `/`."""
 
-from typing import Any, cast
+from typing import cast
 
 from allauth.account.utils import perform_login
 from django.contrib import auth, messages
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render, resolve_url
-from django.urls import Resolver404, resolve, reverse
+from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from aiinfra.own_urls import is_own_url
 from aiinfra.templatetags.formats import full_stop
-from aiinfra.tenants.access import PUBLIC, is_allowed, public, signed_in
+from aiinfra.tenants.access import public, signed_in
 from aiinfra.tenants.audit import user_actor
-from aiinfra.tenants.authorization import Principal
 from aiinfra.tenants.demo import demo_logins, password_path
 from aiinfra.tenants.login.attempts import TooManyAttemptsError
 from aiinfra.tenants.login.forms import LoginForm, PasswordForm
@@ -24,6 +23,7 @@ from aiinfra.tenants.login.sessions import end_session, end_sessions, with_own_l
 from aiinfra.tenants.members import change_password
 from aiinfra.tenants.middleware import SESSION_KEY, principal_of
 from aiinfra.tenants.models import Membership, User
+from aiinfra.tenants.nearest_page import nearest_page
 from aiinfra.tenants.security_log.events import Event
 from aiinfra.tenants.security_log.recorder import record
 
@@ -112,25 +112,7 @@ def switch_organization(request: HttpRequest) -> HttpResponse:
         raise Http404
     request.session[SESSION_KEY] = membership.organization_id
     messages.success(request, f"Switched to {full_stop(membership.organization)}")
-    return redirect(_same_page(request.POST.get("page", ""), principal_of(membership), request.user))
-
-
-def _same_page(path: str, principal: Principal, user: Any) -> str:
-    """The page at the path or, since ids mean nothing in another organization, the nearest one above it without any."""
-    while path not in {"", "/"}:
-        try:
-            found = resolve(path)
-        except Resolver404:
-            found = None
-        if found and not found.kwargs and _may_open(found.func, principal, user):
-            return path
-        path = path.rstrip("/").rpartition("/")[0] + "/"
-    return resolve_url("home")
-
-
-def _may_open(view: Any, principal: Principal, user: Any) -> bool:
-    permission = getattr(view, "permission", None)
-    return permission not in {None, PUBLIC} and is_allowed(permission, principal, user)
+    return redirect(nearest_page(request.POST.get("page", ""), principal_of(membership), request.user))
 
 
 def _too_many(page: HttpResponse, error: TooManyAttemptsError) -> HttpResponse:
