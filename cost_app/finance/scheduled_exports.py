@@ -163,7 +163,7 @@ def _failure(row: ExportDelivery, month: Month) -> Notification:
     return Notification(
         type="export.failed",
         severity=Severity.HIGH,
-        title=f"The scheduled {row.kind} file of {month} was not written",
+        title=f"The scheduled {row.kind} file of {month} was not written at {row.organization}",
         text=f"{full_stop(row.error)} Retrying every ten minutes.",
         path=reverse("finance_exports"),
         data={"kind": row.kind, "month": month.slug, "error": row.error},

@@ -123,7 +123,8 @@ def test_failure_is_reported_once_shown_and_retried(
         titles = [delivery.payload["title"] for delivery in Delivery.objects.order_by("pk")]
         assert {row.error for row in ExportDelivery.objects.all()} == {"File exists"}
     assert titles == [
-        f"The scheduled {kind} file of November 2026 was not written" for kind in ("focus", "ledger", "statement")
+        f"The scheduled {kind} file of November 2026 was not written at {organization}"
+        for kind in ("focus", "ledger", "statement")
     ]
     page = client_of(finance).get(reverse("finance_exports")).text
     assert "failed" in page
