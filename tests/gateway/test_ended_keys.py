@@ -35,10 +35,10 @@ def end_key(end: str) -> None:
 @pytest.mark.parametrize("end", ["revoked", "expired"])
 def test_a_stream_goes_on_to_its_end(program: Caller, stepwise: Stepwise, room: WaitingRoom, end: str) -> None:
     events = events_of(ask(program))
-    stepwise.say("Plan ")
+    stepwise.send_text("Plan ")
     first = next(events)
     end_key(end)
-    stepwise.say("it.")
+    stepwise.send_text("it.")
     stepwise.finish()
     *rest, done = events
     assert (text_of([first, *rest]), done) == ("Plan it.", DONE)
