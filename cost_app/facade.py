@@ -139,7 +139,7 @@ class CostOptimizer:
     disagreements = staticmethod(reconciliation.disagreements)
     forget_unsent = staticmethod(unsent.forget)
     erase_attempts = staticmethod(erasure.erase_attempts)
-    erased_columns = frozenset(erasure.NOTHING_SAID)
+    erased_columns = frozenset(erasure.ERASED_VALUES)
     jobs = staticmethod(tasks.jobs)
     slow_jobs = staticmethod(tasks.slow_jobs)
     upload_jobs = staticmethod(tasks.upload_jobs)

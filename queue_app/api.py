@@ -73,11 +73,11 @@ def contract_errors() -> Iterator[None]:
     except IdempotencyConflictError as error:
         raise ApiError(409, "idempotency_conflict", str(error), param="Idempotency-Key") from None
     except QueueFullError as error:
-        raise ApiError(429, "queue_full", str(error), headers=_come_back(error.retry_after_s)) from None
+        raise ApiError(429, "queue_full", str(error), headers=_retry_after(error.retry_after_s)) from None
     except KeyRateError as error:
-        raise ApiError(429, "rate_limited", str(error), headers=_come_back(error.retry_after_s)) from None
+        raise ApiError(429, "rate_limited", str(error), headers=_retry_after(error.retry_after_s)) from None
     except BudgetBusyError as error:
-        raise ApiError(429, "budget_busy", str(error), headers=_come_back(error.retry_after_s)) from None
+        raise ApiError(429, "budget_busy", str(error), headers=_retry_after(error.retry_after_s)) from None
     except BudgetExceededError as error:
         raise ApiError(402, "budget_exceeded", str(error)) from None
     except (control.WrongStatusError, control.ContentGoneError) as error:
@@ -87,7 +87,7 @@ def contract_errors() -> Iterator[None]:
         raise ApiError(422, "model_not_priced", message, param="model") from None
 
 
-def _come_back(seconds: int) -> dict[str, str]:
+def _retry_after(seconds: int) -> dict[str, str]:
     return {"Retry-After": str(seconds)}
 
 
@@ -172,7 +172,7 @@ def get_status(call: ApiCall, payload: RequestReference) -> RequestOut:
 
 
 def _is_its_own(principal: Principal, request: AIRequest) -> bool:
-    """Whether an API key fetches the answer to what it sent itself: that is use, not insight."""
+    """Whether an API key fetches the answer to its own request, which is not recorded as reading content."""
     return principal.api_key_id is not None and principal.api_key_id == request.api_key_id
 
 

@@ -54,16 +54,16 @@ def cancel(request: AIRequest, *, actor: str) -> None:
             organization_id=request.organization_id, actor=actor, verb="request.cancelled", target=str(request.id)
         )
         notify_end(request)
-    _tell_redis(request)
+    _remove_from_index(request)
     coalescing.finish_leader(request)
     events.publish_changes(request)
 
 
-def _tell_redis(request: AIRequest) -> None:
+def _remove_from_index(request: AIRequest) -> None:
     try:
         index.remove(request)
     except RedisError:
-        logger.info("left in the index; the claim will find it cancelled")
+        logger.info("cancelled request not removed from the index; a claim will skip it")
 
 
 def retry(request: AIRequest, *, actor: str) -> None:
@@ -158,11 +158,11 @@ def announce_policy(policy: QueuePolicy) -> None:
     try:
         index.set_policy(policy)
     except RedisError:
-        logger.warning("the workers pick it up when Redis is back", exc_info=True)
+        logger.warning("policy not loaded into Redis; index repair loads it later", exc_info=True)
 
 
 def _wake_workers() -> None:
     try:
         tickets.wake_for_ready()
     except RedisError:
-        logger.info("the scheduler wakes the workers when Redis is back")
+        logger.info("workers not woken; the scheduler wakes them when Redis is back")

@@ -1,4 +1,4 @@
-"""Webhooks of embedding calls, which are no requests of the queue: a signed POST for the end of each call.
+"""Webhooks for embedding calls, which are not queue requests: a signed POST at the end of each call.
 
 The message that the call was lost is written in the transaction that marks the call as sent, and is due after the
 call's deadline. The transaction that books the call replaces it with what happened, so each call is reported, whatever
@@ -20,7 +20,7 @@ from queue_app.models import Status
 from queue_app.payloads import RequestOut, priority_name
 from queue_app.presenting import usage_out
 from queue_app.submission.submission import Submission
-from queue_app.webhooks import NOT_SAID
+from queue_app.webhooks import OMITTED_FIELDS
 
 LOST_AFTER = timedelta(seconds=30)
 """After the deadline of its call, a process that has not booked it counts as lost. By then the cost is booked."""
@@ -61,7 +61,7 @@ class EmbeddingWebhook:
         return Notification(f"request.{data['status']}", severity="", title=title, text="", data=data)
 
     def _data(self, attempt: Attempt, status: Status) -> dict[str, Any]:
-        """The figures that a request's webhook has, too. The ID is that of the HTTP request."""
+        """The same figures as in a request's webhook. The ID is that of the HTTP request."""
         shown = RequestOut(
             request_id=request_id_var.get() or str(attempt.id),
             status=status.value,
@@ -78,6 +78,6 @@ class EmbeddingWebhook:
             attempts=[],
             response=None,
             usage=usage_out(attempt.usage) if status == Status.COMPLETED else None,
-        ).model_dump(mode="json", by_alias=True, exclude=NOT_SAID)
+        ).model_dump(mode="json", by_alias=True, exclude=OMITTED_FIELDS)
         is_estimated = attempt.state == AttemptState.ESTIMATED
         return {**shown, "costEstimated": is_estimated, "errorCode": attempt.error_code or None, "conversationId": None}

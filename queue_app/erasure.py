@@ -1,4 +1,4 @@
-"""Erasing what requests say, while their attempts and costs stay."""
+"""Erases the content of requests. Their attempts and costs stay."""
 
 from collections.abc import Callable, Iterable
 from datetime import datetime
@@ -11,7 +11,7 @@ from queue_app import control
 from queue_app.models import ENDED, LIVE, AIRequest, RequestContent
 
 BATCH = 500
-NOTHING_SAID: dict[str, Any] = {
+ERASED_VALUES: dict[str, Any] = {
     "conversation_id": "",
     "metadata": {},
     "error_message": "",
@@ -40,7 +40,7 @@ def erase_requests(where: Q, pseudonym: str, count: Count) -> None:
     while ids := list(left.values_list("id", flat=True)[:BATCH]):
         with transaction.atomic():
             count("contents", RequestContent.objects.filter(request_id__in=ids).delete()[0])
-            count("requests", AIRequest.objects.filter(id__in=ids).update(user_ref=pseudonym, **NOTHING_SAID))
+            count("requests", AIRequest.objects.filter(id__in=ids).update(user_ref=pseudonym, **ERASED_VALUES))
 
 
 def requests_among(pseudonym: str, ids: Iterable[str]) -> set[str]:

@@ -1,4 +1,4 @@
-"""Live events: tell an organization's clients that a request's status changed."""
+"""Live events that notify an organization's clients when a request's status changes."""
 
 from collections.abc import Sequence
 from datetime import datetime

@@ -1,6 +1,6 @@
-"""The public door of the queue: other apps and Python callers import this and nothing behind it.
+"""The queue's public interface: other apps and Python callers import only this module.
 
-`queue_app.api` is the door to its HTTP operations. Beside the queue for Python callers there are the life of one
+`queue_app.api` is the entry point of its HTTP operations. Beside the queue for Python callers there are the life of one
 request, for the gateway, and the figures of the queue, for monitoring; both are read inside a scope.
 """
 

@@ -1,4 +1,4 @@
-"""The queue's tables. The rows are the source of truth; what Redis knows of them is rebuilt from here."""
+"""The queue's tables. The rows are the source of truth; the Redis index is rebuilt from them."""
 
 import uuid
 
@@ -118,7 +118,7 @@ class AIRequest(TenantModel):
                 name="request_following",
                 condition=models.Q(status="pending", leader_id__isnull=False),
             ),
-            # All that the query names, or SQLite without statistics reads every request of the organization instead.
+            # Has every column of the query. Otherwise, SQLite without statistics reads all of the organization's rows.
             models.Index(
                 fields=["organization", "leader_id", "created_at", "id"],
                 name="request_followers",

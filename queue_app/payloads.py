@@ -51,7 +51,7 @@ class Message(ApiModel):
 
     @field_validator("content")
     @classmethod
-    def _says_something(cls, content: Any, info: ValidationInfo) -> Any:
+    def _is_not_empty(cls, content: Any, info: ValidationInfo) -> Any:
         if info.data.get("role") in MAY_BE_EMPTY and content in (None, "", []):
             return content
         is_valid = isinstance(content, str) or (

@@ -29,7 +29,7 @@ PAGE_SIZE = 50
 PLACE = ("created_at", "id")
 SEARCHED = 10_000
 """Requests that one page of a filtered list looks at: no filter reads the whole history at once."""
-MOST_NEWER = 100
+MAX_NEWER = 100
 CHARGED = (AttemptState.SETTLED, AttemptState.ESTIMATED)
 
 
@@ -124,7 +124,7 @@ def status_of(request: AIRequest, *, with_content: bool) -> RequestStatus:
 
 @dataclass(frozen=True)
 class Conversation:
-    """What was said up to and including the answer of a completed request, without its instructions."""
+    """The messages of a completed request through its answer, without its instructions."""
 
     request_id: UUID
     messages: list[dict[str, Any]]
@@ -213,7 +213,7 @@ class RequestList:
 
 
 def page_of(narrowed: RequestFilter, cursor: str | None = None, size: int = PAGE_SIZE) -> RequestList:
-    """One page by keyset: as quick at the end as at the start. Raises ValueError for a cursor that is none."""
+    """One page by keyset: as fast at the end as at the start. Raises ValueError for an invalid cursor."""
     rows = _ordered(narrowed)
     if cursor:
         rows = rows.filter(side(PLACE, place_at(AIRequest, PLACE, cursor), "gt" if narrowed.oldest_first else "lt"))
@@ -235,15 +235,15 @@ def sums_of(requests: Iterable[AIRequest]) -> dict[UUID, Sums]:
 
 
 def count_newer(narrowed: RequestFilter, cursor: str) -> int:
-    """How many requests of the filter came in after the one at the cursor: at most `MOST_NEWER`.
+    """How many requests of the filter came in after the one at the cursor: at most `MAX_NEWER`.
 
-    Without a cursor all count. Raises ValueError for a cursor that is none.
+    Without a cursor all count. Raises ValueError for an invalid cursor.
     """
     rows = _ordered(narrowed)
     if cursor:
         rows = rows.filter(side(PLACE, place_at(AIRequest, PLACE, cursor), "gt"))
     rows, _ = _searched(rows, narrowed)
-    return len(_narrow(rows, narrowed).values_list("id")[:MOST_NEWER])
+    return len(_narrow(rows, narrowed).values_list("id")[:MAX_NEWER])
 
 
 def cursor_of(request: AIRequest) -> str:

@@ -68,7 +68,7 @@ class Job:
             if self.run() is False and self.idle_s is not None:
                 self.due = next_turn(now, self.idle_s)
         except RedisError:
-            logger.info("Redis is away", extra={"fields": {"job": self.run.__qualname__}})
+            logger.info("Redis is down", extra={"fields": {"job": self.run.__qualname__}})
         except Exception:
             logger.exception("scheduled job failed", extra={"fields": {"job": self.run.__qualname__}})
             connections.close_all()

@@ -50,5 +50,5 @@ def _work_once(worker: str) -> bool:
                 run(claim, attempt)
         except Exception:
             # The lease is no longer renewed, so index repair recovers the request and counts a crash.
-            logger.exception("request broke its worker", extra={"fields": {"request": claim.request.id}})
+            logger.exception("request failed in its worker", extra={"fields": {"request": claim.request.id}})
     return entry is not None

@@ -19,7 +19,7 @@ UNSIGNED = (
     "Request webhooks need a signing secret. An administrator adds or enables the channel “Request webhooks”, or "
     "creates a signing secret for the API key."
 )
-NOT_SAID = {"position", "attempts", "response", "error"}
+OMITTED_FIELDS = {"position", "attempts", "response", "error"}
 """Members of a request's status that are empty at its end, or that say more than who can post to the URL may read."""
 
 
@@ -54,6 +54,6 @@ def _notify(request: AIRequest) -> None:
 
 def _data(request: AIRequest) -> dict[str, Any]:
     status = status_of(request, with_content=False)
-    shown = request_out(status).model_dump(mode="json", by_alias=True, exclude=NOT_SAID)
+    shown = request_out(status).model_dump(mode="json", by_alias=True, exclude=OMITTED_FIELDS)
     ours = {"costEstimated": status.is_cost_estimated, "errorCode": request.error_code or None}
     return {**shown, **ours, "conversationId": request.conversation_id or None}

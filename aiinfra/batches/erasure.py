@@ -11,7 +11,7 @@ from django.utils import timezone
 from aiinfra.batches.models import Batch, BatchLine, BatchStatus, StoredFile
 
 Count = Callable[[str, int], None]
-NOTHING_SAID: dict[str, Any] = {"metadata": {}, "errors": [], "webhook": None}
+ERASED_VALUES: dict[str, Any] = {"metadata": {}, "errors": [], "webhook": None}
 
 
 def erase_files(until: datetime, user_ref: str, count: Count) -> None:
@@ -33,4 +33,4 @@ def erase_batches(until: datetime, user_ref: str, pseudonym: str, count: Count) 
                 status=BatchStatus.CANCELLED, failed=F("total") - F("completed"), finished_at=timezone.now()
             )
             BatchLine.objects.filter(batch=batch).delete()
-            count("batches", Batch.objects.filter(id=batch.id).update(**NOTHING_SAID, user_ref=pseudonym))
+            count("batches", Batch.objects.filter(id=batch.id).update(**ERASED_VALUES, user_ref=pseudonym))

@@ -108,7 +108,7 @@ def _write_lines(path: Path, lines: Iterable[Line]) -> tuple[int, int, int]:
 
 
 def _counted(path: Path) -> Counted:
-    """Raises ValueError for a line that is none, and for a request that comes twice."""
+    """Raises ValueError for an invalid line, and for a request that occurs twice."""
     ids, attempts, nano = set(), 0, 0
     for line in lines_in(path.parent):
         request_id = id_of(line)

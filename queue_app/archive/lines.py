@@ -9,7 +9,7 @@ from uuid import UUID
 from aiinfra.plain_rows import plain
 from cost_app import create_cost_optimizer
 from cost_app.facade import Attempt, AttemptState
-from queue_app.erasure import NOTHING_SAID
+from queue_app.erasure import ERASED_VALUES
 from queue_app.models import AIRequest
 
 cost = create_cost_optimizer()
@@ -33,7 +33,7 @@ def text_of(line: Line) -> str:
 
 
 def id_of(line: Line) -> UUID:
-    """The request's ID. Raises KeyError, and ValueError for one that is none."""
+    """The request's ID. Raises KeyError, and ValueError for an invalid ID."""
     return UUID(line["id"])
 
 
@@ -49,4 +49,4 @@ def open_attempt_of(line: Line) -> str | None:
 
 def _line(request: AIRequest, attempts: Iterable[Attempt]) -> Line:
     calls = [plain(attempt, without=cost.erased_columns) for attempt in attempts]
-    return {**plain(request, without=NOTHING_SAID), "attempts": calls}
+    return {**plain(request, without=ERASED_VALUES), "attempts": calls}

@@ -1,4 +1,4 @@
-"""What pages and answers say about requests that were archived."""
+"""What pages and API responses show for archived requests."""
 
 from datetime import datetime
 from uuid import UUID
@@ -20,9 +20,9 @@ def archived_between(since: datetime | None, until: datetime | None) -> list[Arc
 
 
 def archived_with(request_id: UUID | str) -> ArchivedMonth | None:
-    """The archived month of a request that is no longer in the database; None also for an ID that is none.
+    """The archived month of a request that is no longer in the database; also None for an invalid ID.
 
-    Its first attempt tells when it was accepted. A request that was never sent has left none.
+    Its first attempt has the time at which it was accepted. A request that was never sent has no attempt.
     """
     try:
         attempt = next(iter(cost.attempts_of([UUID(str(request_id))])), None)

@@ -27,23 +27,23 @@ logger = logging.getLogger(__name__)
 cache = create_semantic_cache()
 cost = create_cost_optimizer()
 
-ASKED_AT_ONCE = 20
-COMPARED_AT_ONCE = 200
-NEVER_ASKED = timedelta(minutes=10)
+REQUESTS_PER_RUN = 20
+COMPARISONS_PER_RUN = 200
+REQUEST_TIMEOUT = timedelta(minutes=10)
 """A hit that was claimed this long ago and has no request: the claiming process died, or was refused."""
 
 
 def queue_rechecks() -> None:
     """Send the sampled hits to the provider."""
     with system_scope():
-        hits = cache.claim_due_rechecks(ASKED_AT_ONCE)
+        hits = cache.claim_due_rechecks(REQUESTS_PER_RUN)
     one_by_one(hits, _ask)
 
 
 def compare_answers() -> None:
     """Compare the answers that have arrived, and give up on those that never will."""
     with system_scope():
-        hits = cache.uncompared(COMPARED_AT_ONCE)
+        hits = cache.uncompared(COMPARISONS_PER_RUN)
     one_by_one(hits, _compare, give_up=_give_up)
 
 
@@ -112,5 +112,5 @@ def _is_of_the_model_asked(request: AIRequest) -> bool:
 def _is_over(hit: CacheHit, request: AIRequest | None) -> bool:
     """Whether no answer will come."""
     if request is None:
-        return (hit.reasked_at or hit.at) < timezone.now() - NEVER_ASKED
+        return (hit.reasked_at or hit.at) < timezone.now() - REQUEST_TIMEOUT
     return request.status in ENDED

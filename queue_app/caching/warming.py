@@ -28,7 +28,7 @@ cache = create_semantic_cache()
 OFTEN = 2
 """A question asked at least this many times is worth caching."""
 CHUNK = 500
-GIVEN_TOGETHER = 10
+ANSWERS_PER_BATCH = 10
 """Answers stored in one batch: an embedder takes this many questions per call."""
 
 
@@ -89,25 +89,25 @@ def warm(wanted: Iterable[WarmQuestion], *, dry_run: bool = False) -> WarmResult
         if each.answer:
             warmed.given += 1
             answers.append(each)
-            if len(answers) == GIVEN_TOGETHER:
-                _give(answers, dry_run=dry_run)
+            if len(answers) == ANSWERS_PER_BATCH:
+                _store_answers(answers, dry_run=dry_run)
                 answers = []
         elif refusal := "" if dry_run else _ask(each):
             warmed.refusals[refusal] += 1
         else:
             warmed.asked += 1
-    _give(answers, dry_run=dry_run)
+    _store_answers(answers, dry_run=dry_run)
     return warmed
 
 
-def _give(answers: list[WarmQuestion], *, dry_run: bool) -> None:
+def _store_answers(answers: list[WarmQuestion], *, dry_run: bool) -> None:
     """Store several answers of one organization at once: their questions are embedded together."""
     if answers and not dry_run:
         payer = Payer(answers[0].submission.organization_id)
-        cache.store_many([(each.cache_key, _fetched(each)) for each in answers], payer)
+        cache.store_many([(each.cache_key, _new_entry(each)) for each in answers], payer)
 
 
-def _fetched(wanted: WarmQuestion) -> NewEntry:
+def _new_entry(wanted: WarmQuestion) -> NewEntry:
     asked = wanted.submission
     return NewEntry(
         response={"role": "assistant", "content": wanted.answer, "finishReason": "stop"},

@@ -36,7 +36,7 @@ def try_start(request: AIRequest) -> tuple[IndexEntry | None, bool]:
     try:
         limit, all_closed = run_together([start, breaker.all_closed()])
     except RedisError:
-        logger.warning("the rows decide whether a request may start: Redis is down")
+        logger.warning("Redis is down; deciding from the database whether a request may start")
         limit, all_closed = None, False
     if limit is None:
         return entry if _may_start_by_rows(request) else None, bool(all_closed)

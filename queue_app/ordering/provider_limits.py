@@ -43,7 +43,7 @@ class LimitUse:
 
 
 def enter_limits() -> None:
-    """Tell the scripts of the limits if they know other ones. Raises RedisError."""
+    """Load the limits into Redis if it has different ones. Raises RedisError."""
     limits = {name: str(most) for name, most in cost.rate_limits().items()}
     if redis_client().hgetall(PREFIX + "limits") != limits:
         index.run("set_limits", [each for limit in limits.items() for each in limit])
@@ -63,7 +63,7 @@ def announce_limits() -> None:
     try:
         enter_limits()
     except RedisError:
-        logger.warning("the workers pick it up when Redis is back", exc_info=True)
+        logger.warning("provider limits not loaded into Redis; index repair loads them later", exc_info=True)
 
 
 def record_calls() -> None:

@@ -22,7 +22,7 @@ class Block:
 
 @dataclass(frozen=True)
 class Turn:
-    """What one side said."""
+    """One turn of the conversation."""
 
     role: str
     blocks: list[Block]
@@ -40,7 +40,7 @@ class Tool:
 def turns_of(messages: Sequence[Mapping[str, Any]], parameters: Mapping[str, Any]) -> list[Turn]:
     """The prompt. Anthropic's system prompt, a parameter, comes first."""
     system = [Turn("system", list(_blocks(parameters["system"])))] if parameters.get("system") else []
-    return [*system, *(Turn(str(message.get("role")), list(_said(message))) for message in messages)]
+    return [*system, *(Turn(str(message.get("role")), list(_message_blocks(message))) for message in messages)]
 
 
 def tools_of(parameters: Mapping[str, Any]) -> list[Tool]:
@@ -61,7 +61,7 @@ def answer_blocks(response: Mapping[str, Any]) -> list[Block]:
     return [*_blocks(parts if isinstance(parts, list) else []), *_calls(response.get("toolCalls"))]
 
 
-def _said(message: Mapping[str, Any]) -> Iterator[Block]:
+def _message_blocks(message: Mapping[str, Any]) -> Iterator[Block]:
     if message.get("reasoning_content"):
         yield Block(str(message["reasoning_content"]), "Thinking")
     if message.get("thinking_blocks"):
@@ -113,7 +113,7 @@ def _part(part: Mapping[str, Any]) -> Iterator[Block]:
 
 
 def _picture(image: Any) -> str:
-    """The address of an image, or its type and size: the data itself tells nobody anything."""
+    """The address of an image, or its type and size: nobody can read the data itself."""
     if not isinstance(image, Mapping):
         return _json(image)
     if isinstance(image.get("data"), str):

@@ -28,12 +28,12 @@ from cost_app.facade import BudgetRefusedError, ModelNotPricedError
 from queue_app import control
 from queue_app.archive.showing import archived_between, archived_with
 from queue_app.models import ENDED, LIVE, AIRequest
-from queue_app.pages.beginning import shown_content
 from queue_app.pages.export import COLUMNS, exported
 from queue_app.pages.forms import LaneForm, RequestFilterForm
 from queue_app.pages.screens import RequestRow, changed_rows, live_queue, request_rows, timeline
+from queue_app.pages.truncation import shown_content
 from queue_app.queries import (
-    MOST_NEWER,
+    MAX_NEWER,
     PAGE_SIZE,
     RequestFilter,
     Sums,
@@ -98,7 +98,7 @@ def request_list(request: MemberRequest) -> HttpResponse:
 @require_GET
 @kept_by_open_pages
 def request_changes(request: MemberRequest) -> HttpResponse:
-    """What a shown list lacks: `rows` names its lines and their versions, `newest` the first of them."""
+    """What has changed since a list was rendered. `rows` has its lines and their versions, `newest` the first one."""
     form = RequestFilterForm(request.GET)
     chosen = form.chosen()
     context = {
@@ -107,7 +107,7 @@ def request_changes(request: MemberRequest) -> HttpResponse:
         "filters": urlencode(chosen),
         "here": urlencode(chosen),
         "newest": request.GET.get("newest", ""),
-        "most_newer": MOST_NEWER,
+        "most_newer": MAX_NEWER,
         "can_write": request.principal.can("queue:write"),
     }
     return render(request, "queue/_request_changes.html", context)
@@ -116,7 +116,7 @@ def request_changes(request: MemberRequest) -> HttpResponse:
 @permission_required("queue:read")
 @require_GET
 def export_requests(request: MemberRequest) -> HttpResponseBase:
-    """The filtered list as CSV: at most `MOST_EXPORTED` requests, and no prompts or answers."""
+    """The filtered list as CSV: at most `MAX_EXPORTED` requests, and no prompts or answers."""
     narrowed = RequestFilterForm(request.GET).narrowed()
     zone = timezone.get_current_timezone()  # the organization's, which is no longer set while the response is sent
     return csv_response(request.principal.organization_id, "requests.csv", COLUMNS, lambda: exported(narrowed, zone))
@@ -208,7 +208,7 @@ def _list(request: MemberRequest) -> HttpResponse:
 
 
 def _newer(narrowed: RequestFilter, cursor: str) -> int:
-    """None for a cursor that is none."""
+    """None for an invalid cursor."""
     try:
         return count_newer(narrowed, cursor)
     except ValueError:

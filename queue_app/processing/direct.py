@@ -35,7 +35,7 @@ cost = create_cost_optimizer()
 
 
 class DirectCall:
-    """One request that its door starts if it may, and then runs. It is the `Starter` of its submission.
+    """One request that its endpoint starts if it may, and then runs. It is the `Starter` of its submission.
 
     With `awaits_turn`, a `Turn` waits for its turn if it has to queue, now or for a retry.
     """

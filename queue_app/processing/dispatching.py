@@ -20,7 +20,7 @@ from queue_app.ordering import claims, index
 from queue_app.ordering.claims import Claim
 from queue_app.ordering.index import IndexEntry
 from queue_app.processing import outcomes
-from queue_app.processing.telling import tell
+from queue_app.processing.publishing import publish
 from queue_app.submission.intake import record_model
 
 logger = logging.getLogger(__name__)
@@ -64,7 +64,7 @@ def _start(entry: IndexEntry, worker: str, *, all_closed: bool) -> tuple[Claim, 
     claim = claims.claim_of(request, entry)
     attempt = cost.current_attempt(request.id, claim.attempt_number)
     decision = ALLOWED if all_closed else _ask_breaker(claim, attempt)
-    may_send = decision.allowed and not _stood_elsewhere(claim, attempt)
+    may_send = decision.allowed and not _has_stale_entry(claim, attempt)
 
     def take_and_send() -> tuple[bool, bool]:
         is_ours = claims.take(request, worker)
@@ -72,7 +72,7 @@ def _start(entry: IndexEntry, worker: str, *, all_closed: bool) -> tuple[Claim, 
 
     is_ours, is_sent = grouped(take_and_send)
     if is_sent:
-        tell(claim, [events.publication_of(request), *claims.sending(claim, attempt)])
+        publish(claim, [events.publication_of(request), *claims.sending(claim, attempt)])
         return claim, attempt
     if is_ours:
         events.publish_changes(request)
@@ -90,7 +90,7 @@ def dispatch(claim: Claim) -> Attempt | None:
     """
     attempt = cost.current_attempt(claim.request.id, claim.attempt_number)
     decision = _ask_breaker(claim, attempt)
-    if decision.allowed and not _stood_elsewhere(claim, attempt) and cost.dispatch(attempt, claim.timeout):
+    if decision.allowed and not _has_stale_entry(claim, attempt) and cost.dispatch(attempt, claim.timeout):
         claims.mark_sent(claim, attempt)
         return attempt
     _end_unsent(claim, attempt, decision)
@@ -99,12 +99,12 @@ def dispatch(claim: Claim) -> Attempt | None:
 
 def _ask_breaker(claim: Claim, attempt: Attempt) -> breaker.Decision:
     """A request that will be given back does not become the probe."""
-    if _stood_elsewhere(claim, attempt):
+    if _has_stale_entry(claim, attempt):
         return ALLOWED
     return breaker.allow(attempt.provider, attempt.model, claim.request.organization_id)
 
 
-def _stood_elsewhere(claim: Claim, attempt: Attempt) -> bool:
+def _has_stale_entry(claim: Claim, attempt: Attempt) -> bool:
     """Whether the index had the request under another model, so that the wrong provider limit was checked.
 
     Index repair's list of rows can be older than the last step of a fallback chain.
@@ -114,7 +114,7 @@ def _stood_elsewhere(claim: Claim, attempt: Attempt) -> bool:
 
 def _end_unsent(claim: Claim, attempt: Attempt, decision: breaker.Decision) -> None:
     """End a claim whose call must not be made: the entry was wrong, the circuit is open, or the attempt has ended."""
-    if _stood_elsewhere(claim, attempt):
+    if _has_stale_entry(claim, attempt):
         record_model(claim.request, attempt)
         outcomes.give_back(claim)
     elif not decision.allowed:

@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 WORKERS_KEY = "{aiq}:workers"
 BEAT_S = 2.0
 SILENT_AFTER_S = 10.0
-TELL_RQ_EVERY_S = 20.0
+RQ_HEARTBEAT_EVERY_S = 20.0
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Heartbeat:
         self._thread = threading.Thread(target=self._beat_until_ended, name="heartbeat", daemon=True)
         self._parent_pid = os.getppid()
         self._process = psutil.Process()
-        self._tell_rq_at = 0.0
+        self._rq_heartbeat_at = 0.0
 
     def __enter__(self) -> Self:
         self._report()
@@ -70,7 +70,7 @@ class Heartbeat:
             redis_client().hdel(WORKERS_KEY, self._worker.name)
             self._worker.register_death()
         except RedisError:
-            logger.info("could not sign off")
+            logger.info("could not deregister the worker")
 
     def _beat_until_ended(self) -> None:
         while not self._ended.wait(min(BEAT_S, settings.QUEUE_LEASE_S / 3)):
@@ -82,7 +82,7 @@ class Heartbeat:
                     duty()
                 except Exception:
                     # The leases of all slots depend on this thread: it ends with the worker and not before.
-                    logger.exception("heartbeat broke")
+                    logger.exception("heartbeat failed")
 
     def _renew_claims(self) -> None:
         try:
@@ -93,14 +93,14 @@ class Heartbeat:
 
     def _report(self) -> None:
         try:
-            if time.monotonic() >= self._tell_rq_at:
-                self._tell_rq()
-                self._tell_rq_at = time.monotonic() + TELL_RQ_EVERY_S
+            if time.monotonic() >= self._rq_heartbeat_at:
+                self._send_rq_heartbeat()
+                self._rq_heartbeat_at = time.monotonic() + RQ_HEARTBEAT_EVERY_S
             redis_client().hset(WORKERS_KEY, self._worker.name, json.dumps(asdict(self._beat())))
         except RedisError:
             logger.warning("heartbeat not sent")
 
-    def _tell_rq(self) -> None:
+    def _send_rq_heartbeat(self) -> None:
         """Keep RQ's records of this worker and its tickets alive. Register again if an emptied Redis has only half of
         them.
         """

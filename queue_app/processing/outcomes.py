@@ -30,8 +30,8 @@ from queue_app.models import ENDED, AIRequest, RequestContent, Status
 from queue_app.ordering import index, tickets
 from queue_app.ordering.claims import Claim
 from queue_app.packing import pack
+from queue_app.processing.publishing import publish
 from queue_app.processing.retry_policy import NextAttempt, next_attempt
-from queue_app.processing.telling import tell
 from queue_app.submission.intake import attempt_order, enter, record_model
 from queue_app.webhooks import notify_end
 
@@ -237,14 +237,14 @@ def _left(
 
     The index names a request, not an attempt: the new owner's claim looks like the lost one.
     """
-    news = [*report]
-    if is_ours or moved is not None or not _has_heir(claim):
-        news.append(index.releasing([claim.entry]))
-        news += [tickets.waking_if_ready()] if claim.request.is_direct else []
+    scripts = [*report]
+    if is_ours or moved is not None or not _has_successor(claim):
+        scripts.append(index.releasing([claim.entry]))
+        scripts += [tickets.waking_if_ready()] if claim.request.is_direct else []
     request = moved or claim.request
     if moved is not None or request.status in ENDED:
-        news.insert(0, events.publication_of(request, attempt))
-    tell(claim, news)
+        scripts.insert(0, events.publication_of(request, attempt))
+    publish(claim, scripts)
     if moved is not None:
         enter(moved)  # last: no worker can see it before its event
         return
@@ -253,7 +253,7 @@ def _left(
     coalescing.finish_leader(request)
 
 
-def _has_heir(claim: Claim) -> bool:
+def _has_successor(claim: Claim) -> bool:
     """Whether the request has moved on to another attempt: its worker was given up, or someone retried it."""
     return AIRequest.objects.filter(id=claim.request.id).exclude(attempt_number=claim.attempt_number).exists()
 

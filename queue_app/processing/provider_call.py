@@ -24,8 +24,8 @@ from queue_app.ordering.claims import Claim
 from queue_app.processing import in_flight, outcomes
 from queue_app.processing.dispatching import dispatch
 from queue_app.processing.processing_span import processing_span
+from queue_app.processing.publishing import publish
 from queue_app.processing.streamed import Receiver, answer_of
-from queue_app.processing.telling import tell
 from queue_app.processing.write_gate import slot
 
 logger = logging.getLogger(__name__)
@@ -110,7 +110,7 @@ def finish(claim: Claim, attempt: Attempt, outcome: Outcome, kept_s: float = OUT
     try:
         _book(claim, attempt, outcome, report, kept_s)
     except AWAY:
-        tell(claim, report)
+        publish(claim, report)
         raise
     except Exception:
         logger.exception("outcome cannot be booked", extra={"fields": {"request": claim.request.id}})
@@ -128,7 +128,7 @@ def call(claim: Claim, attempt: Attempt, receiver: Receiver | None = None) -> Ou
         breaker.record_error(*caller, error, claim.timeout.total_seconds())
         return error
     except Exception:
-        logger.exception("a call broke", extra={"fields": {"request": claim.request.id}})
+        logger.exception("provider call failed: internal error", extra={"fields": {"request": claim.request.id}})
         breaker.release_probe(attempt.provider, attempt.model)
         return ProviderError(
             ErrorCode.INTERNAL_ERROR, "The call failed because of an internal error in aiinfra.", may_be_billed=True

@@ -1,4 +1,4 @@
-"""What follows a failed attempt: the same model again, the next model of the fallback chain, or failure."""
+"""What to do after a failed attempt: the same model again, the next model of the fallback chain, or failure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -4,14 +4,14 @@ from typing import Protocol
 
 from aiinfra.providers.base import ChatAnswer, ChatStream, ErrorCode, ProviderError, StreamEvent
 
-LEFT = "The client left, and the answer did not end in time."
+CLIENT_DISCONNECTED = "The client left, and the answer did not end in time."
 
 
 class Receiver(Protocol):
     """The client of a streamed answer."""
 
     def receive(self, event: StreamEvent) -> bool:
-        """Take the next event, without waiting for the client. False ends the call: nobody waits for the rest."""
+        """Take the next event, without waiting for the client. False ends the call: nobody is waiting for the rest."""
         ...
 
 
@@ -27,7 +27,7 @@ def answer_of(stream: ChatStream, receiver: Receiver) -> ChatAnswer:
             event = next(stream)
             has_begun = True
             if not receiver.receive(event):
-                raise ProviderError(ErrorCode.CALLER_LOST, LEFT, may_be_billed=True)
+                raise ProviderError(ErrorCode.CALLER_LOST, CLIENT_DISCONNECTED, may_be_billed=True)
     except StopIteration as end:
         answer: ChatAnswer = end.value
         return answer

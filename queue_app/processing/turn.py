@@ -38,7 +38,7 @@ class Turn:
             try:
                 self._entry = turns.handed_over(self._request.id)
             except RedisError:
-                logger.info("a worker takes the request if its turn comes while Redis is unreachable")
+                logger.info("Redis is down; a worker may take the request when its turn comes")
         return self._entry is not None
 
     def start(self) -> DirectCall | None:
@@ -58,7 +58,7 @@ class Turn:
             if entry := self._entry or turns.give_up(self._request.id):
                 _give_back(entry)
         except AWAY:
-            logger.warning("request not given back; index repair returns it to the queue", exc_info=True)
+            logger.warning("request not returned to the queue; index repair returns it to the queue", exc_info=True)
 
 
 def _give_back(entry: IndexEntry) -> None:

@@ -119,7 +119,7 @@ class PoolWorker(SimpleWorker):
     def _ticket_ended(self, ticket: "Future[None]") -> None:
         self._slots.release()
         if error := ticket.exception():
-            logger.warning("ticket ended badly", exc_info=error)
+            logger.warning("ticket failed", exc_info=error)
 
     def request_stop(self, signum: int, frame: FrameType | None) -> None:  # noqa: ARG002 - the signature is the signal's
         """SIGTERM or SIGINT: finish what is running, take nothing new. Takes no lock; never raises out of a fetch."""

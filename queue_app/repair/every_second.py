@@ -1,4 +1,4 @@
-"""What the scheduler checks every second. One statement tells what there is to do; usually there is nothing."""
+"""What the scheduler checks every second. One statement finds the pending work; usually there is none."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass

@@ -25,7 +25,7 @@ class Outage:
         self._offset_s: float | None = None
 
     def suspect(self) -> None:
-        """One may have just ended, as far as a process that has just started can tell."""
+        """Assume that an outage has just ended: a process that has just started cannot know."""
         self._goes_on = True
 
     @contextmanager
@@ -41,11 +41,11 @@ class Outage:
             raise
 
     def forget(self) -> None:
-        """No lease has expired: nobody has to wait."""
+        """Forget the outage: no lease has expired."""
         self._goes_on = full_disk.is_full()
 
     def is_over(self, write: Callable[[], object]) -> bool:
-        """Whether none goes on, and workers have had their time since the last one.
+        """Whether there is no outage, and workers have had time to renew their leases since the last one.
 
         During an outage, `write` must write something to the database, and raise if that is impossible.
         """

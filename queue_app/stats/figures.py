@@ -55,7 +55,7 @@ class Minute:
 def depth_chart(organization_id: int) -> Chart:
     """Requests that could start, stacked by priority, with those held for a retry on top. Raises RedisError."""
     samples = depth_samples(organization_id)
-    points = _last_in_each(samples, DEPTH_STEP_S)
+    points = _last_sample_of_each_step(samples, DEPTH_STEP_S)
     x = [local(point.at) for point in points]
     ready = [
         _depth_trace(priority.name.lower(), x, [point.depth.get(priority, 0) for point in points], _color(priority))
@@ -65,7 +65,7 @@ def depth_chart(organization_id: int) -> Chart:
     peak = max((point.waiting for point in points), default=0)
     rows = [
         [clock(each.at), *(each.depth.get(priority, 0) for priority in PRIORITIES), each.held, each.waiting]
-        for each in reversed(_last_in_each(samples, 60))
+        for each in reversed(_last_sample_of_each_step(samples, 60))
     ]
     table = Table(["Time", *_lane_names(), HELD.capitalize(), "All"], rows)
     return Chart(timed_figure([*ready, held], counts_axis(peak), has_some=peak > 0), table)
@@ -185,7 +185,7 @@ def _last_hour() -> list[Minute]:
     return list(minutes.values())
 
 
-def _last_in_each(samples: Sequence[DepthSample], step_s: int) -> list[DepthSample]:
+def _last_sample_of_each_step(samples: Sequence[DepthSample], step_s: int) -> list[DepthSample]:
     """The last sample of each step: a point does not move when newer samples arrive."""
     return list({sample.at // step_s: sample for sample in samples}.values())
 

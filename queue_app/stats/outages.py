@@ -15,15 +15,15 @@ from aiinfra.providers.base import PROVIDER_FAULTS
 from aiinfra.providers.breaker import BreakerState, CircuitState
 from cost_app.facade import ModelMinute, ModelState
 
-OUT_AFTER = 2
-"""Failures in a row."""
-OVER_AFTER = timedelta(minutes=15)
+DOWN_AFTER_FAILURES = 2
+"""Consecutive failures after which a model is down."""
+FORGOTTEN_AFTER = timedelta(minutes=15)
 """Without another failure an outage is forgotten after this long: no one has called the model since."""
-LATELY = timedelta(minutes=5)
-SHAKY_FAILURES, SHAKY_PERCENT = 3, 20
-"""Share of the calls within `LATELY`."""
-STILL_SHAKY = timedelta(minutes=1)
-"""A model that answers has recovered after this long without a failure, whatever its last five minutes were."""
+RECENT = timedelta(minutes=5)
+DEGRADED_FAILURES, DEGRADED_PERCENT = 3, 20
+"""Share of the calls within `RECENT`."""
+RECOVERED_AFTER = timedelta(minutes=1)
+"""A model that answers has recovered after this long without a failure, however many calls failed before."""
 
 
 @dataclass(frozen=True)
@@ -92,21 +92,25 @@ def _outage(
     name: str, state: ModelState | None, minutes: Sequence[ModelMinute], held: int, circuit: CircuitState
 ) -> Outage | None:
     provider, _, model = name.partition("/")
-    lately = [minute for minute in minutes if minute.minute > timezone.now() - LATELY]
-    failed, calls = sum(_faults(minute) for minute in lately), sum(minute.calls for minute in lately)
-    is_open = circuit != CircuitState.CLOSED and (held > 0 or _is_out(state, 1))
-    is_shaky = failed >= SHAKY_FAILURES and 100 * failed >= SHAKY_PERCENT * calls and _failed_within(state, STILL_SHAKY)
-    if not (is_open or is_shaky or _is_out(state, OUT_AFTER)):
+    recent = [minute for minute in minutes if minute.minute > timezone.now() - RECENT]
+    failed, calls = sum(_faults(minute) for minute in recent), sum(minute.calls for minute in recent)
+    is_open = circuit != CircuitState.CLOSED and (held > 0 or _is_down(state, 1))
+    is_degraded = (
+        failed >= DEGRADED_FAILURES
+        and 100 * failed >= DEGRADED_PERCENT * calls
+        and _failed_within(state, RECOVERED_AFTER)
+    )
+    if not (is_open or is_degraded or _is_down(state, DOWN_AFTER_FAILURES)):
         return None
     faults = [error for error in last_failures(state) if error.code in PROVIDER_FAULTS]
     since = (state.failing_since if state else None) or _failing_since(minutes)
     return Outage(provider, model, since, faults[0] if faults else None, failed, calls, held, circuit)
 
 
-def _is_out(state: ModelState | None, least: int) -> bool:
+def _is_down(state: ModelState | None, least: int) -> bool:
     if state is None or state.failing_since is None:
         return False
-    return state.failures >= least and _failed_within(state, OVER_AFTER)
+    return state.failures >= least and _failed_within(state, FORGOTTEN_AFTER)
 
 
 def _failed_within(state: ModelState | None, past: timedelta) -> bool:
@@ -114,10 +118,10 @@ def _failed_within(state: ModelState | None, past: timedelta) -> bool:
 
 
 def _failing_since(minutes: Sequence[ModelMinute]) -> datetime | None:
-    """The first minute of the ongoing failures: failures with no gap longer than `LATELY` between them."""
+    """The first minute of the ongoing failures: failures with no gap longer than `RECENT` between them."""
     since = None
     for minute in sorted((each.minute for each in minutes if _faults(each)), reverse=True):
-        if since and since - minute > LATELY:
+        if since and since - minute > RECENT:
             break
         since = minute
     return since

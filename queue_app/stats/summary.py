@@ -64,7 +64,7 @@ class QueueStats:
     @property
     def recent(self) -> LaneStats:
         """All priorities together."""
-        return _together(self.lanes.values())
+        return _combined(self.lanes.values())
 
     @property
     def oldest_pending_seconds(self) -> float | None:
@@ -154,7 +154,7 @@ def _recent() -> list[tuple[int, Outcomes]]:
     return [(row[0], Outcomes(*row[1:])) for row in rows]
 
 
-def _together(lanes: Iterable[LaneStats]) -> LaneStats:
+def _combined(lanes: Iterable[LaneStats]) -> LaneStats:
     total = LaneStats()
     for lane in lanes:
         total.merge(lane)

@@ -291,11 +291,11 @@ def enter(request: AIRequest, *, announce: bool = False) -> None:
 
     With `announce`, its status is published in the same round trip, before a worker can see the request.
     """
-    news = [events.publication_of(request)] if announce else []
+    scripts = [events.publication_of(request)] if announce else []
     if request.is_awaited:
-        news.append(turns.awaiting(request.id))
+        scripts.append(turns.awaiting(request.id))
     try:
-        *_, woken, waiting = run_together([*news, index.admitting([request]), *tickets.waking()])
+        *_, woken, waiting = run_together([*scripts, index.admitting([request]), *tickets.waking()])
         tickets.push_unless_enough(woken, waiting)
     except RedisError as error:
-        logger.warning("not indexed yet: %s", error, extra={"fields": {"request": request.id}})
+        logger.warning("request not indexed yet: %s", error, extra={"fields": {"request": request.id}})

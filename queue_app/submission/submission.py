@@ -1,4 +1,4 @@
-"""What a client asks for, whichever interface it uses."""
+"""What a client asks for, through any interface."""
 
 import hashlib
 import json
@@ -90,7 +90,7 @@ class Submission:
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 of everything that the client sent, to tell apart two bodies with one key."""
+        """SHA-256 of everything that the client sent, to distinguish two bodies with the same key."""
         fields = [
             "" if self.alias else self.provider,
             self.alias or self.model,

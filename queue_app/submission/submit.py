@@ -114,7 +114,7 @@ def _completed_from_cache(
             return earlier
         raise
     except (DataError, ValueError):
-        logger.exception("an answer of the cache cannot be served")
+        logger.exception("cached answer cannot be served")
         return None
     coalescing.announce_hits([request], [hit.entry_id])
     return request

@@ -41,7 +41,7 @@ def test_timely_answer_skips_the_successor_check(
     claimed: Claimed, provider: ScriptedProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """This saves a statement for every successful request."""
-    monkeypatch.setattr(outcomes, "_has_heir", lambda _claim: pytest.fail("checked for a successor"))
+    monkeypatch.setattr(outcomes, "_has_successor", lambda _claim: pytest.fail("checked for a successor"))
     process(claimed())
     assert (row().status, index.state().size) == (Status.COMPLETED, 0)
 

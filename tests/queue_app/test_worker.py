@@ -160,7 +160,7 @@ def test_rq_registers_the_worker_until_it_ends(redis_url: str, work: Work) -> No
 def test_a_worker_registers_again_in_an_emptied_redis(
     redis_url: str, work: Work, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(heartbeat, "TELL_RQ_EVERY_S", 0)
+    monkeypatch.setattr(heartbeat, "RQ_HEARTBEAT_EVERY_S", 0)
     worker = work()
     wait_until(lambda: Worker.count(connection=bytes_client()) == 1, "RQ to list the worker")
     redis_client().flushall()

@@ -37,7 +37,7 @@ class Command(command.Command):
                 warmed = _warm(organization.pk, options)
         except (OSError, ValueError, CacheAwayError) as error:
             raise CommandError(str(error)) from error
-        self.stdout.write(_told(warmed, dry_run=options["dry_run"]))
+        self.stdout.write(_summary(warmed, dry_run=options["dry_run"]))
         for reason, count in warmed.refusals.most_common():
             self.stderr.write(f"{count} not sent: {reason}")
 
@@ -54,7 +54,7 @@ def _warm(organization_id: int, options: dict[str, Any]) -> WarmResult:
     return warm(wanted, dry_run=options["dry_run"])
 
 
-def _told(warmed: WarmResult, *, dry_run: bool) -> str:
+def _summary(warmed: WarmResult, *, dry_run: bool) -> str:
     would = "would be " if dry_run else ""
     later = "" if dry_run else "; their answers are cached once the queue has processed them"
     return (

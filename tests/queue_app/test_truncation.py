@@ -12,8 +12,8 @@ from aiinfra.tenants.security_log.events import Event
 from aiinfra.tenants.security_log.models import SecurityEvent
 from queue_app.models import AIRequest, RequestContent
 from queue_app.ordering.claims import Claim
-from queue_app.pages.beginning import CHARACTERS_MAX, TURNS_MAX, Beginning
 from queue_app.pages.conversation import Block, Tool, Turn
+from queue_app.pages.truncation import CHARACTERS_MAX, TURNS_MAX, Truncation
 from queue_app.processing.provider_call import process
 from tests.queue_app.conftest import ScriptedProvider, answer
 
@@ -27,12 +27,12 @@ def page_of(client: Client, request: AIRequest) -> str:
 
 def test_what_fits_is_not_cut() -> None:
     turns = [Turn("user", [Block("Hi."), Block("", "Calls add", is_code=True)]), Turn("assistant", [])]
-    part = Beginning()
+    part = Truncation()
     assert (part.turns(turns), part.is_cut) == (turns, False)
 
 
 def test_texts_share_the_page() -> None:
-    part = Beginning()
+    part = Truncation()
     blocks = [Block("a" * (CHARACTERS_MAX - 1)), Block("bcd"), Block("e")]
     assert [block.text for block in part.blocks(blocks)] == [blocks[0].text, "b"]
     assert (part.shown, part.total, part.is_cut) == (CHARACTERS_MAX, CHARACTERS_MAX + 3, True)
@@ -41,7 +41,7 @@ def test_texts_share_the_page() -> None:
 
 
 def test_many_short_turns_are_cut_too() -> None:
-    part = Beginning()
+    part = Truncation()
     assert len(part.turns([Turn("user", [Block("a")])] * (TURNS_MAX + 5))) == TURNS_MAX
     assert (part.shown, part.total) == (TURNS_MAX, TURNS_MAX + 5)
 

@@ -1,4 +1,4 @@
-"""The beginning of long prompts and answers: a page with megabytes of text is slow, and nobody reads it to the end."""
+"""Truncates long prompts and answers: a page with megabytes of text is slow, and nobody reads all of it."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
@@ -13,8 +13,8 @@ TURNS_MAX = 200
 
 
 @dataclass
-class Beginning:
-    """Cuts the texts of a part of the page so that they fit on it together."""
+class Truncation:
+    """Truncates the texts of one part of the page so that together they stay within the limit."""
 
     shown: int = field(default=0, init=False)
     """Characters on the page."""
@@ -23,15 +23,15 @@ class Beginning:
 
     @property
     def is_cut(self) -> bool:
-        """Whether the page leaves something out."""
+        """Whether anything was truncated."""
         return self.shown < self.total
 
     def text(self, text: str) -> str:
         """As much of the next text as fits."""
-        beginning = text[: CHARACTERS_MAX - self.shown]
-        self.shown += len(beginning)
+        shortened = text[: CHARACTERS_MAX - self.shown]
+        self.shown += len(shortened)
         self.total += len(text)
-        return beginning
+        return shortened
 
     def blocks(self, blocks: Iterable[Block]) -> list[Block]:
         """The blocks that fit, the last one perhaps in part."""
@@ -52,7 +52,7 @@ class Beginning:
 
 def shown_content(status: RequestStatus) -> dict[str, Any]:
     """What the page of a request shows of its content."""
-    prompt, options, answer = Beginning(), Beginning(), Beginning()
+    prompt, options, answer = Truncation(), Truncation(), Truncation()
     response = status.response or {}
     return {
         "turns": prompt.turns(turns_of(status.messages or [], status.parameters)),

@@ -1,4 +1,4 @@
-"""Tells Redis what a worker has committed: events, claims that have ended, and calls that count against limits."""
+"""Publishes what a worker has committed to Redis: events, ended claims, and calls that count against limits."""
 
 import logging
 from collections.abc import Sequence
@@ -11,9 +11,9 @@ from queue_app.ordering.claims import Claim
 logger = logging.getLogger(__name__)
 
 
-def tell(claim: Claim, news: Sequence[ScriptCall]) -> None:
+def publish(claim: Claim, scripts: Sequence[ScriptCall]) -> None:
     """Run the scripts in one round trip. If Redis is down, index repair corrects the index later."""
     try:
-        run_together(news)
+        run_together(scripts)
     except RedisError:
-        logger.warning("Redis not told of a request", exc_info=True, extra={"fields": {"request": claim.request.id}})
+        logger.warning("change not published to Redis", exc_info=True, extra={"fields": {"request": claim.request.id}})
