@@ -1,4 +1,4 @@
-"""Prices, ledger, budgets, alerts and recommendations. `create_cost_optimizer` is the door for all other code."""
+"""Prices, ledger, budgets, alerts and recommendations. `create_cost_optimizer` is the entry point for other code."""
 
 from typing import TYPE_CHECKING
 

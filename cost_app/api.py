@@ -1,4 +1,4 @@
-"""`/api/ai/cost`: one table of operations, each part brings its own; and `/api/ai/exports`, which gives files."""
+"""`/api/ai/cost`: one table of the operations of all parts. And `/api/ai/exports`, which returns files."""
 
 from aiinfra.api import Endpoint
 from cost_app.alerts.api import OPERATIONS as ALERTS

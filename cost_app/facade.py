@@ -1,4 +1,4 @@
-"""The public door of the cost engine: other apps import this and nothing behind it."""
+"""The cost engine's public interface: other apps import only this module."""
 
 from aiinfra.python_api import InvalidValueError, UnknownOrganizationError
 from cost_app import python_api, tasks

@@ -1,4 +1,4 @@
-"""What Python callers give the cost engine where it is grouped otherwise than over HTTP; the rules are the same."""
+"""Arguments of Python callers that are grouped differently than over HTTP. They are validated by the same rules."""
 
 from aiinfra.api import ApiModel
 from cost_app.budgets.payloads import SetBudget
@@ -6,18 +6,18 @@ from cost_app.spend.payloads import CallFacts, TrackedCallIn
 
 
 class TrackArguments(TrackedCallIn):
-    """A call that was made elsewhere; `metadata` is what else is known of it."""
+    """A call made outside aiinfra; `metadata` has its other facts."""
 
     metadata: CallFacts = CallFacts()
 
 
 class BudgetArguments(ApiModel):
-    """The budget to make or to change."""
+    """The budget to create or change."""
 
     budget: SetBudget
 
 
 class AlertsArguments(ApiModel):
-    """Which alerts: not acknowledged yet, acknowledged, or with None both."""
+    """Which alerts: unacknowledged, acknowledged, or both for None."""
 
     acknowledged: bool | None = False

@@ -1,4 +1,4 @@
-"""Every address of the cost engine; each part brings its own pages."""
+"""The URLs of all parts of the cost engine."""
 
 from django.urls import include, path
 

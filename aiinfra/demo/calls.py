@@ -196,7 +196,7 @@ class CallMaker:
         number: int,
         digest: str,
     ) -> Attempt:
-        prompt, dearest = usage.input + usage.cache_read, max(price.input, price.cache_read, price.cache_write)
+        prompt, prompt_price = usage.input + usage.cache_read, max(price.input, price.cache_read, price.cache_write)
         external_id, self._mark = self._mark, None
         return Attempt(
             id=self._identity(at),
@@ -216,7 +216,7 @@ class CallMaker:
             prompt_digest=digest,
             prefix_digest=f"{profile.prefix_tokens:016x}" if profile.prefix_tokens else "",
             prefix_bytes=4 * profile.prefix_tokens,
-            bound_nano=-(-(4 * prompt * dearest + profile.max_tokens * price.output) // TOKENS_PER_PRICE),
+            bound_nano=-(-(4 * prompt * prompt_price + profile.max_tokens * price.output) // TOKENS_PER_PRICE),
             raw_usage={"demo": True},
             created_at=at,
             dispatched_at=at,

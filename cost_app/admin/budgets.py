@@ -45,7 +45,7 @@ class BudgetAdmin(ReadOnlyAdmin):
         return counted(budget.scope, budget.scope_value, budget.key_name)
 
 
-class OfABudgetAdmin(ReadOnlyAdmin):
+class BudgetRecordAdmin(ReadOnlyAdmin):
     """Base for rows that belong to a budget, labeled by its period and scope."""
 
     list_filter = ["budget__period", "budget__scope", "organization"]
@@ -72,7 +72,7 @@ def counted(scope: str, value: str, name_of_key: str | None) -> str:
 
 
 @admin.register(BudgetWindow)
-class BudgetWindowAdmin(OfABudgetAdmin):
+class BudgetWindowAdmin(BudgetRecordAdmin):
     """The periods of budgets."""
 
     list_display = [
@@ -87,11 +87,11 @@ class BudgetWindowAdmin(OfABudgetAdmin):
 
 
 @admin.register(BudgetIncrease)
-class BudgetIncreaseAdmin(OfABudgetAdmin):
+class BudgetIncreaseAdmin(BudgetRecordAdmin):
     """Temporary increases."""
 
     list_display = ["budget_name", "organization", "nano", "by", "reason", "expires_at", "withdrawn_at"]
-    search_fields = [*OfABudgetAdmin.search_fields, "reason", "by"]
+    search_fields = [*BudgetRecordAdmin.search_fields, "reason", "by"]
 
 
 @admin.register(Hold)

@@ -89,7 +89,7 @@ class ProposedAdmin(AddOnlyAdmin):
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:  # noqa: ARG002
         """Add the line, or propose it."""
         naming.submit(row=obj, actor=user_actor(request.user))  # type: ignore[arg-type]
-        self._say_if_pending(request, obj)
+        self._warn_if_pending(request, obj)
 
     @admin.action(description="Approve selected %(verbose_name_plural)s", permissions=["add"])
     def approve(self, request: HttpRequest, rows: QuerySet[Any]) -> None:
@@ -104,11 +104,11 @@ class ProposedAdmin(AddOnlyAdmin):
     def _each(self, request: HttpRequest, rows: QuerySet[Any], do: Callable[..., Any]) -> None:
         for row in rows:
             try:
-                self._say_if_pending(request, do(row=row, actor=user_actor(request.user)))  # type: ignore[arg-type]
+                self._warn_if_pending(request, do(row=row, actor=user_actor(request.user)))  # type: ignore[arg-type]
             except PriceError as error:
                 self.message_user(request, f"{row}: {error}", messages.ERROR)
 
-    def _say_if_pending(self, request: HttpRequest, row: Any) -> None:
+    def _warn_if_pending(self, request: HttpRequest, row: Any) -> None:
         if row is not None and row.state == ProposalState.WAITING:
             self.message_user(request, f"{row}. Another person must approve it.", messages.WARNING)
 

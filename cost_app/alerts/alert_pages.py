@@ -1,4 +1,4 @@
-"""Behavior of the alert pages, for an organization and for the installation alike: the scope says whose alerts."""
+"""The alert pages of organizations and of the installation. The scope determines whose alerts they show."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -89,7 +89,7 @@ def apply_action(
 
 
 def _changed(response: HttpResponse) -> HttpResponse:
-    """Let the number in the navigation follow."""
+    """Update the number in the navigation."""
     return trigger_client_event(response, "alerts-changed")
 
 

@@ -9,7 +9,7 @@ from cost_app.models import AlertKind, Budget, Severity
 
 @dataclass(frozen=True)
 class Cause:
-    """A problem. `name` is unique in the organization: it identifies the alert that is raised once, and ends."""
+    """A problem. `name` is unique in the organization: it identifies the alert, which is raised once."""
 
     name: str
     kind: AlertKind

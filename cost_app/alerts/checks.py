@@ -81,8 +81,8 @@ def owners_of_live_alerts(kinds: Collection[str]) -> set[int | None]:
 
 @transaction.atomic
 def _raise(organization_id: int | None, cause: Cause, explained: dict[str, Any], now: datetime) -> None:
-    alert, is_told = raise_alert(organization_id, cause, explained, now)
-    if is_told:
+    alert, should_notify = raise_alert(organization_id, cause, explained, now)
+    if should_notify:
         notify_opened(alert)
 
 

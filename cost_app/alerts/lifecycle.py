@@ -17,11 +17,11 @@ from cost_app.alerts.cause import Cause
 from cost_app.alerts.notify import notify_resolved
 from cost_app.models import Alert, AlertState
 
-REPEAT = timedelta(minutes=5)
+RETRY_DELAY = timedelta(minutes=5)
 """The specification's alertRetryDelay: an alert is not sent again sooner than this."""
-GONE = timedelta(minutes=3)
+ENDED_AFTER = timedelta(minutes=3)
 """Causes are checked every minute: one that was not seen for this long had ended."""
-SEEN_OFTEN = timedelta(seconds=5)
+SEEN_UPDATE_INTERVAL = timedelta(seconds=5)
 """Folds run twice per second; a continuing cause need not be written each time."""
 COUNT_MAX = 100
 NOT_ENDED = {"resolved_at": None, "resolved_by": "", "snoozed_until": None}
@@ -57,32 +57,32 @@ def raise_alert(
     is_opened = is_new or _opens_again(alert, now)
     if is_opened and not is_new:
         columns |= {"state": AlertState.OPEN, "opened_at": now, **NOT_ENDED}
-    elif not is_new and now - alert.last_seen_at < SEEN_OFTEN and not _is_untold(alert):
+    elif not is_new and now - alert.last_seen_at < SEEN_UPDATE_INTERVAL and not _is_unsent(alert):
         return alert, False
     if not is_new:
         Alert.objects.filter(id=alert.id).update(**columns)
         alert.refresh_from_db()
     if is_opened:
         events.publish_change(alert)
-    return alert, _is_untold(alert) and _may_tell(alert, now)
+    return alert, _is_unsent(alert) and _may_notify(alert, now)
 
 
 def _opens_again(alert: Alert, now: datetime) -> bool:
     """A snooze is over, or a cause is back: it was resolved automatically, or by hand and then gone for a while."""
     if alert.state == AlertState.SNOOZED:
         return alert.snoozed_until is not None and alert.snoozed_until <= now
-    was_gone = not alert.resolved_by or now - alert.last_seen_at > GONE
-    return alert.state == AlertState.RESOLVED and was_gone
+    had_ended = not alert.resolved_by or now - alert.last_seen_at > ENDED_AFTER
+    return alert.state == AlertState.RESOLVED and had_ended
 
 
-def _is_untold(alert: Alert) -> bool:
+def _is_unsent(alert: Alert) -> bool:
     """No one was notified since it opened."""
     return alert.state == AlertState.OPEN and (alert.told_at is None or alert.told_at < alert.opened_at)
 
 
-def _may_tell(alert: Alert, now: datetime) -> bool:
+def _may_notify(alert: Alert, now: datetime) -> bool:
     """One of two concurrent checks sends it; if it is too early now, a later check sends it."""
-    silent = Alert.objects.filter(id=alert.id, told_at=alert.told_at).exclude(told_at__gt=now - REPEAT)
+    silent = Alert.objects.filter(id=alert.id, told_at=alert.told_at).exclude(told_at__gt=now - RETRY_DELAY)
     return bool(silent.update(told_at=now))
 
 

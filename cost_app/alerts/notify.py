@@ -11,8 +11,8 @@ from cost_app.models import Alert, Dimension
 
 def notify_opened(alert: Alert) -> None:
     """Send the alert to the channels, in the transaction that raised it; delivery happens later and blocks no one."""
-    told = send(alert.organization_id, _notification(alert, ALERT_OPENED, _title(alert), alert.message))
-    alert.told_channels = sorted({*alert.told_channels, *told})
+    notified = send(alert.organization_id, _notification(alert, ALERT_OPENED, _title(alert), alert.message))
+    alert.told_channels = sorted({*alert.told_channels, *notified})
     alert.save(update_fields=["told_channels"])
 
 
@@ -24,7 +24,7 @@ def notify_resolved(alert: Alert, successor: str = "") -> None:
     """
     if not alert.told_channels:
         return
-    news = {
+    changes = {
         "resolvedAt": alert.resolved_at.isoformat() if alert.resolved_at else None,
         "resolvedBy": alert.resolved_by or None,
         "resolution": "superseded" if successor else "manual" if alert.resolved_by else "ended",
@@ -33,13 +33,15 @@ def notify_resolved(alert: Alert, successor: str = "") -> None:
     send_to(
         alert.organization_id,
         alert.told_channels,
-        _notification(alert, ALERT_RESOLVED, title, _ending(alert, successor), news),
+        _notification(alert, ALERT_RESOLVED, title, _ending(alert, successor), changes),
     )
     alert.told_channels = []
     alert.save(update_fields=["told_channels"])
 
 
-def _notification(alert: Alert, kind: str, title: str, text: str, news: dict[str, Any] | None = None) -> Notification:
+def _notification(
+    alert: Alert, kind: str, title: str, text: str, changes: dict[str, Any] | None = None
+) -> Notification:
     return Notification(
         type=kind,
         severity=alert.severity,
@@ -56,7 +58,7 @@ def _notification(alert: Alert, kind: str, title: str, text: str, news: dict[str
             "openedAt": alert.opened_at.isoformat(),
             "currentCost": None if alert.current_nano is None else dollars(alert.current_nano),
             "explanation": alert.explanation,
-            **(news or {}),
+            **(changes or {}),
         },
     )
 

@@ -1,4 +1,4 @@
-"""What windows carry over from earlier ones: a function of the windows, whoever computes it and whenever."""
+"""What windows carry over from earlier ones: a function of the windows, independent of who computes it and when."""
 
 from datetime import datetime
 from itertools import pairwise

@@ -180,7 +180,7 @@ def budget_rows(organization_id: int) -> list[BudgetRow]:
 
 
 def places_of(rows: Iterable[BudgetRow]) -> int:
-    """The decimals of all amounts in the list of budgets; reservations come and go, so they have no say."""
+    """The decimals of all amounts in the list of budgets; reservations come and go, so they do not count."""
     return money_places(nano for row in rows for nano in (row.usage.limit_nano, row.usage.spent_nano))
 
 

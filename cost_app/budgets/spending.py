@@ -34,7 +34,7 @@ def spent_between(organization_id: int, scope: Scope, begin: datetime, end: date
         return _of_rows(scope, _entries(begin, end))
     folded = _of_hours_and_days(scope, calendar, first_hour, end_hour)
     edges = _of_rows(scope, _entries(begin, first_hour)) + _of_rows(scope, _entries(end_hour, end))
-    return folded + edges + _of_rows(scope, _in_line(first_hour, end_hour))
+    return folded + edges + _of_rows(scope, _queued_entries(first_hour, end_hour))
 
 
 def booked_late(scope: Scope, admitted: Span, until: datetime) -> int:
@@ -78,7 +78,7 @@ def _entries(begin: datetime, end: datetime) -> QuerySet[LedgerEntry]:
     return LedgerEntry.objects.filter(at__gte=begin, at__lt=end)
 
 
-def _in_line(begin: datetime, end: datetime) -> QuerySet[LedgerEntry]:
+def _queued_entries(begin: datetime, end: datetime) -> QuerySet[LedgerEntry]:
     waiting = PendingUsage.objects.filter(entry__at__gte=begin, entry__at__lt=end).values("entry_id")
     return LedgerEntry.objects.filter(id__in=waiting)
 

@@ -6,8 +6,8 @@ How the default is derived:
    of the requested model. Without a policy: the built-in models and those used in the last 30 days. Each needs a price
    in force and a configured provider. Embedding models are never candidates.
 2. The same tier. Prices are compared at the week's most expensive hours, with three input tokens per output token. A
-   candidate costs at most `DEARER_MAX` times the requested model and at least one `CHEAPER_MAX`th of it, and a model of
-   the economy tier (output below $1 per million tokens) never replaces a more expensive one.
+   candidate costs at most `MAX_PRICE_INCREASE` times the requested model and at least 1/`MAX_PRICE_DECREASE` of it. A
+   model of the economy tier (output below $1 per million tokens) never replaces a more expensive one.
 3. One model per provider, the closest in price, because a provider's outage affects all of its models.
 4. Other providers come first, then the closest price, up to `DEFAULT_STEPS` steps. Ties are broken by name.
 
@@ -29,9 +29,9 @@ from cost_app.recommendations.pricing import Model, WeeklyPrices, weekly_prices,
 from cost_app.recommendations.provider_choice import CHEAPEST_TIER_NANO
 
 DEFAULT_STEPS = 3
-DEARER_MAX = 5
+MAX_PRICE_INCREASE = 5
 """An outage must not multiply the bill: the maximum price of a default step, as a multiple of the requested model's."""
-CHEAPER_MAX = 10
+MAX_PRICE_DECREASE = 10
 """A model cheaper than this fraction of the price is not considered comparable."""
 EVERY_MODEL = ("", "")
 """The opt-out that applies to all models."""
@@ -161,14 +161,17 @@ class Candidates:
             return False
         if self.classes is not None and not self.classes[model] >= self.classes.get(asked, set()):
             return False
-        price, own = self.prices[model].dearest, self.prices[asked].dearest
+        price, own = self.prices[model].most_expensive, self.prices[asked].most_expensive
         if price.output < CHEAPEST_TIER_NANO <= own.output:
             return False
-        return weight_of(own) <= weight_of(price) * CHEAPER_MAX and weight_of(price) <= weight_of(own) * DEARER_MAX
+        return (
+            weight_of(own) <= weight_of(price) * MAX_PRICE_DECREASE
+            and weight_of(price) <= weight_of(own) * MAX_PRICE_INCREASE
+        )
 
     def _distance(self, model: Model, asked: Model) -> int:
         """How many times more or less expensive, in thousandths: half the price is as far away as twice the price."""
-        one, other = weight_of(self.prices[model].dearest), weight_of(self.prices[asked].dearest)
+        one, other = weight_of(self.prices[model].most_expensive), weight_of(self.prices[asked].most_expensive)
         return 1_000 * max(one, other) // min(one, other)
 
 
@@ -197,7 +200,7 @@ def _problem(step: Model, priced: set[Model]) -> str:
 def _percent(prices: dict[Model, WeeklyPrices], model: Model, asked: Model) -> int | None:
     if model not in prices or asked not in prices:
         return None
-    return 100 * weight_of(prices[model].dearest) // weight_of(prices[asked].dearest)
+    return 100 * weight_of(prices[model].most_expensive) // weight_of(prices[asked].most_expensive)
 
 
 def _own_steps(organization_id: int, models: Sequence[Model] | None = None) -> dict[Model, list[Model]]:

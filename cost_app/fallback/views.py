@@ -8,9 +8,9 @@ from django.views.decorators.http import require_GET, require_POST
 from aiinfra.tenants.access import MemberRequest, permission_required
 from cost_app.fallback import manage
 from cost_app.fallback.chains import (
-    CHEAPER_MAX,
-    DEARER_MAX,
     DEFAULT_STEPS,
+    MAX_PRICE_DECREASE,
+    MAX_PRICE_INCREASE,
     Chain,
     defaults_are_on,
     effective_chain,
@@ -20,7 +20,11 @@ from cost_app.fallback.forms import ChangeForm, ModelChoiceForm, StepForm, model
 from cost_app.prices.lookup import priced_models
 from cost_app.recommendations.pricing import Model
 
-RULE = {"least_percent": 100 // CHEAPER_MAX, "most_percent": 100 * DEARER_MAX, "default_steps": DEFAULT_STEPS}
+RULE = {
+    "least_percent": 100 // MAX_PRICE_DECREASE,
+    "most_percent": 100 * MAX_PRICE_INCREASE,
+    "default_steps": DEFAULT_STEPS,
+}
 
 
 @permission_required("queue:read")

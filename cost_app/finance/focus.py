@@ -139,7 +139,7 @@ def _rows(
 
 
 def closings_of(organization_id: int, calendar: Calendar) -> list[Closing]:
-    """The organization's closed months. They tell corrections from current charges."""
+    """The organization's closed months. They distinguish corrections from current charges."""
     return [
         Closing(closed_month(close, calendar), close.closed_at, figure(close, "ledger", "max_id") or 0)
         for close in MonthClose.objects.filter(organization_id=organization_id).order_by("first_day")

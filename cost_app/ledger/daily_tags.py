@@ -1,7 +1,7 @@
 """Bounds the number of sums by tag, which clients choose freely.
 
 The first `TAGS_PER_DAY` tags of an organization's day have sums of their own, and all others share one. The daily sums
-themselves say which tags those are, so that folding, and comparing with the ledger, agree. Budgets for a tag count from
+record which tags those are, so that folding and comparing with the ledger agree. Budgets for a tag count from
 the ledger and are not affected.
 """
 

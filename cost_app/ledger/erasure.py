@@ -1,4 +1,4 @@
-"""Erasing what attempts say. Ledger rows and sums stay: they can't be changed, and name users as the client did."""
+"""Erases the texts of attempts. Ledger rows and sums stay: they cannot be changed, and keep the client's user names."""
 
 from collections.abc import Callable
 

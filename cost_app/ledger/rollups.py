@@ -222,7 +222,7 @@ def _places(entry: LedgerEntry, tags: Iterable[str]) -> Iterator[tuple[str, str]
 
 
 def _amounts(entry: LedgerEntry) -> list[int]:
-    """Only answered calls have a latency: cache hits and failures say nothing about how fast a model answers."""
+    """Only answered calls have a latency: cache hits and failures do not show how fast a model answers."""
     is_timed = entry.latency_ms is not None and not entry.errors and entry.kind != LedgerKind.CACHE_HIT
     own = {
         "cache_hits": int(entry.kind == LedgerKind.CACHE_HIT),

@@ -1,4 +1,4 @@
-"""The money's tables, by what they are for."""
+"""The tables of the cost engine."""
 
 from aiinfra.notifications.models import Severity
 from cost_app.models.alerts import COST_KINDS, STAFF_KINDS, Alert, AlertKind, AlertState

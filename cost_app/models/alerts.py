@@ -1,4 +1,4 @@
-"""Alerts: one row per cause and window, from its beginning to its end."""
+"""Alerts: one row per cause and window."""
 
 from django.db import models
 from django.utils import timezone
@@ -49,7 +49,7 @@ STAFF_KINDS = frozenset({AlertKind.SYSTEM_HEALTH, AlertKind.PROVIDER_DOWN})
 
 
 class AlertState(models.TextChoices):
-    """Its life: open -> acknowledged | snoozed -> resolved, by a person or because the cause ended."""
+    """The state of an alert: open -> acknowledged | snoozed -> resolved, by a person or because the cause ended."""
 
     OPEN = "open"
     ACKNOWLEDGED = "acknowledged"
@@ -58,10 +58,10 @@ class AlertState(models.TextChoices):
 
 
 class Alert(OwnedModel):
-    """One cause in one window, said once. `cause` names it: `budget:12:2026-11-01:warning`.
+    """One alert per cause and window. `cause` names it: `budget:12:2026-11-01:warning`.
 
-    Without an organization it is the installation's, for staff. `told_channels` are the channels that have heard that
-    it is open and not yet that it is resolved.
+    Without an organization it is the installation's, for staff. `told_channels` are the channels that were notified
+    that it is open, and not yet that it is resolved.
     """
 
     kind = models.CharField(max_length=32, choices=AlertKind.choices)

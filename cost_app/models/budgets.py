@@ -80,7 +80,7 @@ class Budget(TenantModel):
         match self.scope:
             case BudgetScope.ORGANIZATION:
                 return "the organization"
-            case BudgetScope.API_KEY:  # its ID says nothing to a reader, and its name takes a query
+            case BudgetScope.API_KEY:  # people cannot recognize its ID, and its name takes a query
                 return "the API key"
             case _:
                 return f"{self.scope} {self.scope_value}"
@@ -124,7 +124,7 @@ class BudgetWindow(TenantModel):
 
 
 class BudgetIncrease(TenantModel):
-    """A temporary rise of a budget's limit, until it expires."""
+    """A temporary increase of a budget's limit, until it expires."""
 
     budget = models.ForeignKey(Budget, on_delete=models.PROTECT, related_name="increases")
     nano = models.BigIntegerField()

@@ -1,4 +1,4 @@
-"""What finance checks against: providers' usage files, and closed months."""
+"""Providers' usage files, closed months, and scheduled exports."""
 
 import uuid
 
@@ -54,7 +54,7 @@ class InvoiceUpload(TenantModel):
 
 
 class InvoiceLine(TenantModel):
-    """One day (UTC), model and token class: what the provider says and what the ledger had when it was uploaded."""
+    """One day (UTC), model and token class: the provider's figures, and the ledger's at the time of the upload."""
 
     invoice = models.ForeignKey(InvoiceImport, on_delete=models.CASCADE, related_name="lines")
     day = models.DateField()
@@ -76,7 +76,7 @@ class InvoiceLine(TenantModel):
 
 
 class MonthClose(TenantModel):
-    """A closed month: its figures as they stood, signed. Append-only: triggers in both databases."""
+    """A closed month: its signed figures at the time of closing. Append-only: triggers in both databases."""
 
     first_day = models.DateField()
     last_day = models.DateField()
@@ -93,7 +93,7 @@ class MonthClose(TenantModel):
 
 
 class ExportDelivery(TenantModel):
-    """A file that is written to the export directory on a schedule, and what became of it the last time."""
+    """A file that is written to the export directory on a schedule, and the result of the last attempt."""
 
     kind = models.CharField(max_length=16)
     first_day = models.DateField(help_text="of the month that the file is about")

@@ -15,7 +15,7 @@ from cost_app.models.prices import ModelPrice, Repricing
 
 
 class AttemptState(models.TextChoices):
-    """The money's life of one call: reserved -> dispatched -> settled | estimated, or released (surely not billed)."""
+    """The accounting state of a call: reserved -> dispatched -> settled | estimated, or released (not billed)."""
 
     RESERVED = "reserved"
     DISPATCHED = "dispatched"
@@ -29,7 +29,7 @@ UNKNOWN_OUTCOME = one_of("state", [AttemptState.DISPATCHED.value, AttemptState.E
 
 
 class RequestClass(models.TextChoices):
-    """How much is asked of the model; `cost_app.recommendations.classes` tells by which signs."""
+    """How demanding a request is; `cost_app.recommendations.classes` has the rules."""
 
     SIMPLE = "simple"
     COMPLEX = "complex"
@@ -37,7 +37,7 @@ class RequestClass(models.TextChoices):
 
 
 class UsageIssue(models.TextChoices):
-    """What is doubtful about an amount that was booked. Of several the one that explains the others."""
+    """What is doubtful about a booked amount. If there are several issues, the one that explains the others."""
 
     NO_USAGE = "no_usage", "The provider sent no usable token counts"
     TIER_UNPRICED = "tier_unpriced", "The service tier that answered has no price"
@@ -46,14 +46,14 @@ class UsageIssue(models.TextChoices):
 
 
 class BookedCost(models.TextChoices):
-    """Which of two costs is booked where a provider reports its own."""
+    """Which of two costs is booked if a provider reports its own."""
 
     OURS = "ours", "computed from the price book"
     REPORTED = "reported", "as reported by the provider"
 
 
 class UsageColumns(models.Model):
-    """What a call used, as `TokenUsage` has it. Token classes are disjoint but for the two that are parts of others."""
+    """What a call used, as in `TokenUsage`. Token classes are disjoint, except for two that are parts of others."""
 
     input_tokens = models.BigIntegerField(default=0)
     cache_read_tokens = models.BigIntegerField(default=0)
@@ -204,7 +204,7 @@ class Attempt(TenantModel, UsageColumns):
 
     @property
     def as_sent(self) -> ProviderAttempt:
-        """What the provider's adapter takes."""
+        """The call, as the provider's adapter expects it."""
         return ProviderAttempt(self.id, self.organization_id, self.provider, self.model)
 
 

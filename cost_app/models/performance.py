@@ -52,7 +52,7 @@ class ModelMinute(ModelCounts):
 
 
 class ModelState(TenantModel):
-    """How an organization's calls to a model went last."""
+    """The latest results of an organization's calls to a model."""
 
     provider = models.CharField(max_length=32)
     model = models.CharField(max_length=128)

@@ -1,4 +1,4 @@
-"""An organization's own rules for its money."""
+"""An organization's spend policy."""
 
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
@@ -21,7 +21,7 @@ class UnpricedModels(models.TextChoices):
 
 
 class CostPolicy(TenantModel):
-    """At most one row an organization; without one the defaults hold. Read it by `policy_of`."""
+    """At most one row per organization; without one, the defaults apply. Read it with `policy_of`."""
 
     unpriced_models = models.CharField(
         max_length=8,

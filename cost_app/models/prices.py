@@ -1,4 +1,4 @@
-"""The price book: versions that are never edited, and differences that wait for a person's word."""
+"""The price book: versions, which are never edited, and proposals, which a person approves or rejects."""
 
 import uuid
 
@@ -82,7 +82,7 @@ class ModelPrice(PriceColumns):
 
 
 class ProposalState(models.TextChoices):
-    """What became of a difference."""
+    """The status of a proposal."""
 
     WAITING = "waiting"
     APPROVED = "approved"
@@ -90,7 +90,7 @@ class ProposalState(models.TextChoices):
 
 
 class PriceProposal(PriceColumns):
-    """A price that a source has and the book does not, or has otherwise; it enters the book when a person says so."""
+    """A price that is new or different in a source. It enters the book when a person approves it."""
 
     effective_from = models.DateTimeField()
     replaces = models.ForeignKey(ModelPrice, null=True, on_delete=models.PROTECT, related_name="+")
@@ -114,7 +114,7 @@ class PriceProposal(PriceColumns):
 
 
 class Decision(models.Model):
-    """A line of the price book that counts once it is approved; who proposed it, and who decided."""
+    """A line of the price book that applies once it is approved, with who proposed it and who decided."""
 
     proposed_by = models.CharField(max_length=200, blank=True, help_text="empty if no person proposed it")
     decided_at = models.DateTimeField(null=True)
@@ -184,7 +184,7 @@ class ModelAlias(Decision):
 
 
 class Repricing(models.Model):
-    """One correction of a period's prices; its adjustment rows in the ledger carry it."""
+    """One correction of a period's prices. Its adjustment rows in the ledger refer to it."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     provider = models.CharField(max_length=32)
@@ -200,7 +200,7 @@ class Repricing(models.Model):
 
 
 class ProviderLimit(models.Model):
-    """What a provider takes a minute, and how fast it is expected to answer. Beside the price book: one for all
+    """How many calls a provider accepts per minute, and its expected latency. Like the price book, one for all
     organizations, because they share the provider's account."""
 
     provider = models.CharField(max_length=32)

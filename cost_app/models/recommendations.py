@@ -1,4 +1,4 @@
-"""Advice that can be checked, and the rules that come of following it."""
+"""Recommendations, and the rules of applied ones."""
 
 from django.db import models
 from django.db.models import Q
@@ -9,7 +9,7 @@ from cost_app.models.prices import ModelPrice
 
 
 class RecommendationKind(models.TextChoices):
-    """What is advised."""
+    """The kind of a recommendation."""
 
     CHEAPER_MODEL = "cheaper_model"
     CACHE_REPEATS = "cache_repeats"
@@ -23,7 +23,7 @@ class RecommendationKind(models.TextChoices):
 
 
 class RecommendationState(models.TextChoices):
-    """Its life."""
+    """The state of a recommendation."""
 
     OPEN = "open"
     APPLIED = "applied"
@@ -32,7 +32,7 @@ class RecommendationState(models.TextChoices):
 
 
 class Recommendation(TenantModel):
-    """One piece of advice with its evidence. `subject` tells apart what is advised of one kind."""
+    """One recommendation with its evidence. `subject` distinguishes recommendations of one kind."""
 
     kind = models.CharField(max_length=32, choices=RecommendationKind.choices)
     subject = models.CharField(max_length=300)
@@ -65,7 +65,7 @@ class Recommendation(TenantModel):
 
 
 class OptimizationRule(TenantModel):
-    """What an applied recommendation changes in how calls are made; undone by `ended_at`."""
+    """How an applied recommendation changes calls, until `ended_at`."""
 
     recommendation = models.ForeignKey(Recommendation, on_delete=models.PROTECT, related_name="rules")
     kind = models.CharField(max_length=32, choices=RecommendationKind.choices)

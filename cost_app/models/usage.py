@@ -7,8 +7,11 @@ from cost_app.models.ledger import LedgerEntry
 
 
 class Dimension(models.TextChoices):
-    """What a sum is by. The value is "" for the total, `provider/model` for a model, the key's id, a user's reference,
-    a priority's weight, a tag."""
+    """What a sum is grouped by.
+
+    The value is "" for the total, `provider/model` for a model, the key's id, a user's reference, a priority's weight,
+    or a tag.
+    """
 
     TOTAL = "total"
     PROVIDER = "provider"

@@ -163,7 +163,7 @@ def _note_states(organization_id: int, calls: Sequence[Call]) -> None:
 
 
 def _note(state: ModelState, call: Call) -> None:
-    """Whether the caller caused the error, which says nothing about the provider."""
+    """Record a call's result. An error that the caller caused is not a failure of the provider."""
     if not call.error_code:
         state.answered_at, state.failing_since, state.failures = call.at, None, 0
         return

@@ -108,8 +108,8 @@ class PriceForm(forms.Form):
 
     def chosen_beginning(self) -> datetime:
         """When the price of a valid form takes effect."""
-        beginning: datetime | None = self.cleaned_data["effective_from"]
-        return beginning or timezone.now()
+        start: datetime | None = self.cleaned_data["effective_from"]
+        return start or timezone.now()
 
     def _steps(self) -> list[dict[str, Any]]:
         steps = []

@@ -27,7 +27,7 @@ class UnitPrices(NamedTuple):
     cache_write_1h: int
 
     @property
-    def dearest_prompt(self) -> int:
+    def max_prompt(self) -> int:
         """The maximum price of a prompt token if the call requests no 1-hour cache."""
         return max(self.input, self.cache_read, self.cache_write)
 
@@ -116,8 +116,8 @@ def _most(price: ModelPrice, size: PromptSize, max_tokens: int, mode: str) -> in
     begins = [step["above"] + 1 for step in price.long_prompts if step["above"] < prompt]
     totals = []
     for unit in (unit_prices(price, length) for length in (0, *begins)):
-        dearest = max(unit.dearest_prompt, unit.cache_write_1h) if size.asks_for_hour_cache else unit.dearest_prompt
-        totals.append(prompt * dearest + output * unit.output)
+        highest = max(unit.max_prompt, unit.cache_write_1h) if size.asks_for_hour_cache else unit.max_prompt
+        totals.append(prompt * highest + output * unit.output)
     return _per_million(max(totals))
 
 

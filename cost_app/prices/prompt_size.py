@@ -111,7 +111,7 @@ def _images_in(value: object) -> Iterator[object]:
 
 
 def _without_images(value: Any) -> Any:
-    """The value without its images, whose data says nothing about their tokens."""
+    """The value without its images, whose number of tokens does not depend on their data."""
     if isinstance(value, Mapping):
         return "" if value.get("type") in IMAGES else {name: _without_images(child) for name, child in value.items()}
     return [_without_images(child) for child in value] if isinstance(value, list | tuple) else value

@@ -1,4 +1,4 @@
-"""What a price says, apart from when it applies: the columns that a version, a proposal and a source's row share."""
+"""The contents of a price, except when it applies: the columns that a version, a proposal and a source's row share."""
 
 import re
 from dataclasses import asdict, dataclass, field

@@ -16,7 +16,7 @@ from cost_app.recommendations.payloads import (
     FigureOut,
     ImplementationOut,
     OptionOut,
-    RealisedOut,
+    RealizedSavingsOut,
     RecommendationOut,
     RecommendationReference,
     RecommendationsOut,
@@ -25,7 +25,7 @@ from cost_app.recommendations.payloads import (
     SavingsOut,
 )
 from cost_app.recommendations.provider_choice import NoModelError, Option, get_optimal_provider
-from cost_app.recommendations.realised import Realised
+from cost_app.recommendations.realised import RuleSavings
 from cost_app.recommendations.screens import RecommendationRow, recommendation_row, recommendation_rows
 
 
@@ -122,9 +122,9 @@ def _figure(figure: dict[str, Any]) -> FigureOut:
     return FigureOut(**figure)
 
 
-def _realised(realised: Realised) -> RealisedOut:
+def _realised(realised: RuleSavings) -> RealizedSavingsOut:
     monthly = realised.monthly_nano
-    return RealisedOut(
+    return RealizedSavingsOut(
         requests=realised.requests,
         saved=dollars(realised.rule.saved_nano),
         monthly=None if monthly is None else dollars(monthly),

@@ -17,7 +17,7 @@ def candidates(organization_id: int, request_class: str) -> dict[Model, WeeklyPr
     """The chat models that the organization allows for a class, with their prices; only of configured providers.
 
     If its policy names no models: those it used within 30 days and those that every installation starts with. The price
-    book has hundreds more, and a low price says nothing about what a model can do.
+    book has hundreds more, and a low price does not show what a model can do.
     """
     allowed = allowed_models(organization_id, request_class)
     models = allowed if allowed is not None else familiar_models(organization_id)

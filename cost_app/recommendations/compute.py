@@ -13,7 +13,7 @@ from aiinfra.tenants.models import Organization
 from aiinfra.tenants.scope import organization_scope, system_scope
 from cost_app.models import Recommendation, RecommendationState
 from cost_app.recommendations.generators import GENERATORS
-from cost_app.recommendations.realised import count_realised
+from cost_app.recommendations.realised import count_rule_savings
 from cost_app.recommendations.sample import Advice, take_sample
 
 logger = logging.getLogger(__name__)
@@ -34,7 +34,7 @@ def compute_all() -> None:
             with organization_scope(organization_id):
                 compute_recommendations(organization_id)
                 expire_stale(organization_id, timezone.now())
-                count_realised(organization_id)
+                count_rule_savings(organization_id)
         except Exception:
             logger.exception("could not compute recommendations", extra={"fields": {"organization": organization_id}})
 

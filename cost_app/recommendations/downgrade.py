@@ -33,5 +33,5 @@ def cheapest_allowed(
 
 
 def _most(prices: WeeklyPrices, prompt: int, output: int) -> int:
-    unit = unit_prices(prices.dearest, prompt)
+    unit = unit_prices(prices.most_expensive, prompt)
     return prompt * unit.input + output * unit.output

@@ -78,7 +78,7 @@ class EvidenceOut(ApiModel):
     figures: list[FigureOut]
 
 
-class RealisedOut(ApiModel):
+class RealizedSavingsOut(ApiModel):
     """What the rule has saved, scaled to 30 days; null during its first three days."""
 
     requests: int
@@ -104,7 +104,7 @@ class RecommendationOut(ApiModel):
     decided_at: datetime | None
     decided_by: str
     dismissed_because: str
-    realised: RealisedOut | None
+    realised: RealizedSavingsOut | None
 
 
 class RecommendationsOut(ApiModel):

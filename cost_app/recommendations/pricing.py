@@ -28,7 +28,7 @@ class WeeklyPrices:
     rows: tuple[ModelPrice, ...]
 
     @property
-    def dearest(self) -> ModelPrice:
+    def most_expensive(self) -> ModelPrice:
         """The version with the highest price."""
         return max(self.rows, key=weight_of)
 
@@ -40,7 +40,7 @@ class WeeklyPrices:
     @property
     def has_off_peak(self) -> bool:
         """Whether some hours are cheaper than others."""
-        return weight_of(self.cheapest) < weight_of(self.dearest)
+        return weight_of(self.cheapest) < weight_of(self.most_expensive)
 
 
 def weight_of(price: ModelPrice) -> int:

@@ -1,4 +1,4 @@
-"""What applied recommendations really saved, compared with what they promised.
+"""What applied recommendations actually saved, compared with their estimates.
 
 Computed from the requests that a rule changed (`RuleUse`), never from totals: a month with less traffic is not a
 saving. The job runs every hour and stores the result with the rule, so that pages need not compute it.
@@ -34,7 +34,7 @@ HOW = {
 
 
 @dataclass(frozen=True)
-class Realised:
+class RuleSavings:
     """Promised and realized savings of one rule, in nano-dollars per 30 days."""
 
     rule: OptimizationRule
@@ -75,7 +75,7 @@ class Realised:
         return min(counted_at, self.rule.ended_at or counted_at) - self.rule.starts_at
 
 
-def count_realised(organization_id: int, now: datetime | None = None) -> None:
+def count_rule_savings(organization_id: int, now: datetime | None = None) -> None:
     """Recompute what each rule saved, for rules in effect or ended within the last day; for the background."""
     now = now or timezone.now()
     rules = OptimizationRule.objects.filter(organization_id=organization_id)

@@ -52,7 +52,7 @@ class Evidence:
 
 
 @dataclass(frozen=True)
-class RealisedSavings:
+class RealizedSavings:
     """What the applied rule has saved; `monthly` is scaled to 30 days and None during its first three."""
 
     requests: int
@@ -79,7 +79,7 @@ class OptimizationRecommendation:
     decided_at: datetime | None
     decided_by: str
     dismissed_because: str
-    realised: RealisedSavings | None
+    realised: RealizedSavings | None
 
 
 @dataclass(frozen=True)

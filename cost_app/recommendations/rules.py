@@ -1,6 +1,6 @@
 """What applied recommendations change in later calls: looked up and applied at admission.
 
-A rule changes only what its recommendation said, and a client keeps the last word where it has one:
+A rule changes only what its recommendation described, and a client's own choices take precedence:
 
 - cheaper_model: requests of class simple at one model go to a cheaper one. A client that names the class complex or
   creative keeps its model. Never to a model that the organization's policy no longer allows, or that has no price or no

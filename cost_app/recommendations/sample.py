@@ -93,14 +93,14 @@ class Sample:
             return None
         saving = finding.saving_nano or 0
         monthly = saving * SAMPLE_DAYS // max(self.days, 1)
-        if finding.saving_nano is not None and not self._is_worth_saying(saving, monthly):
+        if finding.saving_nano is not None and not self._is_significant(saving, monthly):
             return None
-        return self._stated(finding, monthly)
+        return self._new_advice(finding, monthly)
 
-    def _is_worth_saying(self, saving: int, monthly: int) -> bool:
+    def _is_significant(self, saving: int, monthly: int) -> bool:
         return monthly >= MIN_MONTHLY_NANO and saving * 100 >= self.spend_nano * MIN_PERCENT
 
-    def _stated(self, finding: Finding, monthly: int) -> Advice:
+    def _new_advice(self, finding: Finding, monthly: int) -> Advice:
         return Advice(
             kind=finding.kind,
             subject=finding.subject,

@@ -8,7 +8,7 @@ from django.urls import reverse
 
 from cost_app.models import OptimizationRule, Recommendation, RecommendationKind, RecommendationState
 from cost_app.recommendations.lifecycle import makes_rule
-from cost_app.recommendations.realised import Realised
+from cost_app.recommendations.realised import RuleSavings
 
 MOST_SHOWN = 100
 TONES = {RecommendationState.OPEN: "info", RecommendationState.APPLIED: "good"}
@@ -57,9 +57,9 @@ class RecommendationRow:
         return CONFIDENCE_TONES.get(self.recommendation.confidence, "warn")
 
     @property
-    def realised(self) -> Realised | None:
+    def realised(self) -> RuleSavings | None:
         """What its rule saved; None if it never had a rule."""
-        return Realised(self.rule, self.recommendation.monthly_nano) if self.rule else None
+        return RuleSavings(self.rule, self.recommendation.monthly_nano) if self.rule else None
 
     @property
     def consequence(self) -> str:

@@ -17,7 +17,7 @@ from queue_app.ordering import index
 from queue_app.ordering.claims import claim_next
 from queue_app.pages.screens import live_queue
 from queue_app.processing.provider_call import process
-from queue_app.stats.outages import STILL_SHAKY
+from queue_app.stats.outages import RECOVERED_AFTER
 from tests.queue_app.conftest import ScriptedProvider, answer, refusal
 
 pytestmark = pytest.mark.usefixtures("no_fallback")
@@ -103,7 +103,7 @@ def test_many_failures_among_answers_are_a_partial_outage(
     work(6)
     (found,) = live_queue().outages
     assert (found.is_partial, found.failed, found.calls) == (True, 3, 6)
-    ModelState.objects.update(failed_at=timezone.now() - STILL_SHAKY)
+    ModelState.objects.update(failed_at=timezone.now() - RECOVERED_AFTER)
     assert live_queue().outages == []
 
 

@@ -110,7 +110,7 @@ def _compared(invoice: InvoiceImport, file: ProviderFile, book: Book) -> list[In
     """One line for everything that the file or the ledger has on the file's days."""
     theirs = _by_our_names(file, {model for _, model in book})
     keys = theirs.keys() | _in_ledger(file, book, invoice.first_day, invoice.last_day)
-    nothing = Amounts(0 if file.layout.tells_tokens else None, 0 if file.layout.tells_money else None)
+    nothing = Amounts(0 if file.layout.has_tokens else None, 0 if file.layout.has_amounts else None)
     return [_line(invoice, key, theirs.get(key, nothing), book) for key in sorted(keys)]
 
 

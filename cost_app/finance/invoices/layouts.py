@@ -39,8 +39,8 @@ class Layout:
     numbers: tuple[str, ...]
     """The numeric columns that a file can have."""
     read: Callable[[Row], list[InvoiceUsage]]
-    tells_tokens: bool
-    tells_money: bool
+    has_tokens: bool
+    has_amounts: bool
 
     def fits(self, columns: Collection[str]) -> bool:
         """Whether these columns match the layout."""

@@ -24,7 +24,7 @@ class Command(command.Command):
     help = "Add a version to the price book; amounts are dollars per million tokens."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """The columns of a version."""
+        """The columns of a price version."""
         parser.add_argument("provider")
         parser.add_argument("model")
         for name in STEP_AMOUNTS:

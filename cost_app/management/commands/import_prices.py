@@ -19,13 +19,13 @@ class Command(command.Command):
     help = "Compare the price book with the package genai-prices; differences wait for approval."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """What may be written."""
+        """The options."""
         parser.add_argument("--approve-new", action="store_true", help="add models that are not in the book")
         parser.add_argument("--dry-run", action="store_true", help="show the differences and write nothing")
         parser.add_argument("--all", action="store_true", help="also show identical prices")
 
     def handle(self, *args: Any, **options: Any) -> None:  # noqa: ARG002 - Django's signature
-        """Print one line a price, in dollars per million tokens, and how many there are of each kind."""
+        """Print one line per price, in dollars per million tokens, and how many there are of each kind."""
         if options["dry_run"]:
             table = compare()
         else:

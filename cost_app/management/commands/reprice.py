@@ -18,7 +18,7 @@ class Command(command.Command):
     help = "Show what a period's calls would cost with the current price book; with --yes correct the ledger."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Whose calls, and when they left."""
+        """Which calls, and why they are repriced."""
         parser.add_argument("provider")
         parser.add_argument("model", nargs="?", default="", help="default: all models of the provider")
         parser.add_argument("--from", dest="starts_at", required=True, help="2026-10-01, or with a time; UTC")
@@ -55,7 +55,7 @@ def _in_words(row: OrganizationDifference) -> str:
 
 
 def _instant(text: str) -> datetime:
-    """A day means its beginning. Raises CommandError."""
+    """A date means the start of that day. Raises CommandError."""
     try:
         day = parse_date(text)
         instant = datetime.combine(day, time()) if day else parse_datetime(text)

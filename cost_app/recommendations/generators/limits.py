@@ -45,7 +45,7 @@ def _loose_limit(sample: Sample, row: dict[str, Any]) -> Iterator[Finding]:
         cut=Count("id", filter=Q(output_tokens__gt=limit)),
         tokens=Sum(Greatest(above, Value(0, BigIntegerField())), default=0),
     )
-    freed = found["tokens"] * prices.dearest.output // TOKENS_PER_PRICE // row["calls"]
+    freed = found["tokens"] * prices.most_expensive.output // TOKENS_PER_PRICE // row["calls"]
     yield _trim({**row, **found, "p99": p99, "limit": limit, "freed": freed})
 
 

@@ -23,7 +23,7 @@ FORMULA = (
 def cheaper_models(sample: Sample) -> Iterator[Finding]:
     """For each model the candidate that saves most on its simple requests."""
     allowed = candidates(sample.organization_id, RequestClass.SIMPLE)
-    names = sorted(allowed, key=lambda model: (weight_of(allowed[model].dearest), model))[:MOST_CANDIDATES]
+    names = sorted(allowed, key=lambda model: (weight_of(allowed[model].most_expensive), model))[:MOST_CANDIDATES]
     for row in _repriced_rows(sample, [allowed[name] for name in names]):
         own = (row["provider"], row["model"])
         options = sorted((row[f"at_{number}"], name) for number, name in enumerate(names) if name != own)
@@ -34,7 +34,7 @@ def cheaper_models(sample: Sample) -> Iterator[Finding]:
 def _repriced_rows(sample: Sample, prices: list[WeeklyPrices]) -> Any:
     """One row per model: its calls, the simple ones, what these cost, and what they would cost at each candidate."""
     simple = Q(request_class=RequestClass.SIMPLE)
-    sums = {f"at_{number}": Sum(repriced(each.dearest), filter=simple) for number, each in enumerate(prices)}
+    sums = {f"at_{number}": Sum(repriced(each.most_expensive), filter=simple) for number, each in enumerate(prices)}
     totals = {
         "calls": Count("id"),
         "simple": Count("id", filter=simple),

@@ -28,7 +28,7 @@ def batch_calls(sample: Sample) -> Iterator[Finding]:
     calls = _low(sample)
     prices = weekly_prices(_models(calls), PriceTier.BATCH, now=sample.now)
     for model in sorted(prices):
-        found = _sums(calls, model, prices[model].dearest, Q(price__isnull=False))
+        found = _sums(calls, model, prices[model].most_expensive, Q(price__isnull=False))
         if found["bearing"] and found["cost"] > found["less"]:
             yield _batch(model, found)
 

@@ -9,9 +9,9 @@ from aiinfra.providers.models import FallbackOptOut, FallbackRoute
 from aiinfra.tenants.models import Organization
 from aiinfra.tenants.scope import NoOrganizationError, organization_scope
 from cost_app.fallback.chains import (
-    CHEAPER_MAX,
-    DEARER_MAX,
     DEFAULT_STEPS,
+    MAX_PRICE_DECREASE,
+    MAX_PRICE_INCREASE,
     Source,
     effective_chain,
     effective_chains,
@@ -86,13 +86,13 @@ def test_default_steps_stay_within_the_documented_price_range(organization: Orga
         assert len(each.steps) <= DEFAULT_STEPS
         for step in each.steps:
             assert step.price_percent is not None
-            assert 100 // CHEAPER_MAX <= step.price_percent <= 100 * DEARER_MAX
+            assert 100 // MAX_PRICE_DECREASE <= step.price_percent <= 100 * MAX_PRICE_INCREASE
             assert "embedding" not in step.model
 
 
 def test_an_economy_model_never_replaces_a_more_expensive_one(organization: Organization) -> None:
     allow(organization, ("openai", "gpt-3.5-turbo"), ("deepseek", "deepseek-chat"))
-    assert weight_of(price_of("openai", "gpt-3.5-turbo")) < CHEAPER_MAX * weight_of(
+    assert weight_of(price_of("openai", "gpt-3.5-turbo")) < MAX_PRICE_DECREASE * weight_of(
         price_of("deepseek", "deepseek-chat")
     )
     assert chain(organization, "openai", "gpt-3.5-turbo") == []
@@ -101,8 +101,8 @@ def test_an_economy_model_never_replaces_a_more_expensive_one(organization: Orga
 
 def test_price_range_includes_its_bounds(organization: Organization) -> None:
     price("openai", "asked", 10)
-    price("anthropic", "five-times", 10 * DEARER_MAX)
-    price("anthropic", "dearer", 10 * DEARER_MAX + 1)
+    price("anthropic", "five-times", 10 * MAX_PRICE_INCREASE)
+    price("anthropic", "dearer", 10 * MAX_PRICE_INCREASE + 1)
     price("deepseek", "a-tenth", 1)
     names = [("openai", "asked"), ("anthropic", "five-times"), ("anthropic", "dearer"), ("deepseek", "a-tenth")]
     allow(organization, *names)

@@ -294,7 +294,7 @@ def test_alias_works_in_every_model_lookup(db: None) -> None:
     assert priced_models([alias, other, ("openai", "gpt-4")]) == [("openai", "gpt-4"), alias]
     weekly = weekly_prices([alias, other])
     assert list(weekly) == [alias]
-    assert weekly[alias].dearest.model == "gpt-4"
+    assert weekly[alias].most_expensive.model == "gpt-4"
     assert expected_latency_ms(provider_limits(), *alias) == provider_limits()["openai/gpt-4"].expected_latency_ms
     assert choose_model(None, alias[1]) == alias
     check_steps(("openai", "gpt-3.5-turbo"), [alias], known=[])

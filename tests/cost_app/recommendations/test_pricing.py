@@ -66,7 +66,7 @@ def test_weekly_prices_have_the_latest_version_of_each_window() -> None:
 
     weekly = weekly_prices([model], now=NOW)[model]
 
-    assert (weekly.cheapest, weekly.dearest) == (plain, peak)
+    assert (weekly.cheapest, weekly.most_expensive) == (plain, peak)
     assert weekly.has_off_peak
 
 

@@ -19,7 +19,7 @@ from cost_app.models import (
 )
 from cost_app.prices import lookup
 from cost_app.recommendations.lifecycle import apply, undo
-from cost_app.recommendations.realised import Realised, count_realised
+from cost_app.recommendations.realised import RuleSavings, count_rule_savings
 from cost_app.recommendations.rules import CallTerms, Use, forget_rules, off_peak_begin, record_uses, shape
 from tests.cost_app.recommendations.conftest import NOW, Traffic, add_price, plain_price
 
@@ -184,11 +184,11 @@ def sent_by(rule: OptimizationRule, rows: list[Attempt], price: ModelPrice) -> N
         record_uses(rule.organization_id, row.request_id, [Use(rule.pk, price.pk)])
 
 
-def realised(rule: OptimizationRule, days: float, organization: Organization) -> Realised:
+def realised(rule: OptimizationRule, days: float, organization: Organization) -> RuleSavings:
     OptimizationRule.objects.filter(pk=rule.pk).update(starts_at=NOW - timedelta(days=days))
-    count_realised(organization.pk, NOW)
+    count_rule_savings(organization.pk, NOW)
     rule.refresh_from_db()
-    return Realised(rule, rule.recommendation.monthly_nano)
+    return RuleSavings(rule, rule.recommendation.monthly_nano)
 
 
 def test_realized_savings_are_the_old_price_minus_the_cost_of_changed_requests(
@@ -223,7 +223,7 @@ def test_request_that_was_routed_and_delayed_is_counted_once(
     sent_by(route, rows, plain_price("openai", "gpt-4"))
     sent_by(wait, rows, windows["peak"])
 
-    count_realised(organization.pk, NOW)
+    count_rule_savings(organization.pk, NOW)
     route.refresh_from_db()
     wait.refresh_from_db()
 
