@@ -1,4 +1,4 @@
-"""What the lookup found out and storing the answer needs again. It travels with the request as JSON."""
+"""What the lookup computed and storing the answer needs again. It is stored with the request as JSON."""
 
 from base64 import b64decode, b64encode
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from cache_app.embedding.base import Vector
 @dataclass(frozen=True)
 class CacheKey:
     """Where an answer belongs. `vector` is None if the lookup needed none, or if the text is not compared by meaning:
-    `by_meaning` tells the two apart.
+    `by_meaning` distinguishes the two.
     """
 
     organization_id: int

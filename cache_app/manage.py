@@ -48,7 +48,7 @@ def pin(*, organization_id: int, entry_id: str, pinned: bool, actor: str) -> boo
 
 
 def record_given(*, organization_id: int, entry_id: str, actor: str) -> None:
-    """Record that someone gave an answer."""
+    """Record that someone stored an answer."""
     _record(organization_id, actor, "cache.entry_given", entry_id)
 
 

@@ -1,4 +1,4 @@
-"""Direct lookups and given answers, from validated payloads: the same for every entry point."""
+"""Direct lookups, and answers stored by clients, from validated payloads: the same for every entry point."""
 
 from aiinfra.providers.base import TokenUsage
 from cache_app import lookup

@@ -19,7 +19,7 @@ class EmbedderError(Exception):
 
 
 class EmbedderRefusedError(EmbedderError):
-    """This text or this payer was refused. It says nothing about the embedder's health: others may keep using it."""
+    """This text or this payer was refused. The embedder itself may be healthy: others keep using it."""
 
 
 @dataclass(frozen=True)

@@ -89,8 +89,8 @@ class _Circuit:
             if self._failures >= FAILURES_MAX:
                 self._probe_at = time.monotonic() + PAUSE_S
 
-    def told_nothing(self) -> None:
-        """The run said nothing about the embedder's health. If it was the probe, the next run becomes the probe."""
+    def was_inconclusive(self) -> None:
+        """The run did not show the embedder's health. If it was the probe, the next run becomes the probe."""
         with self._lock:
             if self._probe_at is not None:
                 self._probe_at = time.monotonic()
@@ -185,7 +185,7 @@ def _embedded(texts: list[str], payer: Payer) -> list[Vector]:
         started = time.monotonic()
         vectors = embedder.embed(texts, payer)
     except EmbedderRefusedError:
-        _circuit.told_nothing()
+        _circuit.was_inconclusive()
         raise
     except EmbedderError:
         _circuit.failed()

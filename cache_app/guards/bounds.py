@@ -1,4 +1,4 @@
-"""What stands beside a number and makes it a bound, a rhythm, or a distance in time: at least 5, every 5, 5 ago."""
+"""Compares words that make a number a bound, an interval, or a point in time: at least 5, every 5, 5 ago."""
 
 import re
 from itertools import chain

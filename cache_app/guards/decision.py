@@ -1,4 +1,4 @@
-"""Whether the answer to one text may be served to another: the threshold, the guards, and who has the last word."""
+"""Decides whether the answer to one text may be served for another, by the threshold and the guards."""
 
 import logging
 from dataclasses import dataclass

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from cache_app.guards.parsing import Parsed
-from cache_app.guards.stems import is_derived, is_slip
+from cache_app.guards.stems import is_derived, is_typo
 from cache_app.guards.tables import OPPOSITES, meanings, sides, with_opposites
 
 
@@ -32,13 +32,13 @@ def are_alike(one: str, other: str) -> bool:
     """Whether two terms mean the same: synonyms, words of one root, a typo, a phrase and its main word."""
     if not meanings().get(one, frozenset()).isdisjoint(meanings().get(other, ())):
         return True
-    slip = is_slip(one, other) and not _are_lookalikes(one, other)
-    near = is_derived(one, other) or slip or _is_part(one, other) or _is_part(other, one)
+    typo = is_typo(one, other) and not _are_lookalikes(one, other)
+    near = is_derived(one, other) or typo or _is_part(one, other) or _is_part(other, one)
     return near and not exclude_each_other(one, other)
 
 
 def _are_lookalikes(one: str, other: str) -> bool:
-    """Two words that one letter tells apart: sulfate and sulfite."""
+    """Whether two words differ only by one letter in a different meaning: sulfate and sulfite."""
     left, right = (sides("lookalikes").get(each, ()) for each in (one, other))
     return set(left).isdisjoint(right) and not {line for line, _ in left}.isdisjoint(line for line, _ in right)
 

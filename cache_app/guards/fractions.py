@@ -26,7 +26,7 @@ MIXED = re.compile(r"(?<![\d.,/])(\d{1,6})\s(\d{1,2})/(\d{1,2})(?![\d/])")
 
 
 def with_decimals(text: str) -> str:
-    """The text with decimal numbers in place of fractions that no digit of their own tells apart."""
+    """The text with decimal numbers in place of fractions whose digits would not distinguish them."""
     if not HINT.search(text):
         return text
     for pattern, instead in PATTERNS:

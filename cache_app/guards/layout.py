@@ -1,4 +1,4 @@
-"""Compares blanks where they carry meaning: in quotations, and at the beginning of lines."""
+"""Compares whitespace where it matters: in quotations, and at the start of lines."""
 
 import re
 

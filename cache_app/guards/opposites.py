@@ -5,7 +5,7 @@ from collections.abc import Iterable, Set
 from cache_app.guards.difference import WordDifference, exclude_each_other, has_opposite, left_over
 from cache_app.guards.objection import Objection, differs, only_one
 from cache_app.guards.parsing import Parsed, unframed
-from cache_app.guards.stems import is_slip, stem
+from cache_app.guards.stems import is_typo, stem
 from cache_app.guards.tables import sides, terms
 
 GUARDS = {"antonyms": "antonyms", "contrasts": "antonyms", "places": "entities", "names": "entities"}
@@ -92,5 +92,5 @@ def _is_known(name: str, words: set[str], initials: str) -> bool:
     """Whether two names match: short or long form, or a typo."""
     near = any(word.startswith(name) or name.startswith(word) for word in words if min(len(word), len(name)) > 3)
     return (
-        near or (1 < len(name) < 6 and name in initials) or any(len(name) > 5 and is_slip(name, word) for word in words)
+        near or (1 < len(name) < 6 and name in initials) or any(len(name) > 5 and is_typo(name, word) for word in words)
     )

@@ -161,7 +161,7 @@ def _modified(parsed: Parsed, both: set[str]) -> dict[str, str]:
 
 
 def _versions_exchanged(asked: Parsed, cached: Parsed) -> bool:
-    """Source and target told by adjectives: a French version of the Italian text, from French to Italian."""
+    """Source and target named by adjectives: a French version of the Italian text, from French to Italian."""
     left, right = (_origins(each) for each in (asked, cached))
     (from_left, to_left), (from_right, to_right) = left, right
     return bool((from_left & to_right) - to_left or (from_right & to_left) - to_right)

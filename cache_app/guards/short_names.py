@@ -1,7 +1,7 @@
-"""Names that one letter tells apart (Meier and Maier, Simon and Simone), and short forms in capitals (GOOG and GOOGL).
+"""Compares names that differ by one letter (Meier and Maier, Simon and Simone), and acronyms (GOOG and GOOGL).
 
-In an ordinary word one wrong letter is a slip; in a name it is another person. A slip is only taken for one where
-no one is called so: a letter that is doubled or not, and inside a long name one that is missing or two exchanged.
+In an ordinary word, one wrong letter is a typo; in a name, it is another person. Only differences
+that do not make another name count as typos: a doubled letter, and in a long name a missing or two swapped letters.
 """
 
 import re
@@ -17,18 +17,18 @@ REGION = re.compile(r"\b([a-z]{2,3})[-_]([A-Z]{2,4})\b")
 WORD = re.compile(r"[^\W_]+")
 LONG_NAME = 6
 VERY_LONG_NAME = 8
-"""From here on a wrong vowel is a slip, too."""
+"""From this length on, a wrong vowel is a typo, too."""
 ENDING = 2
-"""Letters at the end of a name that tell Christian from Christina."""
-MOST_NAMES = 20
+"""Letters at the end of a name that distinguish Christian from Christina."""
+MAX_NAMES = 20
 """Names of a text that are compared with those of the other: more are a list."""
 DOUBLE = re.compile(r"(.)\1")
 
 
 def object_to_short_names(asked: Parsed, cached: Parsed) -> Objection | None:
     """Each text has a name that is almost the other's, or a short form that the other does not have."""
-    for one in sorted(asked.capitals - cached.words)[:MOST_NAMES]:
-        for other in sorted(cached.capitals - asked.words)[:MOST_NAMES]:
+    for one in sorted(asked.capitals - cached.words)[:MAX_NAMES]:
+        for other in sorted(cached.capitals - asked.words)[:MAX_NAMES]:
             shorter, longer = sorted((one, other), key=len)
             reworded = longer[:-1] == shorter and len(asked.sequence) != len(cached.sequence)
             if is_one_edit(one, other) and not reworded and not _is_typed(shorter, longer):
@@ -37,7 +37,7 @@ def object_to_short_names(asked: Parsed, cached: Parsed) -> Objection | None:
 
 
 def _is_typed(shorter: str, longer: str) -> bool:
-    """The same name: in the plural, as an adjective, without an accent, or with a slip."""
+    """The same name: in the plural, as an adjective, without an accent, or with a typo."""
     if len(shorter) < 2 or longer == shorter + "s" or (longer == shorter + "n" and shorter.endswith("a")):
         return True
     if _plain(shorter) == _plain(longer):
@@ -70,8 +70,8 @@ def _short_forms_differ(asked: Parsed, cached: Parsed) -> Objection | None:
     if asked.text.isupper() or cached.text.isupper():
         return None
     left, right = (set(SHORT.findall(parsed.text)) for parsed in (asked, cached))
-    for one in sorted(each for each in left if each.lower() not in cached.words)[:MOST_NAMES]:
-        for other in sorted(each for each in right if each.lower() not in asked.words)[:MOST_NAMES]:
+    for one in sorted(each for each in left if each.lower() not in cached.words)[:MAX_NAMES]:
+        for other in sorted(each for each in right if each.lower() not in asked.words)[:MAX_NAMES]:
             if not _is_spelled_out(one, other, asked, cached):
                 return differs("entities", one, other)
     return None

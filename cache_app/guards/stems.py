@@ -42,7 +42,7 @@ DERIVED = (
     *("isation", "ization", "ations", "ation", "itions", "ition", "ments", "ment", "ions", "ion", "ances", "ance"),
     *("ences", "ence", "ities", "ity", "ness", "ally", "als", "al", "ly", "ies", "y", "s"),
 )
-SLIP_LENGTH = 4
+TYPO_LENGTH = 4
 
 
 @lru_cache(maxsize=8192)
@@ -91,12 +91,12 @@ def _root(word: str) -> str:
     return root[:-1] if root.endswith(("e", "t")) and len(root) > 4 else root
 
 
-def is_slip(one: str, other: str) -> bool:
+def is_typo(one: str, other: str) -> bool:
     """Whether the words differ by one typo: a letter wrong, missing, added, or two swapped. Not in the first letter or
     digits.
     """
     shorter = min(len(one), len(other))
-    if one[:1] != other[:1] or shorter < SLIP_LENGTH or abs(len(one) - len(other)) > 1:
+    if one[:1] != other[:1] or shorter < TYPO_LENGTH or abs(len(one) - len(other)) > 1:
         return False
     return not any(map(str.isdigit, one + other)) and is_one_edit(one, other)
 

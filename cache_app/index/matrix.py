@@ -21,7 +21,7 @@ from cache_app.index import building
 from cache_app.index.base import Neighbor
 from cache_app.index.partition import Partition
 from cache_app.index.rows import Rows, RowsView
-from cache_app.index.sync import Cursor, News, parsed, read_news, read_pages, read_tail
+from cache_app.index.sync import ChangeBatch, Cursor, parsed, read_changes, read_pages, read_tail
 
 logger = logging.getLogger(__name__)
 
@@ -84,16 +84,16 @@ class MatrixIndex:
             start = followed.cursor
             here, is_mine = self._claim(key, dimensions, followed)
         try:
-            news = read_news(organization_id, start, partition if is_mine else None)
-            if not self._apply_all(organization_id, followed, start, news):
+            batch = read_changes(organization_id, start, partition if is_mine else None)
+            if not self._apply_all(organization_id, followed, start, batch):
                 return None
-            if is_mine and not self._load(here, news):
+            if is_mine and not self._load(here, batch):
                 return None
         finally:
             if is_mine:
                 self._release(here)
         here.wait(WAIT_S)
-        return here, news.now_ms
+        return here, batch.now_ms
 
     def _follow(self, organization_id: int) -> Followed:
         """Registered before anything is loaded, so that no change in between is missed."""
@@ -118,32 +118,32 @@ class MatrixIndex:
             self._in_background(here, lambda: building.load_rows(*key, dimensions))
         return here, False
 
-    def _apply_all(self, organization_id: int, followed: Followed, start: Cursor, news: News) -> bool:
+    def _apply_all(self, organization_id: int, followed: Followed, start: Cursor, batch: ChangeBatch) -> bool:
         """Apply what was read, and read on while there is more. False if it did not continue from `start`."""
         while True:
             with self._lock:
                 if self._followed.get(organization_id) is not followed:
                     return False
-                if news.broken:
+                if batch.broken:
                     if followed.cursor is start:
-                        self._restart(organization_id, followed, news.cursor)
+                        self._restart(organization_id, followed, batch.cursor)
                     return False
-                self._apply(organization_id, followed, news)
-            if not news.more:
+                self._apply(organization_id, followed, batch)
+            if not batch.more:
                 return True
-            start = news.cursor
-            news = read_news(organization_id, start)
+            start = batch.cursor
+            batch = read_changes(organization_id, start)
 
-    def _apply(self, organization_id: int, followed: Followed, news: News) -> None:
+    def _apply(self, organization_id: int, followed: Followed, batch: ChangeBatch) -> None:
         """Another thread may have applied some of the changes first."""
         known = followed.cursor.number
-        for change in news.changes:
+        for change in batch.changes:
             here = self._partitions.get((organization_id, change.partition))
             if here and change.number > known:
                 here.apply([change])
                 self._bytes += here.reweigh()
-        if news.cursor.number > known:
-            followed.cursor = news.cursor
+        if batch.cursor.number > known:
+            followed.cursor = batch.cursor
 
     def _restart(self, organization_id: int, followed: Followed, tail: Cursor) -> None:
         """Changes were lost. Large partitions answer with what they have until they are reloaded."""
@@ -156,17 +156,17 @@ class MatrixIndex:
                 restarted.partitions.add(partition)
                 self._bytes += here.reweigh()
 
-    def _load(self, here: Partition, news: News) -> bool:
+    def _load(self, here: Partition, batch: ChangeBatch) -> bool:
         """Build the rows, or start building them. False if the partition was abandoned in the meantime."""
         organization_id, partition = here.key
         dimensions = here.rows.dimensions
-        if news.rows > SMALL:
+        if batch.rows > SMALL:
             here.let_go()
             self._in_background(here, lambda: building.load_rows(organization_id, partition, dimensions))
             return True
-        rest = read_pages(organization_id, partition, news.scan) if news.scan else ()
-        pages = (parsed(page, dimensions) for page in chain([news.page], rest))
-        return self._replace(here, building.build_rows(pages, news.rows, dimensions))
+        rest = read_pages(organization_id, partition, batch.scan) if batch.scan else ()
+        pages = (parsed(page, dimensions) for page in chain([batch.page], rest))
+        return self._replace(here, building.build_rows(pages, batch.rows, dimensions))
 
     def _release(self, here: Partition) -> None:
         """Discard what its loader left half done."""

@@ -44,7 +44,7 @@ class Change:
 
 
 @dataclass(frozen=True)
-class News:
+class ChangeBatch:
     """The result of one read: changes to apply unless `broken`, and where to continue; `more` if that was not all.
 
     `rows` is the size of the requested partition; `page` is its first page and `scan` where that ends, 0 if it is the
@@ -66,7 +66,7 @@ def read_tail(organization_id: int) -> Cursor:
     return _tail(client().hmget(prefix(organization_id) + "state", "incarnation", "logged", "clock"))
 
 
-def read_news(organization_id: int, cursor: Cursor, partition: str | None = None) -> News:
+def read_changes(organization_id: int, cursor: Cursor, partition: str | None = None) -> ChangeBatch:
     """All changes since the cursor, and the first page of a partition, in one round trip. Raises RedisError."""
     start = prefix(organization_id)
     with client().pipeline(transaction=False) as pipeline:
@@ -77,10 +77,10 @@ def read_news(organization_id: int, cursor: Cursor, partition: str | None = None
             pipeline.hlen(f"{start}v:{partition}")
             pipeline.hscan(f"{start}v:{partition}", count=FIRST_PAGE)
         (seconds, microseconds), state, records, *loaded = pipeline.execute()
-    news = _news(cursor, _tail(state), records)
+    batch = _change_batch(cursor, _tail(state), records)
     rows, (scan, page) = loaded or (0, (0, {}))
     now_ms = seconds * 1000 + microseconds // 1000
-    return News(now_ms, *news, rows=rows, scan=int(scan), page=page)
+    return ChangeBatch(now_ms, *batch, rows=rows, scan=int(scan), page=page)
 
 
 def read_size(organization_id: int, partition: str) -> int:
@@ -119,8 +119,8 @@ def _tail(state: list[bytes | None]) -> Cursor:
     return Cursor(incarnation, number, (clock or b"0") + b"-0")
 
 
-def _news(cursor: Cursor, tail: Cursor, records: list[Record]) -> tuple[Cursor, bool, bool, list[Change]]:
-    """(cursor, broken, more, changes) of News."""
+def _change_batch(cursor: Cursor, tail: Cursor, records: list[Record]) -> tuple[Cursor, bool, bool, list[Change]]:
+    """(cursor, broken, more, changes) of ChangeBatch."""
     try:
         changes = list(_changes(fields for _, fields in records))
     except (KeyError, ValueError):

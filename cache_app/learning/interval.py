@@ -35,7 +35,7 @@ def bounds(fewest: int, most: int, judged: int, confidence: float = CONFIDENCE) 
 
 
 def effective(weighted: Iterable[tuple[bool, float]]) -> tuple[int, int]:
-    """(wrong, judged) of an unweighted sample that says as much as these (is wrong, hits that it represents).
+    """(wrong, judged) of an unweighted sample that is as informative as these (is wrong, hits that it represents).
 
     The size is Kish's (L. Kish, Survey Sampling, 1965): (sum of weights)^2 / sum of their squares. Rounded to the safe
     side: wrong ones up, size down.

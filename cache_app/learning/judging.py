@@ -165,7 +165,7 @@ def _line_up_soon(organization_id: int, entry_id: str) -> None:
         with organization_scope(organization_id):
             _line_up(organization_id, entry_id)
     except RedisError:
-        logger.warning("a judgement has not reached Redis; it will within a minute of its return", exc_info=True)
+        logger.warning("judgment not applied in Redis; retrying every minute", exc_info=True)
 
 
 def _line_up(organization_id: int, entry_id: str) -> bool:

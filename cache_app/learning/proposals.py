@@ -2,8 +2,8 @@
 
 Among thresholds from 0.80 to 0.97 the smallest whose pairs are wrong at most as often as the target allows, with 90%
 confidence: 2% takes 114 labels without an error. Below the current threshold, where nothing has been served, the pairs
-must meet the target on their own: those above it say nothing about them. Hits that a fresh answer made doubtful count
-as wrong until someone has judged them.
+must meet the target on their own: those above it are no evidence for them. Hits that a fresh answer made doubtful
+count as wrong until someone has judged them.
 """
 
 from collections.abc import Sequence

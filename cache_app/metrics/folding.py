@@ -2,8 +2,8 @@
 
 Each Redis batch is counted once, whatever crashes: one script moves the counts to a second key and stamps them with
 Redis's time, and that stamp goes into the organization's marker row in the transaction that adds them. A batch that is
-already in the marker is only deleted. Only Redis can err: what it forgets in a crash is never counted, and if it
-forgets that counts were taken (AOF keeps all but the last second), that second is counted twice.
+already in the marker is only deleted. Only Redis can lose counts: what it forgets in a crash is never counted, and if
+it forgets that counts were taken (AOF keeps all but the last second), that second is counted twice.
 """
 
 from collections import Counter, defaultdict

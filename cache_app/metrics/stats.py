@@ -30,8 +30,8 @@ class WrongShare:
     """How often semantic answers are wrong, based on sampled re-checks and shadow mode.
 
     Shares from 0 to 1. `share` is None if nothing is judged; `low` and `high` contain the true share in 90 of 100
-    cases, with doubtful hits taken as right for one and as wrong for the other. Reports by people are not included and
-    say nothing about the share: no one reports a right answer.
+    cases, with doubtful hits taken as right for one and as wrong for the other. Reports by people are not included,
+    because no one reports a right answer.
     """
 
     right: int

@@ -1,4 +1,4 @@
-"""Every answer that the cache gave, or would have given."""
+"""Every answer that the cache served, or would have served in shadow mode."""
 
 from django.db import models
 from django.utils import timezone

@@ -2,7 +2,7 @@
 
 import pytest
 
-from cache_app.guards.stems import is_derived, is_slip, stem
+from cache_app.guards.stems import is_derived, is_typo, stem
 
 
 @pytest.mark.parametrize(
@@ -10,7 +10,7 @@ from cache_app.guards.stems import is_derived, is_slip, stem
     [("invoice", "invoce"), ("invoce", "invoice"), ("budget", "budegt"), ("budget", "bodget"), ("caches", "cache")],
 )
 def test_one_wrong_missing_or_swapped_letter_is_a_typo(one: str, other: str) -> None:
-    assert is_slip(one, other)
+    assert is_typo(one, other)
 
 
 @pytest.mark.parametrize(
@@ -27,8 +27,8 @@ def test_one_wrong_missing_or_swapped_letter_is_a_typo(one: str, other: str) -> 
     ],
 )
 def test_different_words_are_not_typos(one: str, other: str) -> None:
-    assert not is_slip(one, other)
-    assert not is_slip(other, one)
+    assert not is_typo(one, other)
+    assert not is_typo(other, one)
 
 
 @pytest.mark.parametrize(
