@@ -1,4 +1,4 @@
-"""Store answers in the cache, and record which ones it gave."""
+"""Store answers in the cache, and record which ones it served."""
 
 import logging
 import time

@@ -6,7 +6,7 @@ class CostConfig(AppConfig):
     verbose_name = "Cost"
 
     def ready(self) -> None:
-        """Let a new API key begin with a budget."""
+        """Register the function that creates the initial budget of an API key."""
         from aiinfra.tenants import key_budget
         from cost_app.budgets.of_keys import set_key_budget
 

@@ -1,7 +1,7 @@
 """The queue's public interface: other apps and Python callers import only this module.
 
-`queue_app.api` is the entry point of its HTTP operations. Beside the queue for Python callers there are the life of one
-request, for the gateway, and the figures of the queue, for monitoring; both are read inside a scope.
+`queue_app.api` is the entry point of its HTTP operations. Besides the queue for Python callers, it exports
+the state of one request, for the gateway, and the queue's figures, for monitoring; both need an organization's scope.
 """
 
 from aiinfra.python_api import InvalidValueError, UnknownOptionError, UnknownOrganizationError

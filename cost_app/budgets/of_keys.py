@@ -1,4 +1,4 @@
-"""The budget that an API key begins with."""
+"""Creates the initial budget of an API key."""
 
 from aiinfra.tenants.key_budget import KeyBudget
 from aiinfra.tenants.models import ApiKey

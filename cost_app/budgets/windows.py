@@ -72,8 +72,8 @@ def windows_for(attempt: Attempt, now: datetime) -> list[OpenWindow]:
 def windows_at(attempt: Attempt, at: datetime) -> list[BudgetWindow]:
     """Every window at `at` that counts a past call of that time; by ID.
 
-    A budget whose calendar changed may have two of them. None of one that counts from a later moment on. Call it in the
-    transaction that books the call, as `windows_for`.
+    A budget whose calendar changed may have two of them. Windows that start counting later are excluded. Call it in
+    the transaction that books the call, like `windows_for`.
     """
     creation_lock.lock_shared(attempt.organization_id)
     budgets = [

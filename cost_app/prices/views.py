@@ -21,7 +21,7 @@ from cost_app.prices.forms import PriceFilterForm, PriceForm, ReasonForm, Repric
 from cost_app.prices.screens import by_provider, current_prices, decided_proposals, price_history, waiting_proposals
 from cost_app.prices.terms import PriceError
 
-MOST_CALLS = 2_000
+MAX_CALLS = 2_000
 """The command reprices larger periods, because it may take longer."""
 RUNS_SHOWN = 20
 PAGE_SIZE = 50
@@ -166,7 +166,7 @@ def _repricing(
 
 def _difference(form: RepricingForm) -> dict[str, Any]:
     if _is_too_long(form):
-        return {"problem": f"More than {MOST_CALLS:,} calls: use manage.py reprice, or select a shorter period."}
+        return {"problem": f"More than {MAX_CALLS:,} calls: use manage.py reprice, or select a shorter period."}
     rows = repricing.difference(form.chosen_period())
     return {
         "period": form.chosen_period(),
@@ -177,7 +177,7 @@ def _difference(form: RepricingForm) -> dict[str, Any]:
 
 
 def _is_too_long(form: RepricingForm) -> bool:
-    return repricing.count_calls(form.chosen_period()) > MOST_CALLS
+    return repricing.count_calls(form.chosen_period()) > MAX_CALLS
 
 
 def _runs() -> Any:

@@ -1,4 +1,4 @@
-"""Which provider and model for a kind of request: one answer with its reasons, and what comes next best.
+"""Which provider and model for a kind of request: one answer with its reasons, and the next best models.
 
 How the models are ranked:
 

@@ -186,7 +186,7 @@ def book_hit(request: AIRequest, cache_key: CacheKey, hit: Hit, latency_ms: int)
 def announce_hits(requests: Sequence[AIRequest], entry_ids: Iterable[str]) -> None:
     """Publish requests of one organization that the cache answered, and record the use of its entries.
 
-    Call it after the commit; one round trip. If Redis is down, neither is made up for.
+    Call it after the commit; one round trip. If Redis is down, neither is retried.
     """
     if requests:
         organization_id = requests[0].organization_id

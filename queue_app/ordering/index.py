@@ -159,7 +159,7 @@ def set_policy(policy: QueuePolicy) -> None:
 
 
 def index_terms(policy: QueuePolicy) -> tuple[tuple[int, int, int], frozenset[int]]:
-    """What Redis needs of a policy: weight, in-flight limit, limit of waiting requests, and paused priorities."""
+    """What Redis needs from a policy: weight, in-flight limit, limit of waiting requests, and paused priorities."""
     return (policy.weight, policy.max_in_flight, policy.depth_limit), frozenset(policy.paused_priorities)
 
 

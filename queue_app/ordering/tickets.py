@@ -29,7 +29,7 @@ def waking() -> list[ScriptCall]:
 def waking_if_ready() -> ScriptCall:
     """Wake a thread that stands by if a request could start, in a round trip with other scripts.
 
-    For whoever ends a claim and takes no other one. Without such a thread, `wake_for_ready` is soon enough.
+    For callers that end a claim without taking another. Without such a thread, `wake_for_ready` is soon enough.
     """
     return index.script("wake", ["ready"])
 

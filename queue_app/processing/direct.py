@@ -69,7 +69,7 @@ class DirectCall:
     def admit(self, request: AIRequest, call: dict[str, Any], attempt: Attempt) -> None:
         """Record, in the transaction that stores the request, that its call is sent now.
 
-        A budget may have chosen another model, whose limit and circuit nobody asked: the request then enters the queue.
+        A budget may have chosen another model, whose limit and circuit were not checked: the request is then queued.
         """
         request.is_awaited = self._awaits_turn
         if self._entry is None:

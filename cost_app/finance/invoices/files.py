@@ -17,7 +17,7 @@ from cost_app.finance.invoices.table import FileError, Header, columns_of, decod
 __all__ = ["Amounts", "FileError", "ProviderFile", "read_file"]
 
 MAX_DAYS = 100
-MOST_NANO = 9 * 10**18
+MAX_NANO = 9 * 10**18
 """The database's maximum: nine billion dollars."""
 Key = tuple[date, str, str]
 """(day, model as the provider writes it, token class)"""
@@ -145,6 +145,6 @@ def _checked(file: ProviderFile, header_line: int) -> ProviderFile:
     first, last = file.days
     if (last - first).days >= MAX_DAYS:
         raise FileError(header_line, "", f"the file spans {first} to {last}; {MAX_DAYS} days are the most")
-    if any(abs(amounts.nano or 0) > MOST_NANO for amounts in file.lines.values()):
+    if any(abs(amounts.nano or 0) > MAX_NANO for amounts in file.lines.values()):
         raise FileError(header_line, "", "its amounts add up to an impossible total")
     return file

@@ -11,10 +11,10 @@ from decimal import Decimal
 from enum import Enum
 from functools import lru_cache
 
-MOST_CHARACTERS = 60
+MAX_CHARACTERS = 60
 NUMBERS_KEPT = 16_384
 """Each cell is read three times, and usage files repeat their numbers."""
-MOST_FRACTION_OF_TOKENS = 2
+MAX_FRACTION_OF_TOKENS = 2
 """`12.0` is a count written as a fraction; `1.000` looks like a thousand."""
 _GROUPS = "'\u2019 \u00a0\u202f"
 _SHAPE = re.compile(
@@ -74,7 +74,7 @@ class Number:
 @lru_cache(maxsize=NUMBERS_KEPT)
 def parse_number(text: str) -> Number | None:
     """The possible readings of a cell. None if it isn't a number in any notation. Reads at most 60 characters."""
-    shape = _SHAPE.fullmatch(text) if len(text) <= MOST_CHARACTERS else None
+    shape = _SHAPE.fullmatch(text) if len(text) <= MAX_CHARACTERS else None
     if shape is None or not _is_sound(shape):
         return None
     exponent = int(shape["exponent"][1:]) if shape["exponent"] else None

@@ -19,7 +19,7 @@ FAR_BELOW = 2
 """And is recommended only if the limits sent average at least twice as high."""
 HOPELESS_PERCENT = 5
 """Retries with a lower success rate are waste."""
-MOST_RETRIES = 10
+MAX_RETRIES = 10
 
 
 def loose_limits(sample: Sample) -> Iterator[Finding]:
@@ -90,7 +90,7 @@ def _trim(found: dict[str, Any]) -> Finding:
 def wasted_retries(sample: Sample) -> Iterator[Finding]:
     """The lowest number of retries beyond which fewer than 5% are answered, while they cost money."""
     rows = _by_number(sample)
-    for retries in range(MOST_RETRIES):
+    for retries in range(MAX_RETRIES):
         tail = {name: sum(row[name] for row in rows if row["number"] > retries + 1) for name in COUNTED}
         if tail["tried"] < MIN_CALLS:
             return
