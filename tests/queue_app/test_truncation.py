@@ -37,7 +37,7 @@ def test_texts_share_the_page() -> None:
     assert [block.text for block in part.blocks(blocks)] == [blocks[0].text, "b"]
     assert (part.shown, part.total, part.is_cut) == (CHARACTERS_MAX, CHARACTERS_MAX + 3, True)
     assert part.tools([Tool("add", "", "{}")]) == []
-    assert [tool.name for tool in Beginning().tools([Tool("add", LONG, "{}"), Tool("sub", "", "{}")])] == ["add"]
+    assert [tool.name for tool in Truncation().tools([Tool("add", LONG, "{}"), Tool("sub", "", "{}")])] == ["add"]
 
 
 def test_many_short_turns_are_cut_too() -> None:
