@@ -1,7 +1,7 @@
 """Compares names that differ by one letter (Meier and Maier, Simon and Simone), and acronyms (GOOG and GOOGL).
 
-In an ordinary word, one wrong letter is a typo; in a name, it is another person. Only differences
-that do not make another name count as typos: a doubled letter, and in a long name a missing or two swapped letters.
+In an ordinary word, one wrong letter is a typo; in a name, it is another person. Only differences that do not
+make another name count as typos: a doubled letter, and in a long name a missing letter or two swapped ones.
 """
 
 import re

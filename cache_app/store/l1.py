@@ -1,8 +1,8 @@
 """This process's copies of entries, which save the transfer and the unpacking.
 
 A copy is served only after Redis has confirmed, in the same round trip that would have fetched the entry, that it may
-be served and that its stamp matches. So no copy is served of an entry
-that any process has cleared, deleted, blocked or replaced.
+be served and that its stamp matches. So no copy is served of an entry that any
+process has cleared, deleted, blocked or replaced.
 """
 
 import threading
