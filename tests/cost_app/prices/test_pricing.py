@@ -136,8 +136,8 @@ def test_bound_counts_everything_in_a_message() -> None:
 
 def test_the_bound_uses_the_most_expensive_prompt_class(db: None) -> None:
     price = price_of("anthropic", "claude-haiku-4-5")
-    dearest = TokenUsage(cache_write=2 + TOKENS_PER_MESSAGE, output=10)
-    assert bound_of([{"content": "Hi"}], 10, [price]) == cost_of(dearest, price)
+    most_expensive = TokenUsage(cache_write=2 + TOKENS_PER_MESSAGE, output=10)
+    assert bound_of([{"content": "Hi"}], 10, [price]) == cost_of(most_expensive, price)
 
 
 LONG = ModelPrice(
