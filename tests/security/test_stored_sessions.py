@@ -16,9 +16,9 @@ from pytest_django.fixtures import Settings
 
 from aiinfra.tenants.models import User
 from aiinfra.tenants.sessions import SessionId, SessionIdField, SessionStore, session_id
+from tests.support.logged_in import is_logged_in
 
 COOKIE = django_settings.SESSION_COOKIE_NAME
-PAGE = "/settings/password/"
 ClientOf = Callable[[User], Client]
 
 
@@ -36,10 +36,6 @@ def browser_with(key: str) -> Client:
     client = Client()
     client.cookies[COOKIE] = key
     return client
-
-
-def is_logged_in(client: Client) -> bool:
-    return client.get(PAGE).status_code == 200
 
 
 def change_key(settings: Settings, *, keep: bool) -> None:

@@ -11,15 +11,12 @@ from pytest_django.fixtures import Settings
 
 from aiinfra.tenants.login import sessions
 from aiinfra.tenants.models import PersonSession, User
+from tests.support.logged_in import is_logged_in
 
 PASSWORD = "a long password"
 Browser = Callable[[User], Client]
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("redis_url")]
-
-
-def is_logged_in(client: Client) -> bool:
-    return client.get(reverse("members")).status_code == 200
 
 
 def test_page_lists_sessions_and_marks_the_current_one(owner: User, client_of: Browser) -> None:

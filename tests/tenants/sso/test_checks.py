@@ -5,7 +5,6 @@ from datetime import timedelta
 
 import pytest
 from django.test import Client
-from django.urls import reverse
 from django.utils import timezone
 
 from aiinfra.tenants import key_authentication, keys
@@ -14,6 +13,7 @@ from aiinfra.tenants.models import Membership, Organization, PersonSession, User
 from aiinfra.tenants.scope import organization_scope
 from aiinfra.tenants.sso.checks import check_identities
 from aiinfra.tenants.sso.models import Identity
+from tests.support.logged_in import is_logged_in
 from tests.support.oidc import Provider
 from tests.tenants.sso.conftest import LogIn
 
@@ -44,10 +44,6 @@ def key(client: Client, log_in: LogIn, idp: Provider, organization: Organization
             organization=organization, name="bot", role=Role.VIEWER, created_by=user, actor="user:ada"
         )
     return text
-
-
-def is_logged_in(client: Client) -> bool:
-    return client.get(reverse("members")).status_code == 200
 
 
 def test_active_user_stays_logged_in(client: Client, key: str, checked: Callable[..., int]) -> None:
