@@ -128,7 +128,7 @@ def test_session_cannot_name_another_user(run: Run, web: httpx2.Client) -> None:
     }
     headers = {"X-CSRFToken": web.cookies["csrftoken"], "Referer": str(web.base_url)}
     answer = web.post("/api/ai/queue", json=body, headers=headers)
-    assert answer.status_code in {403, 422}, answer.text
+    assert answer.status_code == 403, answer.text
     assert "userId" in json.dumps(answer.json())
 
 
@@ -144,9 +144,8 @@ def test_session_cannot_name_another_user_in_vendor_formats(run: Run, web: httpx
     assert log_in(web, "/login/", "admin@demo", password).status_code == 302
     headers = {"X-CSRFToken": web.cookies["csrftoken"], "Referer": str(web.base_url)}
     for endpoint, body in SESSION_ENDPOINTS:
-        assert web.post(endpoint, json={"model": "deepseek-chat", **body}, headers=headers).status_code in {200, 403}, (
-            endpoint
-        )
+        answer = web.post(endpoint, json={"model": "deepseek-chat", **body}, headers=headers)
+        assert answer.status_code == 200, endpoint
     with closing(sqlite3.connect(run.data_dir / "aiinfra.sqlite3")) as database:
         users = {user for (user,) in database.execute("SELECT DISTINCT user_ref FROM queue_app_airequest")}
     assert "admin@demo" in users

@@ -40,14 +40,15 @@ def test_retention_is_set_per_organization(
     assert remaining(other_organization) == (2, 3)
 
 
-def test_organization_cannot_keep_content_longer_than_the_installation(
+def test_organization_cannot_keep_content_longer_than_the_installation_or_its_requests(
     organization: Organization, settings: Settings
 ) -> None:
     settings.QUEUE_RETENTION_DAYS, settings.QUEUE_CONTENT_RETENTION_DAYS = 30, 7
-    for request_days, content_days in ((31, 7), (30, 8), (5, 6), (1, 0)):
-        with pytest.raises(ValueError):
+    installation, request = "The installation keeps", "longer than its request"
+    for days, content_days, reason in ((31, 7, installation), (30, 8, installation), (5, 6, request), (1, 0, request)):
+        with pytest.raises(ValueError, match=reason):
             change_retention(
-                organization_id=organization.pk, request_days=request_days, content_days=content_days, actor="user:x"
+                organization_id=organization.pk, request_days=days, content_days=content_days, actor="user:x"
             )
     change_retention(organization_id=organization.pk, request_days=30, content_days=7, actor="user:owner")
     settings.QUEUE_RETENTION_DAYS, settings.QUEUE_CONTENT_RETENTION_DAYS = 5, 3

@@ -120,4 +120,3 @@ def test_partitions_and_organizations_are_isolated(index: VectorSetIndex, org: i
 def test_an_older_server_raises_a_redis_error(redis_url: str) -> None:
     with pytest.raises(RedisError, match="VSIM"):
         VectorSetIndex().nearest(new_organization(), PARTITION, vector_of(1))
-        Redis.from_url(redis_url).execute_command("VSIM", "key", "VALUES", 1, 1)
