@@ -17,6 +17,8 @@ SOURCES = {
     for package in PACKAGES
     for path in sorted((ROOT / package).rglob("*.py"))
 }
+VALUE_FIXTURES = {"caplog", "capsys", "client_of", "monkeypatch", "request", "settings", "tmp_path", "tmp_path_factory"}
+"""Fixtures that change nothing unless their value is used."""
 STATISTICS = ("cost_app/spend/", "cost_app/alerts/", "cost_app/recommendations/", "cost_app/performance/")
 """Averages, forecasts, and medians: they read costs but never change them."""
 MONEY = {name for name in SOURCES if name.startswith("cost_app/") and not name.startswith(STATISTICS)} | {
@@ -175,3 +177,15 @@ def test_each_rule_detects_a_violation(rule: Rule, source: str) -> None:
 )
 def test_rules_accept_correct_code(rule: Rule, source: str) -> None:
     assert not rule(source)
+
+
+def test_tests_use_the_values_that_they_request() -> None:
+    """An unused `monkeypatch` shows that a test does not create the situation that its name claims."""
+    unused = []
+    for path in sorted((ROOT / "tests").rglob("*.py")):
+        for function in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(function, ast.FunctionDef):
+                used = {node.id for node in ast.walk(function) if isinstance(node, ast.Name)}
+                requested = VALUE_FIXTURES & {each.arg for each in function.args.args + function.args.kwonlyargs}
+                unused += [f"{path.name}: {function.name}({name})" for name in sorted(requested - used)]
+    assert unused == []

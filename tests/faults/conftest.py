@@ -33,7 +33,7 @@ def _postgres(cleanup: ExitStack) -> Database:
 
 
 @pytest.fixture
-def stack(running_stack: Stack, request: pytest.FixtureRequest) -> Iterator[Stack]:
+def stack(running_stack: Stack) -> Iterator[Stack]:
     """The product with all parts running, whatever the previous test did."""
     running_stack.revive()
     yield running_stack

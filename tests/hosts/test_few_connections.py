@@ -89,7 +89,7 @@ def stack(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 
 @pytest.fixture
-def bouncer(stack: Stack, server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+def bouncer(stack: Stack, server: Server) -> Iterator[None]:
     """Connects the product through pgbouncer, with a role that is subject to row-level security."""
     binary = shutil.which("pgbouncer") or shutil.which("pgbouncer", path="/usr/sbin")
     if binary is None:

@@ -75,7 +75,7 @@ def test_recording_never_raises(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
 
 
 @pytest.mark.usefixtures("directory")
-def test_the_number_and_length_of_labels_are_limited(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_number_and_length_of_labels_are_limited() -> None:
     counter = recorded._Counter("things", "Things.", ("organization", "model"))
     for number in range(recorded.COUNTER_SERIES_MAX + 50):
         counter.add(1, 1, f"model-{number}" + "x" * 300)

@@ -87,7 +87,7 @@ def test_a_redis_without_a_password_is_a_failure(redis_url: str) -> None:
     assert "must require a password" in failures()
 
 
-def test_a_redis_with_an_optional_password_is_a_failure(logged_in: Redis, settings: Settings, redis_url: str) -> None:
+def test_a_redis_with_an_optional_password_is_a_failure(logged_in: Redis, redis_url: str) -> None:
     logged_in.acl_setuser("default", enabled=True)
     assert "must require a password" in failures()
 

@@ -67,7 +67,7 @@ def test_a_foreign_bind_address_is_reported(settings: Settings) -> None:
         launch.check_ports()
 
 
-def test_a_privileged_port_is_reported(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_privileged_port_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
         raise PermissionError
 

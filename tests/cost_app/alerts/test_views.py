@@ -155,7 +155,7 @@ def test_inbox_runs_a_limited_number_of_queries(
 
 
 def test_api_acknowledges_and_resolves_alerts(
-    make_alert: MakeAlert, member_of: Callable[[Role], User], client_of: ClientOf, organization: Organization
+    make_alert: MakeAlert, member_of: Callable[[Role], User], organization: Organization
 ) -> None:
     from aiinfra.tenants.keys import create_key
 

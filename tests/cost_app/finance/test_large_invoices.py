@@ -152,9 +152,7 @@ def test_file_that_repeatedly_kills_its_scheduler_fails(
     assert GAVE_UP in client.get(page).text
 
 
-def test_internal_error_fails_only_its_own_file(
-    organization: Organization, client: Client, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_internal_error_fails_only_its_own_file(organization: Organization, client: Client) -> None:
     page, other = upload_page(client, FILE), upload_page(client, usage((7, "gpt-4", 1, 0)))
     with organization_scope(organization.pk):
         broken = InvoiceUpload.objects.get(pk=page.rstrip("/").rpartition("/")[2])

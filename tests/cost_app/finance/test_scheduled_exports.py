@@ -166,9 +166,7 @@ def test_failed_write_keeps_the_old_file_and_removes_its_temporary_file(tmp_path
     assert [each.name for each in tmp_path.iterdir()] == ["ledger.csv"]
 
 
-def test_temporary_files_of_killed_processes_are_removed_after_a_day(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_temporary_files_of_killed_processes_are_removed_after_a_day(tmp_path: Path) -> None:
     path = tmp_path / "ledger.csv"
     old, recent, other = (tmp_path / name for name in (".ledger.csv.a.tmp", ".ledger.csv.b.tmp", ".focus.csv.c.tmp"))
     for temporary, hours in ((old, 25), (recent, 1), (other, 25)):

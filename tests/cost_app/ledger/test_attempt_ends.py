@@ -76,7 +76,7 @@ def test_estimate_is_checked_again_later(open_attempt: Open, monkeypatch: pytest
     assert (row.deadline_at, row.finished_at) == (now + attempts.DEADLINE_GRACE, now)
 
 
-def test_call_keeps_its_first_end_time(open_attempt: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_call_keeps_its_first_end_time(open_attempt: Open) -> None:
     attempt = sent(open_attempt())
     attempts.estimate(attempt)
     first = Attempt.objects.get().finished_at
