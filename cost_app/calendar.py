@@ -68,7 +68,7 @@ class Calendar:
         return _bisect(begin, instant, lambda middle: middle.astimezone(self.zone).utcoffset() == offset)
 
     def first_day(self, period: Period, day: date) -> date:
-        """The first date of the week (Monday, as ISO has it) or the month that a date is in; for a day itself."""
+        """The first date of the week (from Monday) or month that contains a date; for a day, the date itself."""
         match period:
             case Period.WEEKLY:
                 return day - timedelta(days=day.weekday())

@@ -1,7 +1,7 @@
-"""Names in code and short forms: case, order and joints of their parts are their meaning.
+"""Compares identifiers in code and acronyms, where the case, order and separators of the parts carry meaning.
 
-Careless typing drops capitals, in whole texts and in single words ("docker compose", "pdf"). It does not set them,
-does not put them elsewhere, and does not exchange parts: foo.bar and bar.foo.
+Careless typing drops capitals, in whole texts and in single words ("docker compose", "pdf"). It does not add or move
+capitals, and does not swap parts: foo.bar and bar.foo.
 """
 
 import re
@@ -16,7 +16,7 @@ INNER_CAPITAL = re.compile(r"[^\W\d_A-Z][A-Z]")
 IDENTIFIER = re.compile(r"[a-z]{2,}[A-Z]\w")
 """userId, but not iPhone, eBay, pH."""
 SIGN_NOUNS = frozenset({"letter", "unit", "symbol", "note", "key"})
-"""Beside one of these a letter or two are no word: the letter B, the unit Mg."""
+"""Next to one of these, one or two letters are not a word: the letter B, the unit Mg."""
 SIGN_LENGTH = 2
 PREFIXED = re.compile(r"[mM][A-Z][a-z]?")
 """mT and MT: the prefix is a thousandth or a million."""

@@ -114,7 +114,7 @@ def _places_exchanged(asked: Parsed, cached: Parsed) -> bool:
 
 
 def _without_articles(text: str) -> list[str]:
-    """The stems of the words, and names of files whole. A capital A is a name, as is an "a" beside other letters."""
+    """The stems of the words, and whole file names. A capital A is a name, as is an "a" next to other letters."""
     found = DOTTED.findall(text)
     articles = words("determiners") - {"a"} if VARIABLES & set(found) else words("determiners")
     return [stem(word.lower()) for word in found if word not in articles]
@@ -149,7 +149,7 @@ def _kinds_exchanged(asked: Parsed, cached: Parsed) -> bool:
 
 
 def _modifiers_exchanged(asked: Parsed, cached: Parsed) -> bool:
-    """Two things of one kind, and another of them beside the same word: suppliers, contractor portal."""
+    """Two things of one kind, and a different one next to the same word: suppliers, contractor portal."""
     both = set(asked.content) & set(cached.content)
     one, other = (_modified(each, both) for each in (asked, cached))
     return any(exclude_each_other(one[noun], other[noun]) for noun in one.keys() & other.keys())
@@ -231,7 +231,7 @@ def _acting(parsed: Parsed) -> set[str]:
 
 
 def _in_order(parsed: Parsed, common: list[str], but: tuple[str, str]) -> list[str]:
-    """What both texts have beside the two; if it moves as well, the sentence is only built otherwise."""
+    """What both texts have besides the two; if it moves as well, only the sentence structure differs."""
     return [each for each in dict.fromkeys(parsed.content) if each in common and each not in but]
 
 

@@ -30,7 +30,7 @@ def reserve(attempt: Attempt, windows: list[OpenWindow]) -> None:
 
 
 def charge(attempt: Attempt, windows: list[BudgetWindow]) -> None:
-    """Count the cost of a call that no budget was asked for: usage reported from outside."""
+    """Count the cost of a call that no budget has admitted: usage reported from outside."""
     Hold.objects.bulk_create([_hold(attempt, each, committed_nano=attempt.cost_nano) for each in windows])
     for each in windows:
         BudgetWindow.objects.filter(id=each.id).update(committed_nano=F("committed_nano") + attempt.cost_nano)

@@ -74,7 +74,7 @@ def plan(order: AttemptOrder) -> Plan:
 
 
 def bound(order: AttemptOrder) -> int:
-    """The maximum cost of a call with its own model, in nano-dollars; 0 without a price. No budget is asked.
+    """The maximum cost of a call with its own model, in nano-dollars; 0 without a price. No budget is checked.
 
     Raises ModelNotPricedError if the organization refuses models without a price.
     """

@@ -43,7 +43,7 @@ class HoursAndDays:
 
 
 _oldest = PendingUsage.objects.prepare_select(lambda rows: rows.order_by("entry_id")[:1])
-"""Its SQL is written once: usually there is none, and this is asked twice per second."""
+"""Its SQL is built once: it runs twice per second and usually finds none."""
 
 
 def is_anything_queued() -> bool:

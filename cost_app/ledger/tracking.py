@@ -1,4 +1,4 @@
-"""Usage of calls made outside aiinfra, reported by whoever made them."""
+"""Usage of calls made outside aiinfra, reported by their callers."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

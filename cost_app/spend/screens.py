@@ -96,7 +96,7 @@ class Spend:
 
     @property
     def whole_share(self) -> int | None:
-        """The share of the total: 100, or None where there is no whole."""
+        """The share of the total: 100, or None without a positive total."""
         return 100 if self.totals.nano > 0 else None
 
     @property

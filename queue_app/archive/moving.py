@@ -1,7 +1,7 @@
 """Moves a closed month's requests to the archive, in steps that can be repeated after a kill at any moment.
 
 1. Write the month's directory, read it back, and give it its name.
-2. Note in the database where the month is, so that pages say so before the first row is gone.
+2. Record in the database where the month is, so that pages show it before the first row is deleted.
 3. Delete the requests in batches: only those that the archive has exactly as they are.
 """
 

@@ -1,6 +1,6 @@
 """Claim the best request and keep it.
 
-A claim is valid once the row says so: `status` changes from pending to processing in one UPDATE, which only one worker
+A claim is valid once it is in the row: `status` changes from pending to processing in one UPDATE, which only one worker
 can win. It lasts as long as the lease; a worker that does not renew it loses the request to index repair.
 """
 

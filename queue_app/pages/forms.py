@@ -81,7 +81,7 @@ class RequestFilterForm(forms.Form):
         self.fields["key"].choices = [("", "Any"), *keys]  # type: ignore[attr-defined]
 
     def main_fields(self) -> list[forms.BoundField]:
-        """The fields beside the search field that are always in sight."""
+        """The fields next to the search field that are always visible."""
         return [self[name] for name in MAIN_FIELDS]
 
     def more_fields(self) -> list[forms.BoundField]:
