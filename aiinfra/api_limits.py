@@ -191,12 +191,17 @@ def _shared_slots(api_key_id: int, most: int) -> Slots:
 def _refusal(limit: Rate | Slots, retry_after_s: int, headers: dict[str, str]) -> ApiError:
     whose = limit.name.partition(":")[0]
     whose = {"key": "This API key", "organization": "Your organization"}.get(whose, "Your address")
-    what = (
-        f"{limit.per_minute} {limit.unit} per minute" if isinstance(limit, Rate) else f"{limit.most} requests at a time"
-    )
+    if isinstance(limit, Rate):
+        what = f"{_counted(limit.per_minute, limit.unit)} per minute"
+    else:
+        what = f"{_counted(limit.most, REQUESTS)} at a time"
     after = max(1, retry_after_s)
     message = f"{whose} can send {what}. Try again in {after} s."
     return ApiError(429, "rate_limited", message, headers={**headers, "Retry-After": str(after)})
+
+
+def _counted(number: int, unit: str) -> str:
+    return f"{number} {unit.removesuffix('s') if number == 1 else unit}"
 
 
 def _headers(rates: Sequence[Rate], taken: Taken) -> dict[str, str]:

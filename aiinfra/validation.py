@@ -104,9 +104,12 @@ def first_problem(error: ValidationError, root: object) -> tuple[Path, str]:
 
 
 def _joined(errors: Sequence[Mapping[str, Any]]) -> str:
-    """One sentence for the errors of all types that a value may have. A type that it has counts before the others."""
+    """One sentence for the errors of all types that a value may have. A type that it has counts before the others,
+    unless the value only missed its choices: it could have been meant for another type.
+    """
     of_its_type = [each for each in errors if not str(each["type"]).endswith(OF_TYPE)]
-    first, *others = dict.fromkeys(map(words_of, of_its_type or errors))
+    is_certain = any(each["type"] not in CHOICES for each in of_its_type)
+    first, *others = dict.fromkeys(map(words_of, of_its_type if is_certain else errors))
     more = [each.removeprefix(MUST_BE).rstrip(".") for each in others if each.startswith(MUST_BE)]
     return f"{' or '.join([first.rstrip('.'), *more])}."
 

@@ -56,6 +56,7 @@ Level = Literal["low", "normal", "high"]
         (str, 1, "This must be a string."),
         (Annotated[str, MinLen(1)], "", "This must have at least 1 character."),
         (Annotated[list[int], MaxLen(1)], [1, 2], "This must have at most 1 item."),
+        (Literal["a"] | Payload, "x", "This must be a or an object."),
         (Annotated[list[str], MaxLen(1)] | list[list[int]], ["a", "b"], "This must have at most 1 item."),
         (dict[str, int], [], "This must be an object."),
         (str | list[str], 5, "This must be a string or an array."),

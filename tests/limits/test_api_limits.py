@@ -59,6 +59,12 @@ def test_a_key_over_its_limit_gets_429_with_rate_limit_headers(limited: Callable
     assert third["RateLimit-Remaining"] == "0"
 
 
+def test_limit_of_one_request_is_named_in_the_singular(limited: Callable[..., Caller]) -> None:
+    caller = limited(requests_per_minute=1)
+    caller.get(STATS)
+    assert refused(caller.get(STATS), 429)["message"].startswith("This API key can send 1 request per minute.")
+
+
 def test_every_response_has_rate_limit_headers_including_errors(program: Caller) -> None:
     assert "RateLimit-Limit" in program.get(f"{QUEUE}?action=nonsense").headers
     assert "RateLimit-Limit" in program.post(QUEUE, enqueue_body()).headers
@@ -122,7 +128,7 @@ def test_concurrent_requests_are_limited_until_the_response_is_sent(
     inner: list[HttpResponse] = []
     _while_one_is_in_progress(monkeypatch, lambda: inner.append(program.get(STATS)))
     assert program.get(STATS).status_code == 200
-    assert "1 requests at a time" in refused(inner[0], 429)["message"]
+    assert "1 request at a time" in refused(inner[0], 429)["message"]
     assert inner[0]["Retry-After"] == "1"
     monkeypatch.undo()
     assert program.get(STATS).status_code == 200
