@@ -19,8 +19,8 @@ from aiinfra.failures import (
     printable_path,
 )
 
-ANTHROPIC_DOOR = "/v1/messages"
-OPENAI_DOORS = "/v1/"
+ANTHROPIC_PREFIX = "/v1/messages"
+OPENAI_PREFIX = "/v1/"
 
 
 def error_response(request: HttpRequest, error: ApiError, *, path: str = "") -> HttpResponse:
@@ -30,16 +30,16 @@ def error_response(request: HttpRequest, error: ApiError, *, path: str = "") -> 
     """
     path = path or request.path
     body = body_for(path, error, getattr(request, "request_id", None))
-    status = vendor_errors.anthropic_status(error) if path.startswith(ANTHROPIC_DOOR) else error.status
-    retry = vendor_errors.retry_headers(error) if path.startswith(OPENAI_DOORS) else {}
+    status = vendor_errors.anthropic_status(error) if path.startswith(ANTHROPIC_PREFIX) else error.status
+    retry = vendor_errors.retry_headers(error) if path.startswith(OPENAI_PREFIX) else {}
     return _json(body, status, {**retry, **error.headers})
 
 
 def body_for(path: str, error: ApiError, request_id: str | None) -> dict[str, Any]:
     """The error in the shape that the clients of a URL path expect."""
-    if path.startswith(ANTHROPIC_DOOR):
+    if path.startswith(ANTHROPIC_PREFIX):
         return vendor_errors.anthropic_body(error, request_id)
-    if path.startswith(OPENAI_DOORS):
+    if path.startswith(OPENAI_PREFIX):
         return vendor_errors.openai_body(error)
     return _own_body(error, request_id)
 

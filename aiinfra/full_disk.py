@@ -20,19 +20,19 @@ FULL = "the database has no disk space left"
 ROOM_BYTES = 4 * 1024 * 1024
 """SQLite's write-ahead log grows by this much before its pages are copied into the database."""
 REMEMBERED_S = 10.0
-TOLD_EVERY_S = 1.0
+PUBLISH_EVERY_S = 1.0
 KEY = "aiinfra:full_disk"
 
 _refused_at = -REMEMBERED_S
-_told_at = -TOLD_EVERY_S
+_published_at = -PUBLISH_EVERY_S
 
 
 def note_refusal() -> None:
     """The database has refused a write because its disk is full. Tells the other processes, once per second."""
-    global _refused_at, _told_at
+    global _refused_at, _published_at
     _refused_at = time.monotonic()
-    if _refused_at - _told_at >= TOLD_EVERY_S:
-        _told_at = _refused_at
+    if _refused_at - _published_at >= PUBLISH_EVERY_S:
+        _published_at = _refused_at
         with suppress(RedisError):
             redis_client().set(KEY, 1, px=round(REMEMBERED_S * 1000))
 
@@ -43,7 +43,7 @@ def refused_s_ago() -> float | None:
     Costs a Redis command at most. Without Redis, only this process's own refusals are known.
     """
     ago = time.monotonic() - _refused_at
-    if ago >= TOLD_EVERY_S:
+    if ago >= PUBLISH_EVERY_S:
         with suppress(RedisError):
             left_ms = redis_client().pttl(KEY)
             ago = min(ago, REMEMBERED_S - left_ms / 1000) if left_ms > 0 else ago

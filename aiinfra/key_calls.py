@@ -31,7 +31,7 @@ from aiinfra.tenants.caller import called_from, client_address
 from aiinfra.tenants.security_log.answers import record_answers
 
 
-def straight_to_endpoint(get_response: GetResponse) -> GetResponse:
+def bypass_session_middleware(get_response: GetResponse) -> GetResponse:
     """Middleware: responds to calls that have an `Authorization` header and no cookie; passes on all others."""
     framed = cast(GetResponse, XFrameOptionsMiddleware(_endpoint))
     recorded = _with_address(_safely(record_answers(_safely(framed))))

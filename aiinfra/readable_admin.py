@@ -18,7 +18,7 @@ from aiinfra.templatetags.formats import NOTHING, money
 from aiinfra.tenants.security_log.events import Event
 from aiinfra.tenants.security_log.recorder import record
 
-MOST_COUNTED = 10_000
+COUNT_MAX = 10_000
 """A list reports its length up to here: counting a year's ledger takes seconds."""
 
 Display = Callable[[models.Model], str | SafeString]
@@ -31,7 +31,7 @@ class BoundedPaginator(Paginator):  # type: ignore[type-arg]  # not generic at r
     def count(self) -> int:
         """The number of rows, or 10,000 if there are more."""
         rows: Any = self.object_list
-        return int(rows.order_by()[:MOST_COUNTED].count())
+        return int(rows.order_by()[:COUNT_MAX].count())
 
 
 class LoggedAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic at run time

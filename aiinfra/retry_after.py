@@ -10,7 +10,7 @@ _SECONDS = {"": 1.0, "ms": 0.001, "s": 1.0, "sec": 1.0, "m": 60.0, "min": 60.0, 
 _AMOUNT = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?)\s*([a-z]*)\s*", re.ASCII)
 _PLURALS = re.compile(r"(?<=second)s|(?<=minute)s|(?<=hour)s|(?<=day)s|(?<=sec)s|(?<=min)s|(?<=hr)s")
 _WORDS = {"second": "s", "minute": "min", "hour": "h", "hr": "h", "day": "d", "millisecond": "ms"}
-LONGEST_HEADER = 100
+HEADER_LENGTH_MAX = 100
 
 
 def retry_after_s(headers: Mapping[str, str], most_s: float) -> float | None:
@@ -28,7 +28,7 @@ def _wish(header: str) -> float | None:
     text = header.strip()
     if re.fullmatch(r"\+?\d+(\.\d*)?", text, re.ASCII):  # also a number of a thousand digits
         return float(text)
-    if len(text) > LONGEST_HEADER:
+    if len(text) > HEADER_LENGTH_MAX:
         return None
     if text.lower().lstrip("+") in {"inf", "infinity"}:
         return math.inf
@@ -39,7 +39,7 @@ def _wish(header: str) -> float | None:
 def _seconds(text: str, unit: float = 1.0) -> float | None:
     """The sum of amounts such as "1m30s"; a bare number is in `unit`."""
     text = _PLURALS.sub("", text.strip().lower())
-    if not text or len(text) > LONGEST_HEADER:
+    if not text or len(text) > HEADER_LENGTH_MAX:
         return None
     total, position = 0.0, 0
     while position < len(text):

@@ -101,7 +101,7 @@ MIDDLEWARE = [
     "aiinfra.monitoring.health.probes",
     "aiinfra.metrics.responses.counted",
     "aiinfra.tracing.middleware.traced",
-    "aiinfra.key_calls.straight_to_endpoint",
+    "aiinfra.key_calls.bypass_session_middleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",

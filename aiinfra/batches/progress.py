@@ -18,9 +18,9 @@ from aiinfra.batches.packing import pack, unpack
 NotifyEnd = Callable[[Batch], None]
 OPEN = (LineState.WAITING, LineState.SENT)
 ERRORS_MAX = 50
-INSERTED_AT_ONCE = 200
-STOPPED_AT_ONCE = 500
-WRITTEN_AT_ONCE = 500
+INSERT_BATCH = 200
+STOP_BATCH = 500
+WRITE_BATCH = 500
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def copy_chunk(batch: Batch, notify_end: NotifyEnd) -> None:
             id=batch.id, status=BatchStatus.VALIDATING, copied_chunks=batch.copied_chunks
         ).update(copied_chunks=F("copied_chunks") + 1, copied_lines=copied, total=F("total") + len(lines), **begun)
         if moved:
-            BatchLine.objects.bulk_create((_row(batch, line) for line in lines), INSERTED_AT_ONCE)
+            BatchLine.objects.bulk_create((_row(batch, line) for line in lines), INSERT_BATCH)
 
 
 def mark_sent(line: BatchLine, request_id: Any) -> None:
@@ -96,11 +96,11 @@ def stop_waiting(batch: Batch, result: dict[str, Any]) -> bool:
     """End some calls that were not sent, all with the same error. Whether some are left."""
     with transaction.atomic():
         waiting = BatchLine.objects.filter(batch=batch, state=LineState.WAITING)
-        ids = list(waiting.values_list("id", flat=True)[:STOPPED_AT_ONCE])
+        ids = list(waiting.values_list("id", flat=True)[:STOP_BATCH])
         columns = {"state": LineState.FAILED, "body": b"", "result": pack(result)}
         ended = BatchLine.objects.filter(id__in=ids, state=LineState.WAITING).update(**columns)
         Batch.objects.filter(id=batch.id).update(failed=F("failed") + ended)
-    return len(ids) == STOPPED_AT_ONCE
+    return len(ids) == STOP_BATCH
 
 
 def finalize(batch: Batch) -> None:
@@ -133,7 +133,7 @@ def write_results(batch: Batch, notify_end: NotifyEnd) -> bool:
 
 def _next_results(batch: Batch) -> list[BatchLine]:
     found, size = [], 0
-    for line in BatchLine.objects.filter(batch=batch).order_by("number")[:WRITTEN_AT_ONCE].iterator(chunk_size=20):
+    for line in BatchLine.objects.filter(batch=batch).order_by("number")[:WRITE_BATCH].iterator(chunk_size=20):
         found.append(line)
         size += len(line.result or b"")
         if size >= files.CHUNK_BYTES:

@@ -24,7 +24,7 @@ from cost_app.models import (
 )
 from cost_app.policy import policy_of, zone_of
 
-LOOKED_AT = timedelta(days=30)
+LOOKBACK = timedelta(days=30)
 Limits = list[tuple[BudgetTerms, list[str]]]
 """Terms, and the names of the keys whose calls the budget counts."""
 
@@ -50,7 +50,7 @@ def make_budgets(organization_id: int, *, now: datetime, days: int, key_ids: dic
 
 
 def _limits(organization_id: int, now: datetime, key_ids: dict[str, int]) -> Limits:
-    since = (now - LOOKED_AT).date()
+    since = (now - LOOKBACK).date()
 
     def spent(dimension: Dimension, value: str) -> int:
         days = UsageDay.objects.filter(organization_id=organization_id, dimension=dimension, value=value)
@@ -61,7 +61,7 @@ def _limits(organization_id: int, now: datetime, key_ids: dict[str, int]) -> Lim
     website = spent(Dimension.API_KEY, str(key_ids[WEBSITE]))
     day = BudgetTerms(
         BudgetPeriod.DAILY,
-        _round(website * 2 // LOOKED_AT.days),
+        _round(website * 2 // LOOKBACK.days),
         enforcement=Enforcement.BLOCK,
         scope=BudgetScope.API_KEY,
         scope_value=str(key_ids[WEBSITE]),

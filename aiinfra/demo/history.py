@@ -25,7 +25,7 @@ from cost_app.models import Attempt
 
 ACTOR = audit.command_actor("demo_history")
 REQUESTS_AT_ONCE = 5_000
-MOST_REQUESTS_IN_BUDGETS = 500_000
+REQUESTS_WITH_BUDGETS_MAX = 500_000
 """A longer history is for benchmarks, not for demos: it has no budgets, which would consist of millions of holds."""
 
 
@@ -69,7 +69,7 @@ def make_history(
             made = _written(organization.pk, calendar, made, now)
     _written(organization.pk, calendar, made, now)
     delete_old_counts()
-    if requests > MOST_REQUESTS_IN_BUDGETS:
+    if requests > REQUESTS_WITH_BUDGETS_MAX:
         return History(requests, 0)
     return History(requests, make_budgets(organization.pk, now=now, days=days, key_ids=key_ids, actor=ACTOR))
 

@@ -46,14 +46,14 @@ def write(organization_id: int, zone: ZoneInfo, made: Sequence[Made], now: datet
     for hit in hits:
         hit.counted = True
     _insert(CacheHit, hits)
-    add_counts(organization_id, zone, _looked(made), hits)
+    add_counts(organization_id, zone, _lookup_counts(made), hits)
 
 
 def _insert(model: type, rows: Sequence[object]) -> None:
     model._default_manager.bulk_create(rows, batch_size=ROWS_AT_ONCE)  # type: ignore[attr-defined]
 
 
-def _looked(made: Sequence[Made]) -> dict[datetime, Counter[str]]:
+def _lookup_counts(made: Sequence[Made]) -> dict[datetime, Counter[str]]:
     """The cache lookups of each hour, summed."""
     hours: dict[datetime, Counter[str]] = defaultdict(Counter)
     for each in made:

@@ -118,7 +118,7 @@ def ask_and_wait(submission: Submission, client: ClientSocket) -> AIRequest:
     """
     with visiting(submission.organization_id, client) as visit:
         direct = DirectCall()
-        request = ask(submission, before_queueing=visit.take_place, starter=direct)
+        request = ask(submission, before_queueing=visit.take_slot, starter=direct)
         if direct.has_started:
             request = calling.make(direct)
         if request.status in ENDED:

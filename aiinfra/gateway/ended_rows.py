@@ -20,7 +20,7 @@ from queue_app.facade import ended_among
 
 logger = logging.getLogger(__name__)
 
-LOOK_EVERY_S = 1.0
+POLL_EVERY_S = 1.0
 
 
 class EndedRows:
@@ -53,18 +53,18 @@ class EndedRows:
 
     def _poll(self) -> None:
         while self._is_needed():
-            time.sleep(LOOK_EVERY_S)
+            time.sleep(POLL_EVERY_S)
             try:
-                self._note(self._refused_s_ago_after_a_look())
+                self._note(self._poll_once())
             except Exception:
                 # All clients of this process that wait depend on this thread.
                 logger.exception("ended requests not looked for")
             finally:
                 release_connections()
 
-    def _refused_s_ago_after_a_look(self) -> float | None:
+    def _poll_once(self) -> float | None:
         try:
-            self._look()
+            self._query_rows()
             return full_disk.refused_s_ago()
         except DATABASE_AWAY:
             logger.info("cannot look for ended requests while the database is unreachable")
@@ -85,7 +85,7 @@ class EndedRows:
                 self._poller = self._refusals = None
             return bool(self._listeners)
 
-    def _look(self) -> None:
+    def _query_rows(self) -> None:
         with self._lock:
             watched = dict(self._listeners)
         ended = ended_among(watched.values())

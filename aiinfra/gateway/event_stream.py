@@ -17,9 +17,9 @@ from aiinfra import web_stopping
 from aiinfra.api import ApiCall
 from aiinfra.failures import DATABASE_AWAY
 from aiinfra.gateway.client_socket import ClientSocket
+from aiinfra.gateway.connection_slots import ConnectionSlots
 from aiinfra.gateway.current_permissions import current_permissions
 from aiinfra.gateway.feed import Listener, feed
-from aiinfra.gateway.places import Places
 from aiinfra.gateway.waiting_threads import release_connections, waiting
 from aiinfra.live_events import (
     PAGE,
@@ -42,11 +42,11 @@ TICK_S = 1.0
 STALLED_S = 30.0
 """A client that reads nothing for this long loses its slot."""
 RETRY_MS = 2_000
-EVENTS_IN_A_CHUNK = 4
+EVENTS_PER_CHUNK = 4
 """About 2 kB, so that little is lost in a buffer when a client leaves."""
 
 
-places = Places(settings.EVENT_CLIENTS_MAX)
+slots = ConnectionSlots(settings.EVENT_CLIENTS_MAX)
 """The slots of this process."""
 
 
@@ -79,7 +79,7 @@ class EventStream:
         self._check_at = 0.0
         self._heartbeat_at = time.monotonic() + HEARTBEAT_S
         # Also for a response that no server ever iterates over or closes.
-        self._leave_place = weakref.finalize(self, places.leave, self._organization_id)
+        self._leave_slot = weakref.finalize(self, slots.leave, self._organization_id)
 
     def __iter__(self) -> Iterator[bytes]:
         release_connections()
@@ -99,7 +99,7 @@ class EventStream:
     def close(self) -> None:
         """Return the slot; idempotent."""
         feed.leave(self._listener)
-        self._leave_place()
+        self._leave_slot()
 
     def _can_write(self) -> bool:
         """Wait for a slow client, but not forever."""
@@ -204,7 +204,7 @@ class EventStream:
             self._cursor = event.id
             if self._is_for_client(event):
                 texts.append(_lines(event.type, event.data, event.id))
-            if len(texts) == EVENTS_IN_A_CHUNK:
+            if len(texts) == EVENTS_PER_CHUNK:
                 yield "".join(texts)
                 texts = []
         if texts:

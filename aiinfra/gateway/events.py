@@ -9,8 +9,8 @@ from pydantic import Field, StringConstraints
 
 from aiinfra.api import ApiCall, ApiModel, Endpoint, Operation
 from aiinfra.failures import ApiError, not_found
-from aiinfra.gateway.event_stream import EventStream, Wanted, places
-from aiinfra.gateway.places import RETRY_AFTER_S, AllPlacesTakenError, ShareTakenError
+from aiinfra.gateway.connection_slots import RETRY_AFTER_S, AllSlotsTakenError, OrganizationShareTakenError
+from aiinfra.gateway.event_stream import EventStream, Wanted, slots
 from aiinfra.live_events import PERMISSIONS, EventType
 from queue_app.facade import request_by_id
 
@@ -51,7 +51,7 @@ def listen(call: ApiCall, payload: EventsQuery) -> HttpResponseBase:
     cursor = _last_event_id(call) or payload.last_event_id
     if call.http.method == "HEAD":
         return HttpResponse(content_type=CONTENT_TYPE, headers=HEADERS)
-    _take_place(call.principal.organization_id)
+    _take_slot(call.principal.organization_id)
     return StreamingHttpResponse(EventStream(call, wanted, cursor), content_type=CONTENT_TYPE, headers=HEADERS)
 
 
@@ -83,14 +83,14 @@ def _last_event_id(call: ApiCall) -> str | None:
     return text or None
 
 
-def _take_place(organization_id: int) -> None:
+def _take_slot(organization_id: int) -> None:
     headers = {"Retry-After": str(RETRY_AFTER_S)}
     try:
-        places.take(organization_id)
-    except ShareTakenError:
+        slots.take(organization_id)
+    except OrganizationShareTakenError:
         message = "Your organization has too many event streams open. Close one, or try again later."
         raise ApiError(429, "too_many_streams", message, headers=headers) from None
-    except AllPlacesTakenError:
+    except AllSlotsTakenError:
         message = "All event streams of this server are in use. Try again later."
         raise ApiError(503, "unavailable", message, headers=headers) from None
 

@@ -17,7 +17,7 @@ from aiinfra.redis import redis_client
 
 logger = logging.getLogger(__name__)
 
-LOOK_EVERY_S = 1.0
+POLL_EVERY_S = 1.0
 PAUSE_S = 1.0
 UNREAD_MAX = 500
 """Unread events a listener may hold. Beyond that they are dropped and the listener is marked as having missed some."""
@@ -112,7 +112,7 @@ class Feed:
         with redis_client().pubsub() as subscription:
             subscription.subscribe(CHANNEL)
             while self._listeners:
-                message = subscription.get_message(timeout=LOOK_EVERY_S)
+                message = subscription.get_message(timeout=POLL_EVERY_S)
                 if message and message["type"] == "subscribe":
                     self._mark_all_as_missed()
                 elif message:

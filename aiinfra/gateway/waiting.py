@@ -14,14 +14,14 @@ from uuid import UUID
 from django.conf import settings
 
 from aiinfra.gateway.client_socket import ClientSocket
+from aiinfra.gateway.connection_slots import ConnectionSlots, NoSlotError
 from aiinfra.gateway.ended_rows import ended_rows
 from aiinfra.gateway.feed import Listener, feed
-from aiinfra.gateway.places import NoPlaceError, Places
 from aiinfra.gateway.waiting_threads import release_connections, waiting
 from aiinfra.live_events import EventType, LiveEvent
 from queue_app.facade import ENDED, TURN, Turn, has_ended
 
-LOOK_EVERY_S = 1.0
+POLL_EVERY_S = 1.0
 """How often a waiting thread looks whether its client is still there."""
 
 
@@ -32,14 +32,14 @@ class TooManyWaitingError(Exception):
 class WaitingRoom:
     """The waiting clients of one process. Without slots no one waits here, and every call is answered immediately."""
 
-    def __init__(self, places: int) -> None:
-        self.is_open = places > 0
-        self._places = Places(places)
+    def __init__(self, slots: int) -> None:
+        self.is_open = slots > 0
+        self._slots = ConnectionSlots(slots)
 
     @contextmanager
     def visit(self, organization_id: int, client: ClientSocket) -> Iterator["Visit"]:
         """Context for one call; returns its slot at the end."""
-        visit = Visit(self._places, organization_id, client)
+        visit = Visit(self._slots, organization_id, client)
         try:
             yield visit
         finally:
@@ -53,26 +53,26 @@ class NothingStoredError(Exception):
 class Visit:
     """One call's slot in the waiting room."""
 
-    def __init__(self, places: Places, organization_id: int, client: ClientSocket) -> None:
-        self._places = places
+    def __init__(self, slots: ConnectionSlots, organization_id: int, client: ClientSocket) -> None:
+        self._slots = slots
         self._organization_id = organization_id
         self._client = client
         self._has_place = False
 
-    def take_place(self) -> None:
+    def take_slot(self) -> None:
         """Take a slot before the request is accepted; idempotent. Raises TooManyWaitingError."""
         if self._has_place:
             return
         try:
-            self._places.take(self._organization_id)
-        except NoPlaceError:
+            self._slots.take(self._organization_id)
+        except NoSlotError:
             raise TooManyWaitingError from None
         self._has_place = True
 
     def leave(self) -> None:
         """Return the slot, if there is one."""
         if self._has_place:
-            self._places.leave(self._organization_id)
+            self._slots.leave(self._organization_id)
         self._has_place = False
 
     def wait(self, request_id: UUID, timeout_s: float, turn: Turn | None = None) -> bool:
@@ -80,7 +80,7 @@ class Visit:
 
         Raises TooManyWaitingError, and NothingStoredError if the database stores nothing for the time of a lease.
         """
-        self.take_place()
+        self.take_slot()
         listener = Listener(self._organization_id, lambda event: _is_news_of(event, str(request_id)))
         try:
             feed.join(listener)
@@ -98,7 +98,7 @@ class Visit:
             if ended_rows.is_nothing_stored():
                 raise NothingStoredError
             release_connections()
-            events, has_missed = listener.take(min(left, LOOK_EVERY_S))
+            events, has_missed = listener.take(min(left, POLL_EVERY_S))
             is_news = bool(events) or has_missed
         return True
 

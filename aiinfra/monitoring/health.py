@@ -84,7 +84,7 @@ def get_health(_call: ApiCall, _payload: NoParameters) -> Health:
 
 def installation_health(queue: Pressure, now: datetime) -> Health:
     """The same for all organizations together; runs without an organization in scope."""
-    beats = _heard()
+    beats = _live_workers()
     slots_free = sum(worker.slots - worker.busy for worker in beats) > 0
     neglected = slots_free and queue.longest_neglect_s(now) > LATENCY_LIMIT.total_seconds()
     return _health(
@@ -97,7 +97,7 @@ def installation_health(queue: Pressure, now: datetime) -> Health:
     )
 
 
-def _heard() -> list[WorkerBeat]:
+def _live_workers() -> list[WorkerBeat]:
     try:
         return workers()
     except RedisError:

@@ -13,7 +13,7 @@ from typing import Any
 
 from aiinfra.monitoring.models import Incident, IncidentState
 
-LOOK_EVERY_S = 30
+CHECK_EVERY_S = 30
 """Twice within the specification's minute per health check, so that two checks still take at most a minute."""
 APART = timedelta(seconds=20)
 """Checks closer together count as one: they come from several schedulers."""

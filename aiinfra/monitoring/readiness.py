@@ -16,45 +16,45 @@ from aiinfra import full_disk
 
 logger = logging.getLogger(__name__)
 
-PATIENCE_S = 3.0
+TIMEOUT_S = 3.0
 """For the database's answer."""
 NO_ANSWER = "the database is not responding"
 
 
 def obstacle() -> str:
     """Why requests cannot be accepted; empty if they can."""
-    found = _check.answer(PATIENCE_S) if connection.vendor == "postgresql" else look()
+    found = _check.answer(TIMEOUT_S) if connection.vendor == "postgresql" else check_now()
     if found:
         logger.warning("not ready: %s", found)
     return found
 
 
 class _Check:
-    """Runs a check in a thread. While it hangs, everyone gets `NO_ANSWER` after the patience."""
+    """Runs a check in a thread. While it hangs, everyone gets `NO_ANSWER` after the timeout."""
 
-    def __init__(self, look: Callable[[], str]) -> None:
-        self._look = look
+    def __init__(self, check: Callable[[], str]) -> None:
+        self._run_check = check
         self._lock = threading.Lock()
         self._running: _Run | None = None
 
-    def answer(self, patience_s: float) -> str:
+    def answer(self, timeout_s: float) -> str:
         with self._lock:
             if self._running is None or self._running.ended.is_set():
-                self._running = _Run(self._look)
+                self._running = _Run(self._run_check)
             running = self._running
-        return running.found if running.ended.wait(patience_s) else NO_ANSWER
+        return running.found if running.ended.wait(timeout_s) else NO_ANSWER
 
 
 class _Run:
-    def __init__(self, look: Callable[[], str]) -> None:
+    def __init__(self, check: Callable[[], str]) -> None:
         self.ended = threading.Event()
         self.found = NO_ANSWER
-        self._look = look
+        self._run_check = check
         threading.Thread(target=self._run, name="readiness", daemon=True).start()
 
     def _run(self) -> None:
         try:
-            self.found = self._look()
+            self.found = self._run_check()
         except Exception:
             logger.warning("readiness check failed", exc_info=True)
         finally:
@@ -62,7 +62,7 @@ class _Run:
             self.ended.set()
 
 
-def look() -> str:
+def check_now() -> str:
     """The obstacle that this thread's connection finds; empty if there is none."""
     try:
         return _of_database()
@@ -90,7 +90,7 @@ _migrated = False
 
 
 def _is_migrated() -> bool:
-    """Migrations are never taken back, so nobody asks again once all are there."""
+    """Migrations are never taken back, so they are not checked again once all are applied."""
     global _migrated
     if not _migrated:
         _migrated = _needed() <= set(MigrationRecorder(connection).applied_migrations())
@@ -103,4 +103,4 @@ def _needed() -> frozenset[tuple[str, str]]:
     return frozenset(disk)
 
 
-_check = _Check(look)
+_check = _Check(check_now)

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from aiinfra.monitoring.alert_checks import check_alerts
-from aiinfra.monitoring.incidents import LOOK_EVERY_S
+from aiinfra.monitoring.incidents import CHECK_EVERY_S
 
 Jobs = list[tuple[float, Callable[[], object]]]
 """(seconds between two runs, function)"""
@@ -11,4 +11,4 @@ Jobs = list[tuple[float, Callable[[], object]]]
 
 def jobs() -> Jobs:
     """Run these in a separate thread: monitoring must not wait for jobs that take minutes."""
-    return [(LOOK_EVERY_S, check_alerts)]
+    return [(CHECK_EVERY_S, check_alerts)]

@@ -30,8 +30,8 @@ DELAYS_S = (10, 60, 300, 1_800, 7_200)
 """Before the second attempt, the third, ...; after the last attempt the delivery is given up."""
 LEASE = timedelta(minutes=2)
 CANDIDATES = 128
-LONGEST_RUN_S = 30.0
-LOOK_EVERY_S = 0.5
+RUN_MAX_S = 30.0
+POLL_EVERY_S = 0.5
 """How long a free place may go unnoticed while receivers are slow."""
 KEPT_FOR = timedelta(days=30)
 
@@ -78,7 +78,7 @@ def deliver_request_webhooks() -> int:
 
 def _deliver(lane: Lane) -> int:
     """Keep the lane's places taken while deliveries are due, so that a slow receiver delays only its own messages."""
-    tries, end = 0, time.monotonic() + LONGEST_RUN_S
+    tries, end = 0, time.monotonic() + RUN_MAX_S
     sending: dict[Future[Outcome], Delivery] = {}
     with system_scope(), ThreadPoolExecutor(lane.parallel) as pool:
         while True:
@@ -87,7 +87,7 @@ def _deliver(lane: Lane) -> int:
             sending.update((pool.submit(attempt, each), each) for each in batch)
             if not sending:
                 return tries
-            done, _ = wait(sending, timeout=LOOK_EVERY_S, return_when=FIRST_COMPLETED)
+            done, _ = wait(sending, timeout=POLL_EVERY_S, return_when=FIRST_COMPLETED)
             one_by_one(done, lambda each: _note(sending.pop(each), each.result()))
 
 

@@ -23,7 +23,7 @@ from aiinfra.metrics import recorded
 from aiinfra.tenants.scope import VARIABLE, scope_in_force
 
 ROWS = ("SELECT", "INSERT", "UPDATE", "DELETE", "WITH")
-LONGEST = max(map(len, ROWS))
+KEYWORD_LENGTH_MAX = max(map(len, ROWS))
 
 
 class _ErrorWrapper(DatabaseErrorWrapper):
@@ -68,7 +68,7 @@ def _scope() -> str:
 
 
 def _is_about_rows(query: Any) -> bool:
-    return isinstance(query, str) and query.lstrip(" \n(")[:LONGEST].upper().startswith(ROWS)
+    return isinstance(query, str) and query.lstrip(" \n(")[:KEYWORD_LENGTH_MAX].upper().startswith(ROWS)
 
 
 class DatabaseWrapper(KeepsCursor, base.DatabaseWrapper):

@@ -24,7 +24,7 @@ from aiinfra.redis import ScriptCall, redis_client
 
 logger = logging.getLogger(__name__)
 
-PATIENT_S = 30.0
+COUNTED_TIMEOUT_S = 30.0
 """The default timeout. A timeout counts only if the caller allowed at least this long."""
 
 ACTIVE_S = 300
@@ -202,7 +202,7 @@ def counts(error: ProviderError, timeout_s: float) -> bool:
     """Whether a failure is the provider's fault: a rejected request or a short timeout is not."""
     if not HANDLING[error.code].trips or 0 < error.status < 500:
         return False
-    return error.code is not ErrorCode.TIMEOUT or timeout_s >= PATIENT_S
+    return error.code is not ErrorCode.TIMEOUT or timeout_s >= COUNTED_TIMEOUT_S
 
 
 def record_failure(provider: str, model: str, organization_id: int = INSTALLATION) -> None:

@@ -21,7 +21,7 @@ from aiinfra.sqlite.gate import Gate, gate_of
 
 WRITES = ("INSERT", "UPDATE", "DELETE", "REPLACE", "CREATE", "DROP", "ALTER", "VACUUM", "REINDEX", "ANALYZE")
 """How statements that write begin. Any others only miss the gate: they wait as SQLite makes them wait."""
-LONGEST = max(map(len, WRITES))
+KEYWORD_LENGTH_MAX = max(map(len, WRITES))
 
 
 class Cursor(base.SQLiteCursorWrapper):
@@ -50,7 +50,7 @@ class Cursor(base.SQLiteCursorWrapper):
 
 
 def _writes(query: str) -> bool:
-    return query.lstrip()[:LONGEST].upper().startswith(WRITES)
+    return query.lstrip()[:KEYWORD_LENGTH_MAX].upper().startswith(WRITES)
 
 
 @lru_cache(1_000)

@@ -6,7 +6,7 @@ process then queues for two file locks: whoever holds the first one is next, so 
 overtake the others. The file locks end with their process, however it ends.
 
 The gate only saves time. SQLite's own lock still guards the data, also against programs that don't know the gate. So a
-process that is frozen at the gate can't stop the others: they lose patience and rely on SQLite's lock alone.
+process that is frozen at the gate can't stop the others: they time out and rely on SQLite's lock alone.
 """
 
 import os
@@ -20,10 +20,10 @@ from aiinfra.sqlite.process_lock import ProcessLock
 
 TURNS = 8
 """Threads of a process that write one after another before it is another process's turn: threads change faster."""
-PATIENCE_S = 2.0
+TIMEOUT_S = 2.0
 """How long a process waits for the others at the gate."""
-PATIENCE_LOST_S = 0.1
-"""The same after it has waited in vain, until it gets in again: several turns of a busy gate."""
+TIMEOUT_AFTER_EXPIRY_S = 0.1
+"""The same after a timeout, until it gets in again: several turns of a busy gate."""
 LOCKED = "database is locked"
 """What SQLite says after the same wait."""
 
@@ -37,7 +37,7 @@ class Gate:
         self._waiting: deque[threading.Lock] = deque()
         self._lock = ProcessLock(path)
         self._turns = 0
-        self._patience_s = PATIENCE_S
+        self._timeout_s = TIMEOUT_S
 
     @contextmanager
     def passed(self, timeout_s: float) -> Iterator[None]:
@@ -101,10 +101,10 @@ class Gate:
 
     def _lock_out_others(self, timeout_s: float) -> None:
         try:
-            is_inside = self._lock.acquire(min(timeout_s, self._patience_s))
+            is_inside = self._lock.acquire(min(timeout_s, self._timeout_s))
         except OSError as error:
             raise sqlite3.OperationalError(f"unable to open {error.filename}: {error.strerror}") from error
-        self._patience_s = PATIENCE_S if is_inside else PATIENCE_LOST_S
+        self._timeout_s = TIMEOUT_S if is_inside else TIMEOUT_AFTER_EXPIRY_S
 
 
 _gates: dict[str, Gate] = {}

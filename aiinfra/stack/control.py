@@ -20,7 +20,7 @@ SOCKET_PATH_BYTES = 90
 
 
 ANSWER_LIMIT_S = 10.0
-LOOK_EVERY_S = 0.2
+POLL_EVERY_S = 0.2
 
 
 class ControlError(Exception):
@@ -68,7 +68,7 @@ def _private_directory() -> Path:
     return directory
 
 
-def look(data_dir: Path) -> Supervisor:
+def find_supervisor(data_dir: Path) -> Supervisor:
     """The supervisor of a data directory, even while it is stopping. Raises ControlError."""
     return Supervisor(**_call(data_dir, "aiinfra.look"))
 
@@ -78,7 +78,7 @@ def shut_down(data_dir: Path, say: Callable[[str], object]) -> None:
 
     Calls `say` with what it is waiting for whenever that changes.
     """
-    supervisor = look(data_dir)
+    supervisor = find_supervisor(data_dir)
     family = _family(supervisor)
     if not supervisor.is_stopping:
         _ask_to_stop(data_dir)
@@ -87,7 +87,7 @@ def shut_down(data_dir: Path, say: Callable[[str], object]) -> None:
         if (names := _still_running(data_dir)) and names != said:
             say(f"Waiting for {', '.join(names)} ...")
             said = names
-        time.sleep(LOOK_EVERY_S)
+        time.sleep(POLL_EVERY_S)
 
 
 def _ask_to_stop(data_dir: Path) -> None:
@@ -95,7 +95,7 @@ def _ask_to_stop(data_dir: Path) -> None:
     try:
         _call(data_dir, "supervisor.shutdown")
     except ControlError:
-        if not look(data_dir).is_stopping:
+        if not find_supervisor(data_dir).is_stopping:
             raise
 
 
@@ -119,7 +119,7 @@ def _runs(process: psutil.Process) -> bool:
 def _still_running(data_dir: Path) -> list[str]:
     """Empty if the supervisor is about to exit and no longer responds."""
     try:
-        return sorted(look(data_dir).programs)
+        return sorted(find_supervisor(data_dir).programs)
     except ControlError:
         return []
 

@@ -54,7 +54,7 @@ def check_paths() -> None:
 def check_not_running() -> None:
     """Raises CannotStartError if the product is already running, or has not stopped completely."""
     try:
-        running = control.look(settings.DATA_DIR)
+        running = control.find_supervisor(settings.DATA_DIR)
     except control.NotRunningError:
         return
     except control.ControlError as error:

@@ -42,7 +42,7 @@ class Status:
 
 def status() -> Status:
     """The current status. Raises control.ControlError."""
-    supervisor = control.look(settings.DATA_DIR)
+    supervisor = control.find_supervisor(settings.DATA_DIR)
     running = supervisor.programs
     processes = [process for name in KINDS if name in running for process in _family(name, running[name])]
     state = "stopping" if supervisor.is_stopping else "running"

@@ -79,7 +79,7 @@ def _embedded(texts: list[str], payer: Payer) -> list[Vector]:
                 describe(span, answer)
     except ProviderError as error:
         # We set the deadline, so a timeout is not the caller's doing.
-        breaker.record_error(PROVIDER, MODEL, payer.organization_id, error, breaker.PATIENT_S)
+        breaker.record_error(PROVIDER, MODEL, payer.organization_id, error, breaker.COUNTED_TIMEOUT_S)
         cost.book_failure(attempt, error)
         raise _embedder_error(error) from error
     breaker.record_success(PROVIDER, MODEL, payer.organization_id)

@@ -111,4 +111,4 @@ def test_failure_outside_the_endpoint_returns_a_json_error(
 
 def test_middleware_comes_directly_before_the_session(settings: Settings) -> None:
     names = [name.rpartition(".")[2] for name in settings.MIDDLEWARE]
-    assert names.index("straight_to_endpoint") + 1 == names.index("SessionMiddleware")
+    assert names.index("bypass_session_middleware") + 1 == names.index("SessionMiddleware")

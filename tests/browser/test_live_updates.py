@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Page, Request, Route, expect
 
 from aiinfra.gateway import event_stream, events
-from aiinfra.gateway.places import Places
+from aiinfra.gateway.connection_slots import ConnectionSlots
 from aiinfra.tenants.models import Organization, User
 from cost_app.budgets.events import publish_budget_changes
 from cost_app.budgets.manage import set_budget
@@ -22,11 +22,11 @@ Submit = Callable[..., AIRequest]
 
 
 @pytest.fixture
-def places(monkeypatch: pytest.MonkeyPatch) -> Places:
+def slots(monkeypatch: pytest.MonkeyPatch) -> ConnectionSlots:
     """Stream slots that only this test uses."""
-    fresh = Places(8)
-    monkeypatch.setattr(events, "places", fresh)
-    monkeypatch.setattr(event_stream, "places", fresh)
+    fresh = ConnectionSlots(8)
+    monkeypatch.setattr(events, "slots", fresh)
+    monkeypatch.setattr(event_stream, "slots", fresh)
     return fresh
 
 
@@ -37,7 +37,7 @@ def wait_for_stream(page: Page) -> None:
 
 
 def test_the_queue_page_shows_a_new_request_without_polling(
-    places: Places, submit: Submit, viewer: User, open_page: OpenPage
+    slots: ConnectionSlots, submit: Submit, viewer: User, open_page: OpenPage
 ) -> None:
     submit()
     page = open_page(viewer, "/queue/")
@@ -48,7 +48,7 @@ def test_the_queue_page_shows_a_new_request_without_polling(
 
 
 def test_the_request_page_follows_the_request_and_closes_its_stream_at_the_end(
-    places: Places, submit: Submit, viewer: User, open_page: OpenPage, provider: ScriptedProvider
+    slots: ConnectionSlots, submit: Submit, viewer: User, open_page: OpenPage, provider: ScriptedProvider
 ) -> None:
     request = submit()
     page = open_page(viewer, f"/queue/requests/{request.id}/")
@@ -63,7 +63,7 @@ def test_the_request_page_follows_the_request_and_closes_its_stream_at_the_end(
 
 
 def test_the_budgets_page_shows_reservations_without_polling(
-    places: Places, submit: Submit, viewer: User, organization: Organization, open_page: OpenPage
+    slots: ConnectionSlots, submit: Submit, viewer: User, organization: Organization, open_page: OpenPage
 ) -> None:
     terms = BudgetTerms(period="monthly", limit_nano=1_000_000_000)
     set_budget(organization_id=organization.pk, terms=terms, actor="command:test")
@@ -77,7 +77,7 @@ def test_the_budgets_page_shows_reservations_without_polling(
 
 
 def test_concurrent_changes_are_combined_into_few_refreshes(
-    places: Places, submit: Submit, viewer: User, open_page: OpenPage
+    slots: ConnectionSlots, submit: Submit, viewer: User, open_page: OpenPage
 ) -> None:
     page = open_page(viewer, "/queue/")
     wait_for_stream(page)
@@ -94,7 +94,7 @@ def test_concurrent_changes_are_combined_into_few_refreshes(
 
 @pytest.mark.parametrize("status", [429, 503])
 def test_the_page_polls_if_no_stream_slot_is_free(
-    places: Places, submit: Submit, viewer: User, open_page: OpenPage, status: int
+    slots: ConnectionSlots, submit: Submit, viewer: User, open_page: OpenPage, status: int
 ) -> None:
     submit()
     page = open_page(viewer, "/login/")
@@ -121,7 +121,7 @@ def test_the_page_polls_if_no_stream_slot_is_free(
 
 
 def test_a_page_set_to_polling_opens_no_stream(
-    places: Places, submit: Submit, viewer: User, open_page: OpenPage
+    slots: ConnectionSlots, submit: Submit, viewer: User, open_page: OpenPage
 ) -> None:
     submit()
     page = open_page(viewer, "/queue/")
@@ -138,7 +138,7 @@ def test_a_page_set_to_polling_opens_no_stream(
 
 
 def test_a_hidden_tab_closes_its_stream_and_reopens_it_when_visible(
-    places: Places, submit: Submit, viewer: User, open_page: OpenPage
+    slots: ConnectionSlots, submit: Submit, viewer: User, open_page: OpenPage
 ) -> None:
     submit()
     page = open_page(viewer, "/queue/")

@@ -40,7 +40,7 @@ def product(
 def full_room(organization: Organization) -> WaitingRoom:
     """A waiting room whose only slot is taken."""
     room = WaitingRoom(1)
-    room._places.take(organization.pk)
+    room._slots.take(organization.pk)
     return room
 
 

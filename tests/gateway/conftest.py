@@ -13,7 +13,7 @@ from queue_app import tasks
 from queue_app.processing import direct
 from tests.api.conftest import _queue, admin_browser, browser, completed, key_of, nothing_stored, other_program, program  # noqa: F401 - fixtures
 from tests.gateway.stepwise import stepwise  # noqa: F401 - fixture
-from tests.gateway.streams import listen, places  # noqa: F401 - fixtures
+from tests.gateway.streams import listen, slots  # noqa: F401 - fixtures
 from tests.providers.conftest import sandbox, sandbox_process  # noqa: F401 - fixtures
 from tests.queue_app.conftest import provider  # noqa: F401 - fixture
 from tests.support.web import serve  # noqa: F401 - fixture
@@ -23,7 +23,7 @@ PAUSE_S = 0.02
 
 @pytest.fixture
 def room(monkeypatch: pytest.MonkeyPatch) -> WaitingRoom:
-    """A new waiting room with two places."""
+    """A new waiting room with two slots."""
     fresh = WaitingRoom(2)
     monkeypatch.setattr(chat, "waiting_room", fresh)
     return fresh
@@ -57,6 +57,6 @@ def worker(redis_url: str) -> Iterator[Callable[[], None]]:
         thread.join()
 
 
-def has_exactly_free_places(room: WaitingRoom, number: int) -> bool:
-    """Whether exactly this many places are free and no one is waiting."""
-    return room._places._total - room._places.taken() == number and feed.count() == 0
+def has_exactly_free_slots(room: WaitingRoom, number: int) -> bool:
+    """Whether exactly this many slots are free and no one is waiting."""
+    return room._slots._total - room._slots.taken() == number and feed.count() == 0

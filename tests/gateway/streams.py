@@ -7,7 +7,7 @@ from django.http import HttpResponse
 from pydantic import BaseModel
 
 from aiinfra.gateway import current_permissions, event_stream, events, feed
-from aiinfra.gateway.places import Places
+from aiinfra.gateway.connection_slots import ConnectionSlots
 from aiinfra.live_events import Draft, EventType, publish
 from aiinfra.tenants.models import Organization
 from tests.api.support import EVENTS, Caller
@@ -27,16 +27,16 @@ def publish_note(
 
 
 @pytest.fixture
-def places(monkeypatch: pytest.MonkeyPatch) -> Places:
-    """Four new places, of which an organization may have three."""
-    fresh = Places(4)
-    monkeypatch.setattr(events, "places", fresh)
-    monkeypatch.setattr(event_stream, "places", fresh)
+def slots(monkeypatch: pytest.MonkeyPatch) -> ConnectionSlots:
+    """Four new slots, of which an organization may have three."""
+    fresh = ConnectionSlots(4)
+    monkeypatch.setattr(events, "slots", fresh)
+    monkeypatch.setattr(event_stream, "slots", fresh)
     return fresh
 
 
 @pytest.fixture
-def listen(places: Places, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Events]]:
+def listen(slots: ConnectionSlots, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Events]]:
     """Opens streams, which are closed after the test. Permissions are checked before each event.
 
     The test's transaction keeps its connection.
@@ -58,7 +58,7 @@ def listen(places: Places, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable
     yield begin
     for response in responses:
         response.close()
-    assert places.taken() == 0
+    assert slots.taken() == 0
     assert feed.feed.count() == 0
 
 

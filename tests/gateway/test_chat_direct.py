@@ -20,7 +20,7 @@ from queue_app.models import AIRequest, QueuePolicy, Status
 from queue_app.ordering import index
 from queue_app.processing import in_flight, provider_call
 from tests.api.support import CHAT, MESSAGES, QUEUE, Caller, enqueue_body, refused
-from tests.gateway.conftest import has_exactly_free_places
+from tests.gateway.conftest import has_exactly_free_slots
 from tests.gateway.test_chat_waits import ask, start_in_thread, the_request
 from tests.providers.conftest import SandboxClient
 from tests.support.processes import wait_until
@@ -55,7 +55,7 @@ def test_direct_call_is_answered_without_a_worker_and_leaves_nothing_behind(
     assert len(sandbox.bills(entry.attempt_id)) == 1
     assert redis_client().zcard("{aiq}:claims") == 0
     assert in_flight.running_count() == 0
-    assert has_exactly_free_places(room, 2)
+    assert has_exactly_free_slots(room, 2)
 
 
 def test_direct_call_needs_no_room_in_a_full_queue(
@@ -94,7 +94,7 @@ def test_failure_retried_by_a_worker_is_answered_on_the_same_connection(
 def test_permanent_failure_returns_502(program: Caller, sandbox: SandboxClient, room: WaitingRoom) -> None:
     sandbox.behave(faults=[{"kind": "status", "status": 400}]).raise_for_status()
     assert "INVALID_REQUEST" in refused(ask(program), 502)["message"]
-    assert has_exactly_free_places(room, 2)
+    assert has_exactly_free_slots(room, 2)
 
 
 def test_call_of_a_paused_priority_waits_for_its_turn(
@@ -182,4 +182,4 @@ def test_cancelled_call_books_its_cost(program: Caller, sandbox: SandboxClient, 
     assert refused(answer(), 409)["type"] == "cancelled"
     with system_scope():
         assert Attempt.objects.get().state == "settled"
-    assert has_exactly_free_places(room, 2)
+    assert has_exactly_free_slots(room, 2)

@@ -28,7 +28,7 @@ from queue_app import control, events
 from queue_app.models import AIRequest, RequestContent, Status
 from queue_app.processing import in_flight
 from tests.api.support import CHAT, MESSAGES, Caller, refused
-from tests.gateway.conftest import has_exactly_free_places
+from tests.gateway.conftest import has_exactly_free_slots
 from tests.providers.conftest import SandboxClient
 from tests.support.processes import wait_until
 
@@ -82,7 +82,7 @@ def test_answer_arrives_on_the_same_connection(
         entry = LedgerEntry.objects.get()
     assert (str(entry.request_id), f"{entry.nano / 1e9:.9f}".rstrip("0")) == (answer["requestId"], answer["cost"])
     assert len(sandbox.bills(entry.attempt_id)) == 1
-    assert has_exactly_free_places(room, 2)
+    assert has_exactly_free_slots(room, 2)
 
 
 def test_more_clients_than_slots_are_served_in_turn(
@@ -90,7 +90,7 @@ def test_more_clients_than_slots_are_served_in_turn(
 ) -> None:
     worker()
     assert [ask(program).status_code for _ in range(5)] == [200] * 5
-    assert has_exactly_free_places(room, 2)
+    assert has_exactly_free_slots(room, 2)
 
 
 def test_failed_request_returns_502(program: Caller, sandbox: SandboxClient, room: WaitingRoom, worker: Begin) -> None:
@@ -99,7 +99,7 @@ def test_failed_request_returns_502(program: Caller, sandbox: SandboxClient, roo
     error = refused(ask(program, maxRetries=0), 502)
     assert error["type"] == "provider_error"
     assert "INVALID_REQUEST" in error["message"]
-    assert has_exactly_free_places(room, 2)
+    assert has_exactly_free_slots(room, 2)
 
 
 def test_timed_out_wait_returns_202(program: Caller, room: WaitingRoom, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -107,7 +107,7 @@ def test_timed_out_wait_returns_202(program: Caller, room: WaitingRoom, monkeypa
     response = ask(program, timeout=1_000)
     assert response.status_code == 202
     assert json.loads(response.content)["requestId"] == str(the_request().id)
-    assert has_exactly_free_places(room, 2)
+    assert has_exactly_free_slots(room, 2)
 
 
 def test_client_without_a_slot_is_refused_before_its_request_is_stored(
@@ -124,7 +124,7 @@ def test_client_without_a_slot_is_refused_before_its_request_is_stored(
     worker()
     assert [answer().status_code for answer in waiters] == [200, 200]
     assert ask(program).status_code == 200
-    assert has_exactly_free_places(room, 2)
+    assert has_exactly_free_slots(room, 2)
 
 
 def test_cache_hits_are_served_while_the_waiting_room_is_full(
@@ -134,7 +134,7 @@ def test_cache_hits_are_served_while_the_waiting_room_is_full(
     assert ask(program).status_code == 200
     wait_until(lambda: not in_flight.running_count(), "the answer to be in the cache")
     for _ in range(2):
-        room._places.take(organization.pk)
+        room._slots.take(organization.pk)
     response = ask(program)
     assert (response.status_code, json.loads(response.content)["cached"]) == (200, True)
     assert refused(ask(program, cache="bypass"), 429)["type"] == "too_many_waiting"
@@ -153,14 +153,14 @@ def test_request_cancelled_during_the_wait_returns_409(
     with organization_scope(organization.pk):
         control.cancel(the_request(), actor="test")
     assert refused(answer(), 409)["type"] == "cancelled"
-    assert has_exactly_free_places(room, 2)
+    assert has_exactly_free_slots(room, 2)
 
 
 def test_lost_event_does_not_lose_the_answer(
     program: Caller, sandbox: SandboxClient, room: WaitingRoom, worker: Begin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(events, "publish_changes", lambda *_: None)
-    monkeypatch.setattr(ended_rows, "LOOK_EVERY_S", 0.05)
+    monkeypatch.setattr(ended_rows, "POLL_EVERY_S", 0.05)
     worker()
     assert ask(program).status_code == 200
 
@@ -172,8 +172,8 @@ def test_polling_thread_survives_errors(room: WaitingRoom, monkeypatch: pytest.M
         polls.append(1)
         raise ValueError("a bug")
 
-    monkeypatch.setattr(ended_rows, "LOOK_EVERY_S", 0.01)
-    monkeypatch.setattr(EndedRows, "_look", fail)
+    monkeypatch.setattr(ended_rows, "POLL_EVERY_S", 0.01)
+    monkeypatch.setattr(EndedRows, "_query_rows", fail)
     mine = EndedRows()
     with mine.watched(uuid4(), Listener(1, lambda _: True)):
         wait_until(lambda: len(polls) > 1, "two polls")
@@ -184,7 +184,7 @@ def test_event_alone_wakes_the_client(
     program: Caller, sandbox: SandboxClient, room: WaitingRoom, worker: Begin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Polling is disabled, so only the event can wake the client."""
-    monkeypatch.setattr(EndedRows, "_look", lambda _: None)
+    monkeypatch.setattr(EndedRows, "_query_rows", lambda _: None)
     answer = start_in_thread(lambda: ask(program))
     wait_until(feed.count, "the client to wait")
     wait_until(lambda: _subscribers() == 1, "the subscription")
@@ -205,7 +205,7 @@ def test_waiting_clients_are_answered_without_redis(
     with organization_scope(organization.pk):
         AIRequest.objects.update(status=Status.FAILED, completed_at=timezone.now(), error_code="TIMEOUT")
     refused(answer(), 502)
-    assert has_exactly_free_places(room, 2)
+    assert has_exactly_free_slots(room, 2)
 
 
 def test_many_concurrent_clients_are_all_answered(
@@ -224,7 +224,7 @@ def test_many_concurrent_clients_are_all_answered(
 
     with ThreadPoolExecutor(6) as pool:
         assert list(pool.map(one, range(12))) == [(200, True)] * 12
-    assert has_exactly_free_places(room, 8)
+    assert has_exactly_free_slots(room, 8)
 
 
 def test_repeat_of_an_answered_request_is_answered_immediately(
@@ -253,7 +253,7 @@ def test_slot_is_always_released(room: WaitingRoom, monkeypatch: pytest.MonkeyPa
     for _ in range(5):
         with pytest.raises(RuntimeError), room.visit(1, ClientSocket({})) as visit:
             visit.wait(uuid4(), 1)
-    assert has_exactly_free_places(room, 2)
+    assert has_exactly_free_slots(room, 2)
 
 
 def test_full_waiting_room_raises() -> None:
@@ -265,22 +265,22 @@ def test_one_organization_gets_at_most_three_quarters_of_the_slots() -> None:
     room = WaitingRoom(4)
     with ExitStack() as visits:
         for _ in range(3):
-            visits.enter_context(room.visit(1, ClientSocket({}))).take_place()
+            visits.enter_context(room.visit(1, ClientSocket({}))).take_slot()
         with pytest.raises(TooManyWaitingError):
-            visits.enter_context(room.visit(1, ClientSocket({}))).take_place()
-        visits.enter_context(room.visit(2, ClientSocket({}))).take_place()
-    assert has_exactly_free_places(room, 4)
+            visits.enter_context(room.visit(1, ClientSocket({}))).take_slot()
+        visits.enter_context(room.visit(2, ClientSocket({}))).take_slot()
+    assert has_exactly_free_slots(room, 4)
 
 
 def test_disconnected_client_releases_its_slot(
     room: WaitingRoom, organization: Organization, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(waiting, "LOOK_EVERY_S", 0.01)
+    monkeypatch.setattr(waiting, "POLL_EVERY_S", 0.01)
     client = ClientSocket({})
     monkeypatch.setattr(client, "is_gone", lambda: True)
     with organization_scope(organization.pk), room.visit(organization.pk, client) as visit:
         assert visit.wait(uuid4(), 3_600) is False
-    assert has_exactly_free_places(room, 2)
+    assert has_exactly_free_slots(room, 2)
 
 
 def test_waiting_clients_share_one_subscription(program: Caller, room: WaitingRoom) -> None:

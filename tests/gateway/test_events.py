@@ -7,7 +7,7 @@ from uuid import uuid4
 import pytest
 
 from aiinfra import live_events
-from aiinfra.gateway.places import Places
+from aiinfra.gateway.connection_slots import ConnectionSlots
 from aiinfra.live_events import EventType
 from aiinfra.redis import ScriptCall
 from aiinfra.tenants.models import Organization
@@ -161,10 +161,10 @@ def test_a_request_of_another_organization_is_404(program: Caller, other_program
     refused(program.get(EVENTS, requestId=str(uuid4())), 404)
 
 
-def test_head_has_the_headers_and_takes_no_slot(program: Caller, places: Places) -> None:
+def test_head_has_the_headers_and_takes_no_slot(program: Caller, slots: ConnectionSlots) -> None:
     response = program.client.head(EVENTS, headers=program.headers)
     assert (response.status_code, response["Content-Type"], response.content) == (200, "text/event-stream", b"")
-    assert places.taken() == 0
+    assert slots.taken() == 0
 
 
 def test_other_methods_are_refused(program: Caller) -> None:

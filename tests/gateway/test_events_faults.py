@@ -9,7 +9,7 @@ from pytest_django.fixtures import Settings
 from aiinfra import live_events, web_stopping
 from aiinfra.gateway import event_stream
 from aiinfra.gateway.client_socket import ClientSocket
-from aiinfra.gateway.places import Places
+from aiinfra.gateway.connection_slots import ConnectionSlots
 from aiinfra.tenants.models import Organization
 from tests.api.support import QUEUE, Caller, enqueue_body
 from tests.gateway.sse import Event, Events
@@ -83,7 +83,7 @@ def test_streams_end_without_the_database(
 
 
 def test_client_that_does_not_read_loses_its_slot(
-    listen: Callable[..., Events], program: Caller, places: Places, monkeypatch: pytest.MonkeyPatch
+    listen: Callable[..., Events], program: Caller, slots: ConnectionSlots, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(event_stream, "STALLED_S", 0)
     stream = listen(program)
@@ -92,7 +92,7 @@ def test_client_that_does_not_read_loses_its_slot(
     monkeypatch.setattr(event_stream, "HEARTBEAT_S", 0)
     publish_note(Organization.objects.get())
     assert stream.rest() == []
-    assert places.taken() == 0
+    assert slots.taken() == 0
 
 
 def test_an_invalid_message_is_ignored(

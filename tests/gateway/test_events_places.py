@@ -7,7 +7,7 @@ import pytest
 
 from aiinfra import live_events
 from aiinfra.gateway import feed
-from aiinfra.gateway.places import AllPlacesTakenError, Places, ShareTakenError
+from aiinfra.gateway.connection_slots import AllSlotsTakenError, ConnectionSlots, OrganizationShareTakenError
 from tests.api.support import EVENTS, Caller, refused
 from tests.gateway.sse import Events
 from tests.gateway.streams import ready
@@ -42,38 +42,40 @@ def test_an_organization_cannot_take_all_slots(
 
 
 @pytest.mark.django_db(transaction=True)  # closing a response closes the database connection, as on a server
-def test_closing_a_stream_frees_its_slot(listen: Callable[..., Events], program: Caller, places: Places) -> None:
+def test_closing_a_stream_frees_its_slot(
+    listen: Callable[..., Events], program: Caller, slots: ConnectionSlots
+) -> None:
     for _ in range(6):
         response = program.get(EVENTS)
         next(iter(response.streaming_content))
-        assert places.taken() == 1
+        assert slots.taken() == 1
         response.close()
-        assert places.taken() == 0
+        assert slots.taken() == 0
 
 
-def test_an_unread_stream_frees_its_slot(program: Caller, places: Places) -> None:
+def test_an_unread_stream_frees_its_slot(program: Caller, slots: ConnectionSlots) -> None:
     response = program.get(EVENTS)
-    assert places.taken() == 1
+    assert slots.taken() == 1
     del response
     gc.collect()
-    assert places.taken() == 0
+    assert slots.taken() == 0
 
 
 def test_slots_are_limited_and_released() -> None:
-    few = Places(4)
+    few = ConnectionSlots(4)
     for _ in range(3):
         few.take(1)
-    with pytest.raises(ShareTakenError):
+    with pytest.raises(OrganizationShareTakenError):
         few.take(1)
     few.take(2)
-    with pytest.raises(AllPlacesTakenError):
+    with pytest.raises(AllSlotsTakenError):
         few.take(2)
     few.leave(1)
     few.take(1)
 
 
 def test_an_organization_can_take_the_only_slot() -> None:
-    one = Places(1)
+    one = ConnectionSlots(1)
     one.take(1)
-    with pytest.raises(AllPlacesTakenError):
+    with pytest.raises(AllSlotsTakenError):
         one.take(1)

@@ -17,7 +17,7 @@ from cost_app.models import Attempt, LedgerEntry
 from cost_app.prices.lookup import add_shipped_prices
 from queue_app.models import Status
 from tests.api.support import COMPLETIONS, MESSAGES_DOOR, RESPONSES, Caller
-from tests.gateway.conftest import has_exactly_free_places
+from tests.gateway.conftest import has_exactly_free_slots
 from tests.gateway.streamed import QUESTION, events_of
 from tests.gateway.test_chat_waits import start_in_thread, the_request
 from tests.providers.conftest import SandboxClient
@@ -133,7 +133,7 @@ def test_first_token_arrives_while_the_provider_holds_the_rest(
     assert the_request().status == Status.COMPLETED
     assert_booked_as_billed(sandbox)
     assert nothing_left_in_redis()
-    assert has_exactly_free_places(room, 2)
+    assert has_exactly_free_slots(room, 2)
 
 
 @pytest.mark.usefixtures("queued")
@@ -150,7 +150,7 @@ def test_disconnected_queued_stream_is_billed_for_its_usage(
     assert the_request().status == Status.COMPLETED
     assert_booked_as_billed(sandbox)
     assert nothing_left_in_redis()
-    assert has_exactly_free_places(room, 2)
+    assert has_exactly_free_slots(room, 2)
 
 
 @pytest.mark.usefixtures("queued")
@@ -195,7 +195,7 @@ def test_following_stream_gets_the_leaders_answer_or_streams_itself(
         assert "[DONE]" in last
     assert_booked_as_billed(sandbox)
     assert nothing_left_in_redis()
-    assert has_exactly_free_places(room, 2)
+    assert has_exactly_free_slots(room, 2)
 
 
 @pytest.mark.usefixtures("queued")
@@ -207,7 +207,7 @@ def test_request_is_left_to_workers_when_its_client_leaves_the_queue(
     assert list(redis_client().scan_iter("{aiq}:turn:*"))
     response.close()
     assert nothing_left_in_redis()
-    assert has_exactly_free_places(room, 2)
+    assert has_exactly_free_slots(room, 2)
     monkeypatch.undo()
     worker()
     *_, last = events_of(ask(program))

@@ -22,7 +22,7 @@ from queue_app.ordering import index
 from queue_app.processing import in_flight
 from tests.api.support import Caller, refused
 from tests.api.test_request_costs import LOCKS
-from tests.gateway.conftest import has_exactly_free_places
+from tests.gateway.conftest import has_exactly_free_slots
 from tests.gateway.stepwise import USAGE, Stepwise
 from tests.gateway.streamed import DONE, KEEP_ALIVE, ask, data_of, events_of, text_of
 from tests.gateway.test_chat_waits import start_in_thread, the_request
@@ -74,7 +74,7 @@ def test_each_event_arrives_before_the_provider_sends_the_next(
     with system_scope():
         assert LedgerEntry.objects.get().nano == NANO
     assert (request.status, in_flight.running_count()) == (Status.COMPLETED, 0)
-    assert has_exactly_free_places(room, 2)
+    assert has_exactly_free_slots(room, 2)
 
 
 def test_keep_alives_are_sent_while_the_provider_is_silent(
@@ -100,7 +100,7 @@ def test_failure_before_the_first_event_is_an_http_status(
     sandbox.behave(faults=[{"kind": "status", "status": status}]).raise_for_status()
     monkeypatch.setattr("queue_app.processing.outcomes.next_attempt", lambda *_, **__: None)
     refused(ask(program, "deepseek-chat"), answered)
-    assert has_exactly_free_places(room, 2)
+    assert has_exactly_free_slots(room, 2)
 
 
 def test_failure_after_a_keep_alive_is_one_error_event(
@@ -128,7 +128,7 @@ def test_broken_stream_ends_with_one_error_event_and_is_not_retried(
     assert (attempt.state, attempt.cost_nano) == ("estimated", attempt.bound_nano)
     assert attempt.bound_nano > 0
     assert len(sandbox.bills(attempt.id)) == 1
-    assert has_exactly_free_places(room, 2)
+    assert has_exactly_free_slots(room, 2)
 
 
 def test_failure_before_the_first_event_is_retried_on_the_same_connection(
@@ -157,7 +157,7 @@ def test_disconnected_client_is_billed_for_its_usage_and_the_answer_is_cached(
     again = ask(program)
     assert again["x-aiinfra-cache"] == "hit"
     assert text_of(list(events_of(again))) == "Plan it."
-    assert has_exactly_free_places(room, 2)
+    assert has_exactly_free_slots(room, 2)
 
 
 def test_call_of_a_disconnected_client_ends_after_the_drain_time(
@@ -208,7 +208,7 @@ def test_timed_out_call_sends_an_error_event(
     monkeypatch.setattr(chat, "WAIT_MARGIN_S", -0.9)
     events = list(events_of(ask(program, "deepseek-chat", {"x-aiinfra-timeout": "1"})))
     assert data_of(events[-1])["error"]["code"] == "timeout"
-    assert has_exactly_free_places(room, 2)
+    assert has_exactly_free_slots(room, 2)
 
 
 def test_repeated_idempotency_key_replays_the_stream(program: Caller, stepwise: Stepwise, room: WaitingRoom) -> None:
@@ -259,7 +259,7 @@ def test_client_without_a_slot_is_refused_before_anything_is_stored(
         assert AIRequest.objects.count() == 1
     stepwise.finish()
     assert list(events_of(response))[-1] == DONE
-    assert has_exactly_free_places(full, 1)
+    assert has_exactly_free_slots(full, 1)
 
 
 class InlineThread:

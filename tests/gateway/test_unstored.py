@@ -18,7 +18,7 @@ from cost_app.models import Attempt, LedgerEntry
 from queue_app.models import AIRequest, Status
 from queue_app.processing import in_flight, outcomes, provider_call
 from tests.api.support import CHAT, COMPLETIONS, MESSAGES, Caller, refused
-from tests.gateway.conftest import has_exactly_free_places
+from tests.gateway.conftest import has_exactly_free_slots
 from tests.gateway.test_chat_waits import the_request
 from tests.providers.conftest import SandboxClient
 from tests.support.processes import wait_until
@@ -81,7 +81,7 @@ def test_answer_of_a_direct_call_is_fetched_with_its_idempotency_key(
     if door != "stream":
         assert (refusal.status_code, refusal["Retry-After"]) == (503, "5")
         assert refusal["x-aiinfra-request-id"] == str(the_request().id)
-    assert has_exactly_free_places(room, 2)
+    assert has_exactly_free_slots(room, 2)
     disk.set()
     wait_until(has_completed, "the answer to be stored")
     answer = ask(program, door, **{"Idempotency-Key": key})
@@ -106,7 +106,7 @@ def test_sdks_do_not_retry_a_direct_call_without_an_idempotency_key(program: Cal
 def test_client_does_not_wait_for_a_worker_that_cannot_store_answers(
     program: Caller, room: WaitingRoom, monkeypatch: pytest.MonkeyPatch, door: str, cause: str
 ) -> None:
-    monkeypatch.setattr(ended_rows, "LOOK_EVERY_S", 0.01)
+    monkeypatch.setattr(ended_rows, "POLL_EVERY_S", 0.01)
     refuse: dict[str, tuple[object, str, Callable[..., Any]]] = {
         "full": (full_disk, "refused_s_ago", lambda: 0.0),
         "down": (ended_rows, "ended_among", _fail),
@@ -114,7 +114,7 @@ def test_client_does_not_wait_for_a_worker_that_cannot_store_answers(
     monkeypatch.setattr(*refuse[cause])
     refusal = ask(program, door, **{"Idempotency-Key": str(uuid4())})
     assert "Repeat the call with the same Idempotency-Key to fetch the answer." in text_of(refusal)
-    assert has_exactly_free_places(room, 2)
+    assert has_exactly_free_slots(room, 2)
     with system_scope():
         assert AIRequest.objects.get().status == Status.PENDING
 

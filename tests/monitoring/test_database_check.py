@@ -37,11 +37,11 @@ def full(monkeypatch: pytest.MonkeyPatch) -> None:
 def reset_refusals(monkeypatch: pytest.MonkeyPatch) -> None:
     """Reset the recorded refusals of this process for the test."""
     monkeypatch.setattr(full_disk, "_refused_at", -full_disk.REMEMBERED_S)
-    monkeypatch.setattr(full_disk, "_told_at", -full_disk.TOLD_EVERY_S)
+    monkeypatch.setattr(full_disk, "_published_at", -full_disk.PUBLISH_EVERY_S)
 
 
 def test_database_with_free_space_has_no_problem() -> None:
-    assert (database_obstacle(), has_room(), readiness.look()) == ("", True, "")
+    assert (database_obstacle(), has_room(), readiness.check_now()) == ("", True, "")
     assert failure_of(OperationalError()).message.startswith("The database is unreachable.")
 
 
@@ -60,7 +60,7 @@ def test_health_alerts_and_doctor_name_the_cause() -> None:
 
 @pytest.mark.usefixtures("full")
 def test_full_disk_makes_the_process_unready_and_is_named_to_clients() -> None:
-    assert readiness.look() == full_disk.FULL
+    assert readiness.check_now() == full_disk.FULL
     error = failure_of(OperationalError("database or disk is full"))
     assert (error.status, error.headers["Retry-After"]) == (503, "5")
     assert error.message == f"{full_disk.FULL.capitalize()}. Try again with the same Idempotency-Key."

@@ -15,8 +15,8 @@ from aiinfra.monitoring import readiness
 class SameThread:
     """Runs the check on the test's connection."""
 
-    def answer(self, _patience_s: float) -> str:
-        return readiness.look()
+    def answer(self, _timeout_s: float) -> str:
+        return readiness.check_now()
 
 
 @pytest.fixture(autouse=True)

@@ -13,9 +13,9 @@ def test_process_is_not_ready_until_migrations_are_applied(monkeypatch: pytest.M
     monkeypatch.setattr(readiness, "_migrated", False)
     needed = readiness._needed()
     monkeypatch.setattr(readiness, "_needed", lambda: needed | {("queue_app", "9999_of_the_next_release")})
-    assert readiness.look() == "migrations are missing: run manage.py release"
+    assert readiness.check_now() == "migrations are missing: run manage.py release"
     monkeypatch.setattr(readiness, "_needed", lambda: needed)
-    assert readiness.look() == ""
+    assert readiness.check_now() == ""
 
 
 @pytest.mark.django_db
@@ -23,20 +23,20 @@ def test_process_is_ready_with_migrations_of_a_newer_release(monkeypatch: pytest
     monkeypatch.setattr(readiness, "_migrated", False)
     fewer = frozenset(sorted(readiness._needed())[:-1])
     monkeypatch.setattr(readiness, "_needed", lambda: fewer)
-    assert readiness.look() == ""
+    assert readiness.check_now() == ""
 
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.skipif("postgresql" not in connection.vendor, reason="SQLite has no read-only servers")
 def test_process_is_not_ready_on_a_read_only_server_until_it_reconnects() -> None:
     _make_read_only()
-    assert readiness.look() == "the database is read-only"
+    assert readiness.check_now() == "the database is read-only"
     connection.close()
     _make_read_only()
     with pytest.raises(OperationalError), transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("CREATE TABLE never (id integer)")
     connection.close()
-    assert readiness.look() == ""  # on a new connection
+    assert readiness.check_now() == ""  # on a new connection
 
 
 def _make_read_only() -> None:

@@ -67,14 +67,14 @@ def test_a_socket_directory_of_another_user_is_refused(monkeypatch: pytest.Monke
 
 def test_the_error_says_how_to_start_if_nothing_is_running(tmp_path: Path) -> None:
     with pytest.raises(control.NotRunningError, match="make run"):
-        control.look(tmp_path)
+        control.find_supervisor(tmp_path)
 
 
 def test_an_unused_socket_means_that_the_supervisor_was_killed(tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(control.socket_path(tmp_path)))
     with pytest.raises(control.NotRunningError, match="was killed"):
-        control.look(tmp_path)
+        control.find_supervisor(tmp_path)
 
 
 def test_a_supervisor_of_another_user_is_not_reported_as_stopped(
@@ -85,13 +85,13 @@ def test_a_supervisor_of_another_user_is_not_reported_as_stopped(
 
     monkeypatch.setattr(control._Connection, "connect", refuse)
     with pytest.raises(control.NotAllowedError, match="Another user"):
-        control.look(tmp_path)
+        control.find_supervisor(tmp_path)
 
 
 @pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 500 Broken\r\n\r\n", b"nonsense\r\n", OK + b"<not xml", OK + FAULT])
 def test_an_invalid_response_is_not_reported_as_stopped(tmp_path: Path, answer: bytes) -> None:
     with fake_supervisor(answer, tmp_path), pytest.raises(control.UnreachableError, match="is not responding"):
-        control.look(tmp_path)
+        control.find_supervisor(tmp_path)
 
 
 def test_a_hanging_supervisor_is_not_reported_as_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -100,4 +100,4 @@ def test_a_hanging_supervisor_is_not_reported_as_stopped(tmp_path: Path, monkeyp
         listener.bind(str(control.socket_path(tmp_path)))
         listener.listen()
         with pytest.raises(control.UnreachableError):
-            control.look(tmp_path)
+            control.find_supervisor(tmp_path)

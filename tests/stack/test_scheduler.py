@@ -7,7 +7,7 @@ from aiinfra.batches import retention
 from aiinfra.erasure.running import EVERY_S, run_open
 from aiinfra.gateway.batches import running as batches
 from aiinfra.monitoring.alert_checks import check_alerts
-from aiinfra.monitoring.incidents import LOOK_EVERY_S
+from aiinfra.monitoring.incidents import CHECK_EVERY_S
 from aiinfra.scheduled import IfWaiting
 from cost_app.finance.invoices.uploads import import_waiting, is_any_waiting
 
@@ -18,5 +18,5 @@ def test_scheduler_runs_every_job(monkeypatch: pytest.MonkeyPatch) -> None:
     call_command("scheduler")
     uploads = [(1, IfWaiting(is_any_waiting, import_waiting))]
     of_batches = [retention.jobs(), batches.jobs(), batches.embedding_jobs()]
-    assert given == [[(LOOK_EVERY_S, check_alerts)], [(EVERY_S, run_open)], uploads, *of_batches]
-    assert LOOK_EVERY_S <= 60  # the health check interval of the specification
+    assert given == [[(CHECK_EVERY_S, check_alerts)], [(EVERY_S, run_open)], uploads, *of_batches]
+    assert CHECK_EVERY_S <= 60  # the health check interval of the specification

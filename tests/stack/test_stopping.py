@@ -97,7 +97,7 @@ def test_stop_waits_for_all_processes_and_reports_progress(product: Product) -> 
     ended = {psutil.STATUS_ZOMBIE}
     assert all(not process.is_running() or process.status() in ended for process in family)
     with pytest.raises(control.NotRunningError):
-        control.look(product.directory)
+        control.find_supervisor(product.directory)
     launch.check_not_running()
 
 
@@ -113,7 +113,7 @@ def test_a_second_stop_also_waits(product: Product) -> None:
 def test_concurrent_stop_requests_are_not_an_error(product: Product) -> None:
     control._ask_to_stop(product.directory)
     control._ask_to_stop(product.directory)
-    assert control.look(product.directory).is_stopping
+    assert control.find_supervisor(product.directory).is_stopping
 
 
 def test_an_interrupted_stop_command_reports_that_stopping_continues(

@@ -4,7 +4,7 @@ from aiinfra.configuration import kinds
 from aiinfra.configuration.setting import Setting
 
 PER_MINUTE = kinds.Whole(1, 100_000_000)
-AT_A_TIME = kinds.Whole(1, 100_000)
+CONCURRENT = kinds.Whole(1, 100_000)
 
 REQUESTS_PER_MINUTE_KEY = Setting(
     "REQUESTS_PER_MINUTE_KEY", PER_MINUTE, 60_000, "API requests of one key, unless the key has its own limit."
@@ -31,17 +31,17 @@ PAGES_PER_MINUTE_ADDRESS = Setting(
     "Pages without a session from one client address, in each web process.",
 )
 CONCURRENT_REQUESTS_KEY = Setting(
-    "CONCURRENT_REQUESTS_KEY", AT_A_TIME, 200, "API requests of one key at a time, in each web process."
+    "CONCURRENT_REQUESTS_KEY", CONCURRENT, 200, "API requests of one key at a time, in each web process."
 )
 CONCURRENT_REQUESTS_ORGANIZATION = Setting(
     "CONCURRENT_REQUESTS_ORGANIZATION",
-    AT_A_TIME,
+    CONCURRENT,
     300,
     "API requests of one organization at a time, in each web process.",
 )
 CONCURRENT_REQUESTS_ADDRESS = Setting(
     "CONCURRENT_REQUESTS_ADDRESS",
-    AT_A_TIME,
+    CONCURRENT,
     300,
     "API requests from one client address at a time, in each web process.",
 )

@@ -15,7 +15,7 @@ from aiinfra.batches.jsonl import Line, lines_of
 from aiinfra.batches.models import Batch, StoredFile
 from aiinfra.failures import ApiError
 from aiinfra.gateway.batches import line_calls
-from aiinfra.gateway.batches.line_doors import LINE_DOORS, LineDoor
+from aiinfra.gateway.batches.line_endpoints import LINE_ENDPOINTS, LineEndpoint
 from queue_app.api import contract_errors
 from queue_app.facade import DryRun, dry_run
 
@@ -84,10 +84,10 @@ def create_batch(owner: Owner, file: StoredFile, terms: BatchTerms, user_id: int
 
 def quote_batch(call: ApiCall, file: StoredFile, terms: BatchTerms) -> BatchQuote:
     """What a batch would cost. Nothing is written, and no provider is called."""
-    door = LINE_DOORS[terms.endpoint]
+    endpoint = LINE_ENDPOINTS[terms.endpoint]
     low_priority = line_calls.with_headers(dict(terms.options), call.principal, call.http.user)
     sample = list(_sample(file))
-    found = [quote for line in sample if line.url == terms.endpoint and (quote := _quote(low_priority, door, line))]
+    found = [quote for line in sample if line.url == terms.endpoint and (quote := _quote(low_priority, endpoint, line))]
     sums = [sum(getattr(each.quote, name) for each in found) for name in ("low_nano", "expected_nano", "most_nano")]
     low, expected, most = (-(-each * file.lines // max(len(sample), 1)) for each in sums)
     left = min((each.quote.left_nano for each in found if each.quote.left_nano is not None), default=None)
@@ -101,11 +101,13 @@ def _sample(file: StoredFile) -> Iterator[Line]:
     return (line for index, line in enumerate(lines) if index % step == 0)
 
 
-def _quote(call: ApiCall, door: LineDoor, line: Line) -> DryRun | None:
+def _quote(call: ApiCall, endpoint: LineEndpoint, line: Line) -> DryRun | None:
     """None for a line that would be refused."""
     raw: dict[str, Any] = line.body
     try:
         with contract_errors():
-            return dry_run(door.submission(call, line_calls.body_of(call, door, raw)), has_answer=not door.send)
+            return dry_run(
+                endpoint.submission(call, line_calls.body_of(call, endpoint, raw)), has_answer=not endpoint.send
+            )
     except ApiError:
         return None

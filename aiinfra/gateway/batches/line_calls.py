@@ -12,8 +12,8 @@ from aiinfra.api_callers import check_user, in_organization
 from aiinfra.batches.models import Batch, BatchLine
 from aiinfra.batches.packing import unpack
 from aiinfra.failures import ApiError
-from aiinfra.gateway.batches.line_doors import LineDoor
-from aiinfra.gateway.v1.door import OpenBody
+from aiinfra.gateway.batches.line_endpoints import LineEndpoint
+from aiinfra.gateway.v1.vendor_endpoint import OpenBody
 from aiinfra.tenants import key_authentication
 from aiinfra.tenants.authorization import Principal
 from aiinfra.tenants.middleware import principal_of
@@ -61,12 +61,12 @@ def reference_of(line: BatchLine) -> UUID:
     return uuid5(line.batch_id, line.custom_id)
 
 
-def body_of(call: ApiCall, door: LineDoor, raw: dict[str, Any]) -> OpenBody:
+def body_of(call: ApiCall, endpoint: LineEndpoint, raw: dict[str, Any]) -> OpenBody:
     """The body of a line, checked as at its endpoint. Raises ApiError."""
     if "action" in raw:
         raise ApiError(400, "invalid_request", NO_ACTIONS, param="action")
     in_organization(call.principal, raw.pop("organizationId", None), call.http)
-    body = cast(OpenBody, parse(door.payload, raw, strict=True))
+    body = cast(OpenBody, parse(endpoint.payload, raw, strict=True))
     check_user(call.principal, call.http, getattr(body, "user_id", ""))
     return body
 

@@ -10,7 +10,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from aiinfra.batches.models import Batch
-from aiinfra.gateway.batches.line_doors import EMBEDDINGS
+from aiinfra.gateway.batches.line_endpoints import EMBEDDINGS
 from aiinfra.gateway.batches.steps import advance
 from aiinfra.one_by_one import one_by_one
 from aiinfra.scheduled import IfWaiting

@@ -18,10 +18,10 @@ from aiinfra.batches.progress import Used
 from aiinfra.failures import ApiError, failure_of
 from aiinfra.gateway import chat
 from aiinfra.gateway.batches import line_calls, results
-from aiinfra.gateway.batches.line_doors import LINE_DOORS, LineDoor
+from aiinfra.gateway.batches.line_endpoints import LINE_ENDPOINTS, LineEndpoint
 from aiinfra.gateway.batches.webhooks import notify_end
-from aiinfra.gateway.v1.door import OpenBody
 from aiinfra.gateway.v1.running import result_of_ended
+from aiinfra.gateway.v1.vendor_endpoint import OpenBody
 from aiinfra.one_by_one import AWAY
 from aiinfra.tenants.authorization import Principal
 from aiinfra.tenants.keys import line_of
@@ -83,17 +83,17 @@ def _finish(batch: Batch) -> datetime:
 
 def _send(batch: Batch) -> datetime:
     """Send the next lines, as many as there is room for."""
-    call, door = line_calls.call_of(batch), LINE_DOORS[batch.endpoint]
+    call, endpoint = line_calls.call_of(batch), LINE_ENDPOINTS[batch.endpoint]
     if call is None:
         more = progress.stop_waiting(batch, results.refused(NO_RIGHTS))
         return timezone.now() + (AT_ONCE if more else PAUSE)
     lines = BatchLine.objects.filter(batch=batch)
-    at_once = 1 if door.send else SENT_AT_ONCE
+    at_once = 1 if endpoint.send else SENT_AT_ONCE
     room = _room(batch, call.principal)
     portion = list(lines.filter(state=LineState.WAITING).order_by("number")[: min(at_once, room)])
     try:
         for line in portion:
-            send(batch, line, line_calls.call_of_line(call, line), door)
+            send(batch, line, line_calls.call_of_line(call, line), endpoint)
     except NotNowError as wait:
         are_in_queue = lines.filter(state=LineState.SENT).exists()
         return timezone.now() + PAUSE if are_in_queue else min(wait.until, batch.expires_at)
@@ -113,17 +113,17 @@ def _room(batch: Batch, principal: Principal) -> int:
     return max(room, 0)
 
 
-def send(batch: Batch, line: BatchLine, call: ApiCall, door: LineDoor) -> None:
+def send(batch: Batch, line: BatchLine, call: ApiCall, endpoint: LineEndpoint) -> None:
     """Make a line a request of the queue, unless it is one already, or send it. Raises NotNowError.
 
     A line that is refused for good ends with that error.
     """
-    if door.send:
-        _send_directly(batch, line, call, door)
+    if endpoint.send:
+        _send_directly(batch, line, call, endpoint)
         return
     key = line_calls.key_of(line)
     try:
-        request = request_of_key(key) or _submit(batch, line, call, door)
+        request = request_of_key(key) or _submit(batch, line, call, endpoint)
     except (*AWAY, NotNowError):
         raise
     except Exception as problem:
@@ -135,15 +135,15 @@ def send(batch: Batch, line: BatchLine, call: ApiCall, door: LineDoor) -> None:
     progress.mark_sent(line, request.id)
 
 
-def _send_directly(batch: Batch, line: BatchLine, call: ApiCall, door: LineDoor) -> None:
+def _send_directly(batch: Batch, line: BatchLine, call: ApiCall, endpoint: LineEndpoint) -> None:
     """Send a line and settle it. If the process is killed during the call, the line is sent again."""
-    assert door.send is not None  # noqa: S101 - for the type checker: the caller has looked
+    assert endpoint.send is not None  # noqa: S101 - for the type checker: the caller has looked
     reference = line_calls.reference_of(line)
     try:
         with in_progress(call.principal):
-            submission, body = _prepared(batch, line, call, door)
+            submission, body = _prepared(batch, line, call, endpoint)
             with contract_errors():
-                answer = door.send(submission, body, reference)
+                answer = endpoint.send(submission, body, reference)
     except (*AWAY, NotNowError):
         raise
     except Exception as problem:
@@ -166,17 +166,17 @@ def _refuse(line: BatchLine, problem: Exception, used: Used | None = None) -> No
     progress.settle(line, results.refused(error), is_completed=False, used=used)
 
 
-def _submit(batch: Batch, line: BatchLine, call: ApiCall, door: LineDoor) -> AIRequest:
+def _submit(batch: Batch, line: BatchLine, call: ApiCall, endpoint: LineEndpoint) -> AIRequest:
     with contract_errors():
-        return chat.ask(_prepared(batch, line, call, door)[0])
+        return chat.ask(_prepared(batch, line, call, endpoint)[0])
 
 
-def _prepared(batch: Batch, line: BatchLine, call: ApiCall, door: LineDoor) -> tuple[Submission, OpenBody]:
+def _prepared(batch: Batch, line: BatchLine, call: ApiCall, endpoint: LineEndpoint) -> tuple[Submission, OpenBody]:
     """The call of a line, checked and counted. Raises ApiError, and NotNowError before its cheap hours."""
-    door.check(call)
-    body = line_calls.body_of(call, door, line_calls.raw_body(line))
+    endpoint.check(call)
+    body = line_calls.body_of(call, endpoint, line_calls.raw_body(line))
     with contract_errors():
-        submission = replace(door.submission(call, body), webhook="")  # the key's is for the whole batch
+        submission = replace(endpoint.submission(call, body), webhook="")  # the key's is for the whole batch
     if batch.when_cheap:
         begin = cost.off_peak_begin(submission.provider, submission.model, timezone.now())
         if begin and begin < batch.expires_at:
@@ -212,10 +212,10 @@ def _settle(batch: Batch, line: BatchLine) -> None:
         used = results.used_by(status_of(request, with_content=False))
         progress.settle(line, results.refused(error, str(request.id)), is_completed=False, used=used)
         return
-    door = LINE_DOORS[batch.endpoint]
-    assert door.answer is not None  # noqa: S101 - for the type checker: only requests of the queue come here
-    body = door.payload.model_validate(line_calls.raw_body(line), by_name=False, by_alias=True)
-    result = results.answered(door.answer(status, body), str(request.id))
+    endpoint = LINE_ENDPOINTS[batch.endpoint]
+    assert endpoint.answer is not None  # noqa: S101 - for the type checker: only requests of the queue come here
+    body = endpoint.payload.model_validate(line_calls.raw_body(line), by_name=False, by_alias=True)
+    result = results.answered(endpoint.answer(status, body), str(request.id))
     progress.settle(line, result, is_completed=True, used=results.used_by(status))
 
 

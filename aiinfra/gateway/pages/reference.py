@@ -20,7 +20,7 @@ from aiinfra.gateway.pages.reference_schema import Field, Schemas, example_of, f
 from aiinfra.openapi import BODY_ERRORS, ERRORS, REF, ErrorOut, find_endpoints
 from aiinfra.tenants.access import MemberRequest, permission_required
 
-FRONT_DOORS = "/v1/"
+VENDOR_PREFIX = "/v1/"
 """Described by the vendors, whose parameters they pass on; here is what we read of them."""
 
 CAPTURED = re.compile(r"<(?:\w+:)?(\w+)>")
@@ -61,9 +61,9 @@ class EndpointEntry:
     operations: list[OperationEntry]
 
     @property
-    def is_front_door(self) -> bool:
+    def is_vendor_endpoint(self) -> bool:
         """Whether parameters that are not listed are passed on."""
-        return self.address.startswith(FRONT_DOORS)
+        return self.address.startswith(VENDOR_PREFIX)
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ def whole_reference() -> Reference:
     """Built once per process: the code does not change."""
     found = find_endpoints(get_resolver().url_patterns)
     known = {
-        address: endpoint for address, endpoint in found if endpoint.is_in_schema or address.startswith(FRONT_DOORS)
+        address: endpoint for address, endpoint in found if endpoint.is_in_schema or address.startswith(VENDOR_PREFIX)
     }
     names, schemas = _schemas(list(known.values()))
     entries = [_endpoint(address, endpoint, names, schemas) for address, endpoint in sorted(known.items())]

@@ -11,15 +11,15 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from aiinfra.api import WHOLE_FLOATS, ApiCall, Operation
 from aiinfra.failures import ApiError
-from aiinfra.gateway.v1.anthropic_door import AnthropicDoor
+from aiinfra.gateway.v1.anthropic_endpoint import AnthropicEndpoint
 from aiinfra.gateway.v1.anthropic_message import message_from
 from aiinfra.gateway.v1.anthropic_stream import MessageStream
-from aiinfra.gateway.v1.call_headers import door_errors, headers_of, options_from
-from aiinfra.gateway.v1.door import OpenBody, json_of
+from aiinfra.gateway.v1.call_headers import client_errors, headers_of, options_from
 from aiinfra.gateway.v1.dry_run import quoted
 from aiinfra.gateway.v1.model_names import resolve
 from aiinfra.gateway.v1.running import run
 from aiinfra.gateway.v1.streaming import stream
+from aiinfra.gateway.v1.vendor_endpoint import OpenBody, json_of
 from aiinfra.providers.base import Dialect
 from aiinfra.providers.dialects.rejections import CallRejectedError
 from aiinfra.providers.dialects.shapes import check_shape
@@ -93,7 +93,7 @@ def submission_from(call: ApiCall, body: MessagesRequest) -> Submission:
 
 def messages(call: ApiCall, body: MessagesRequest) -> HttpResponse | StreamingHttpResponse:
     """Answer a call on the same connection."""
-    with door_errors():
+    with client_errors():
         submission = submission_from(call, body)
         if is_dry_run(call.http):
             return quoted(submission)
@@ -115,7 +115,7 @@ def count_tokens(call: ApiCall, body: CountTokensRequest) -> CountedTokens:
     return CountedTokens(input_tokens=cost.estimated_tokens(turns, parameters, choice.model))
 
 
-messages_endpoint = AnthropicDoor(
+messages_endpoint = AnthropicEndpoint(
     {
         ("POST", None): Operation(
             messages,
@@ -129,7 +129,7 @@ messages_endpoint = AnthropicDoor(
         )
     }
 )
-count_tokens_endpoint = AnthropicDoor(
+count_tokens_endpoint = AnthropicEndpoint(
     {
         ("POST", None): Operation(
             count_tokens,

@@ -14,11 +14,11 @@ from aiinfra.batches.models import Batch, BatchStatus, Purpose, StoredFile
 from aiinfra.failures import ApiError
 from aiinfra.gateway.batches import line_calls
 from aiinfra.gateway.batches.creating import BatchTerms, create_batch, quote_batch
-from aiinfra.gateway.batches.line_doors import LINE_DOORS
+from aiinfra.gateway.batches.line_endpoints import LINE_ENDPOINTS
 from aiinfra.gateway.v1.call_headers import asked_in_headers, options_from
-from aiinfra.gateway.v1.door import OpenAIDoor, json_of
 from aiinfra.gateway.v1.dry_run import costs_of
-from aiinfra.gateway.v1.files import BodylessDoor, SnakeModel, find_file, first_owner, owner_of, user_of
+from aiinfra.gateway.v1.files import BodylessEndpoint, SnakeModel, find_file, first_owner, owner_of, user_of
+from aiinfra.gateway.v1.vendor_endpoint import OpenAIEndpoint, json_of
 from aiinfra.tenants import audit
 from queue_app.api import DRY_RUN, contract_errors, is_dry_run
 from queue_app.facade import check_webhook
@@ -193,11 +193,11 @@ def shown(batch: Batch) -> BatchObject:
 
 
 def _terms(call: ApiCall, payload: NewBatch) -> BatchTerms:
-    door = LINE_DOORS.get(payload.endpoint)
-    if door is None:
-        message = f"Use one of {', '.join(LINE_DOORS)}."
+    endpoint = LINE_ENDPOINTS.get(payload.endpoint)
+    if endpoint is None:
+        message = f"Use one of {', '.join(LINE_ENDPOINTS)}."
         raise ApiError(400, "invalid_request", message, param="endpoint")
-    door.check(call)
+    endpoint.check(call)
     options = options_from(call.http, {"messages": [{"role": "user", "content": "-"}]})  # checks the headers
     if options.webhook is not None:
         with contract_errors():
@@ -257,7 +257,7 @@ def _usage(batch: Batch) -> dict[str, Any]:
     }
 
 
-batches_endpoint = OpenAIDoor(
+batches_endpoint = OpenAIEndpoint(
     {
         ("GET", None): Operation(list_batches, "chat:write", BatchQuery, BatchList, "List batches (OpenAI)"),
         ("POST", None): Operation(
@@ -265,10 +265,10 @@ batches_endpoint = OpenAIDoor(
         ),
     }
 )
-batch_endpoint = OpenAIDoor(
+batch_endpoint = OpenAIEndpoint(
     {("GET", None): Operation(get_batch, "chat:write", BatchReference, BatchObject, "Get a batch (OpenAI)")}
 )
-batch_cancel_endpoint = BodylessDoor(
+batch_cancel_endpoint = BodylessEndpoint(
     {
         ("POST", None): Operation(
             cancel, "chat:write", BatchReference, BatchObject, "Cancel a batch (OpenAI)", once_with=first_owner

@@ -46,7 +46,7 @@ def options_from(request: HttpRequest, fields: dict[str, Any]) -> CallOptions:
 
 
 @contextmanager
-def door_errors() -> Iterator[None]:
+def client_errors() -> Iterator[None]:
     """The queue's errors as the contract's, with the name of the header for a field that comes from one."""
     try:
         with contract_errors():

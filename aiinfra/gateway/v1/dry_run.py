@@ -4,7 +4,7 @@ from typing import Any, Protocol
 
 from django.http import HttpResponse
 
-from aiinfra.gateway.v1.door import json_of
+from aiinfra.gateway.v1.vendor_endpoint import json_of
 from aiinfra.money import dollars
 from queue_app.api import DRY_RUN
 from queue_app.facade import Submission, dry_run

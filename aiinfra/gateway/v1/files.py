@@ -21,7 +21,7 @@ from aiinfra.batches.models import StoredFile
 from aiinfra.bodies import MIB
 from aiinfra.failures import ApiError
 from aiinfra.form_body import read_form
-from aiinfra.gateway.v1.door import OpenAIDoor
+from aiinfra.gateway.v1.vendor_endpoint import OpenAIEndpoint
 from aiinfra.json_body import read_json, read_query
 from aiinfra.row_ids import is_row_id
 from aiinfra.tenants import keys
@@ -101,7 +101,7 @@ class FileDeleted(BaseModel):
     deleted: bool = True
 
 
-class BodylessDoor(OpenAIDoor):
+class BodylessEndpoint(OpenAIEndpoint):
     """An endpoint whose requests need no body."""
 
     def read_body(self, request: HttpRequest) -> dict[str, Any]:
@@ -109,7 +109,7 @@ class BodylessDoor(OpenAIDoor):
         return read_json(request) if request.META.get("CONTENT_LENGTH") not in {None, "", "0"} else read_query(request)
 
 
-class FilesDoor(OpenAIDoor):
+class FileUploadEndpoint(OpenAIEndpoint):
     """An endpoint that takes a form with a file."""
 
     body_bytes_max = settings.FILE_MIB_MAX * MIB + FORM_BYTES
@@ -240,7 +240,7 @@ def _shown(call: ApiCall) -> Callable[[StoredFile], FileObject]:
     return show
 
 
-files_endpoint = FilesDoor(
+files_endpoint = FileUploadEndpoint(
     {
         ("GET", None): Operation(list_files, "chat:write", FileQuery, FileList, "List files (OpenAI)"),
         ("POST", None): Operation(
@@ -248,12 +248,12 @@ files_endpoint = FilesDoor(
         ),
     }
 )
-file_endpoint = BodylessDoor(
+file_endpoint = BodylessEndpoint(
     {
         ("GET", None): Operation(get_file, "chat:write", FileReference, FileObject, "Get a file (OpenAI)"),
         ("DELETE", None): Operation(delete_file, "chat:write", FileReference, FileDeleted, "Delete a file (OpenAI)"),
     }
 )
-file_content_endpoint = OpenAIDoor(
+file_content_endpoint = OpenAIEndpoint(
     {("GET", None): Operation(get_content, "chat:write", FileReference, FileObject, "Get a file's content (OpenAI)")}
 )

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from aiinfra.api import ApiCall, ApiModel, Operation
 from aiinfra.failures import ApiError
-from aiinfra.gateway.v1.anthropic_door import AnthropicDoor
+from aiinfra.gateway.v1.anthropic_endpoint import AnthropicEndpoint
 from aiinfra.gateway.v1.model_names import BUILT_IN, resolve, resolve_embedding, resolve_model
 from aiinfra.providers import aliases
 from aiinfra.providers.registry import is_configured
@@ -117,9 +117,9 @@ def get_model(call: ApiCall, query: ModelReference) -> Model:
     return _shown(query.model, ALIAS_OWNER if choice.alias else choice.provider)
 
 
-models_endpoint = AnthropicDoor(
+models_endpoint = AnthropicEndpoint(
     {("GET", None): Operation(list_models, "chat:write", ModelsQuery, ModelList, "List models (OpenAI, Anthropic)")}
 )
-model_endpoint = AnthropicDoor(
+model_endpoint = AnthropicEndpoint(
     {("GET", None): Operation(get_model, "chat:write", ModelReference, Model, "Get a model (OpenAI, Anthropic)")}
 )

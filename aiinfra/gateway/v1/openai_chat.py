@@ -6,14 +6,14 @@ from django.http import HttpResponse, StreamingHttpResponse
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from aiinfra.api import WHOLE_FLOATS, ApiCall, Operation
-from aiinfra.gateway.v1.call_headers import door_errors, headers_of, options_from
-from aiinfra.gateway.v1.door import OpenAIDoor, OpenBody, StreamOptions, json_of
+from aiinfra.gateway.v1.call_headers import client_errors, headers_of, options_from
 from aiinfra.gateway.v1.dry_run import quoted
 from aiinfra.gateway.v1.model_names import resolve
 from aiinfra.gateway.v1.openai_chat_stream import ChatStream
 from aiinfra.gateway.v1.openai_completion import completion_of
 from aiinfra.gateway.v1.running import run
 from aiinfra.gateway.v1.streaming import stream
+from aiinfra.gateway.v1.vendor_endpoint import OpenAIEndpoint, OpenBody, StreamOptions, json_of
 from queue_app.api import DRY_RUN_HEADER, Message, is_dry_run, submission_of
 from queue_app.facade import Submission
 
@@ -63,7 +63,7 @@ def submission_from(call: ApiCall, body: ChatCompletionRequest) -> Submission:
 
 def chat_completions(call: ApiCall, body: ChatCompletionRequest) -> HttpResponse | StreamingHttpResponse:
     """Answer a chat call on the same connection."""
-    with door_errors():
+    with client_errors():
         submission = submission_from(call, body)
         if is_dry_run(call.http):
             return quoted(submission)
@@ -74,7 +74,7 @@ def chat_completions(call: ApiCall, body: ChatCompletionRequest) -> HttpResponse
     return json_of(completion_of(status), headers=headers_of(status))
 
 
-chat_completions_endpoint = OpenAIDoor(
+chat_completions_endpoint = OpenAIEndpoint(
     {
         ("POST", None): Operation(
             chat_completions,

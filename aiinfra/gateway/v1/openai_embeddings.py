@@ -10,11 +10,11 @@ from pydantic import BaseModel, Field, StringConstraints
 
 from aiinfra.api import WHOLE_FLOATS, ApiCall, Operation
 from aiinfra.failures import ApiError
-from aiinfra.gateway.v1.call_headers import asked_in_headers, door_errors, options_from
-from aiinfra.gateway.v1.door import OpenAIDoor, OpenBody
+from aiinfra.gateway.v1.call_headers import asked_in_headers, client_errors, options_from
 from aiinfra.gateway.v1.dry_run import quoted
 from aiinfra.gateway.v1.model_names import resolve_embedding
 from aiinfra.gateway.v1.running import provider_failure
+from aiinfra.gateway.v1.vendor_endpoint import OpenAIEndpoint, OpenBody
 from aiinfra.providers.base import EmbeddingAnswer, EmbeddingCall, ProviderError, TokenUsage
 from queue_app.api import DRY_RUN_HEADER, is_dry_run, submission_of
 from queue_app.facade import Submission, embed
@@ -61,7 +61,7 @@ class Embeddings(BaseModel):
 
 def embeddings(call: ApiCall, body: EmbeddingsRequest) -> Embeddings | HttpResponse:
     """Embed the texts on the same connection."""
-    with door_errors():
+    with client_errors():
         submission = submission_from(call, body)
         if is_dry_run(call.http):
             if call.idempotency_key is not None:
@@ -110,7 +110,7 @@ def _packed(vector: list[float]) -> str:
     return b64encode(struct.pack(f"<{len(vector)}f", *vector)).decode()
 
 
-embeddings_endpoint = OpenAIDoor(
+embeddings_endpoint = OpenAIEndpoint(
     {
         ("POST", None): Operation(
             embeddings,

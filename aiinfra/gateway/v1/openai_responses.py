@@ -8,8 +8,7 @@ from pydantic import BaseModel, ConfigDict
 
 from aiinfra.api import ApiCall, Operation
 from aiinfra.failures import ApiError
-from aiinfra.gateway.v1.call_headers import door_errors, headers_of, options_from
-from aiinfra.gateway.v1.door import OpenAIDoor, json_of
+from aiinfra.gateway.v1.call_headers import client_errors, headers_of, options_from
 from aiinfra.gateway.v1.dry_run import quoted
 from aiinfra.gateway.v1.earlier_responses import messages_before, with_references
 from aiinfra.gateway.v1.model_names import resolve
@@ -26,6 +25,7 @@ from aiinfra.gateway.v1.responses_stream import ResponseStream
 from aiinfra.gateway.v1.responses_tools import Tools
 from aiinfra.gateway.v1.running import run
 from aiinfra.gateway.v1.streaming import stream
+from aiinfra.gateway.v1.vendor_endpoint import OpenAIEndpoint, json_of
 from aiinfra.providers.dialects.rejections import CallRejectedError
 from aiinfra.python_api import InvalidValueError
 from queue_app.api import DRY_RUN_HEADER, is_dry_run, submission_of
@@ -87,7 +87,7 @@ def _conversation(body: ResponsesRequest, api_key_id: int | None) -> tuple[list[
 def responses(call: ApiCall, body: ResponsesRequest) -> HttpResponse | StreamingHttpResponse:
     """Answer a call on the same connection."""
     asked = body.sent
-    with door_errors():
+    with client_errors():
         submission, tools = submission_from(call, body)
         if is_dry_run(call.http):
             return quoted(submission)
@@ -97,7 +97,7 @@ def responses(call: ApiCall, body: ResponsesRequest) -> HttpResponse | Streaming
     return json_of(response_of(status, asked, tools), headers=headers_of(status))
 
 
-responses_endpoint = OpenAIDoor(
+responses_endpoint = OpenAIEndpoint(
     {
         ("POST", None): Operation(
             responses,

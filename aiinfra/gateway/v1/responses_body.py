@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, StringConstraints
 
 from aiinfra.api import WHOLE_FLOATS
-from aiinfra.gateway.v1.door import OpenBody, StreamOptions
+from aiinfra.gateway.v1.vendor_endpoint import OpenBody, StreamOptions
 from aiinfra.providers.dialects.rejections import Path
 from aiinfra.providers.dialects.shapes import Object, Shape
 

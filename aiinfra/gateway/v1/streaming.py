@@ -133,7 +133,7 @@ class StreamedAnswer:
         """The parts of the body; `NOTHING_YET` whenever there has been none for a while."""
         with chat.visiting(self._submission.organization_id, self._client) as visit:
             direct = DirectCall(awaits_turn=True)
-            self._request = request = chat.ask(self._submission, visit.take_place, direct)
+            self._request = request = chat.ask(self._submission, visit.take_slot, direct)
             turn = Turn(request)
             try:
                 started = direct if direct.has_started else None

@@ -25,7 +25,7 @@ CHANGES_MAX = 3
 """Per call: the token limit, the temperature and the tier are the only parameters besides the messages."""
 KEPT_S = 7 * 86_400
 """After a week the default is tried again, because servers learn new parameters."""
-LOOK_EVERY_S = 60.0
+CACHED_S = 60.0
 REMEMBERED_MAX = 1000
 
 OLD_LIMIT, NEW_LIMIT, TEMPERATURE = "max_tokens", "max_completion_tokens", "temperature"
@@ -106,7 +106,7 @@ def remember(provider: Provider, model: str, rules: Rules) -> None:
 def _note(key: str, rules: Rules) -> None:
     if len(_remembered) >= REMEMBERED_MAX:
         _remembered.clear()
-    _remembered[key] = (time.monotonic() + LOOK_EVERY_S, rules)
+    _remembered[key] = (time.monotonic() + CACHED_S, rules)
 
 
 def _learned(key: str) -> Rules | None:

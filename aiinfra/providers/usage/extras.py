@@ -17,7 +17,7 @@ MAX_TOOL_USES = 10_000
 MAX_TOOLS = 20
 MAX_COST = Decimal(100_000)
 """Dollars for one call; a larger amount is an error."""
-TICKS_A_DOLLAR = 10_000_000_000
+TICKS_PER_DOLLAR = 10_000_000_000
 
 _LABEL = re.compile(r"[a-z0-9_-]{1,16}")
 _TOOL = re.compile(r"[a-z0-9_-]{1,40}")
@@ -46,7 +46,7 @@ def tool_uses(raw: Mapping[str, Any]) -> dict[str, int]:
 
 def reported_nano(raw: Mapping[str, Any]) -> int | None:
     """The cost in nano-dollars that the provider reports, rounded up; None if it reports none or an impossible one."""
-    ticks = _dollars(_loosely(raw, spellings.TICKS), a_dollar=TICKS_A_DOLLAR)
+    ticks = _dollars(_loosely(raw, spellings.TICKS), per_dollar=TICKS_PER_DOLLAR)
     costs = (_dollars(_loosely(raw, path)) for path in spellings.COSTS)
     cost = next((each for each in (*costs, ticks) if each is not None), None)
     upstream = _dollars(_loosely(raw, spellings.UPSTREAM_COST))
@@ -73,12 +73,12 @@ def _tool_named(name: object) -> str:
     return name
 
 
-def _dollars(value: object, *, a_dollar: int = 1) -> Decimal | None:
+def _dollars(value: object, *, per_dollar: int = 1) -> Decimal | None:
     """An amount, which gateways write as a number or a string; None for anything else."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     try:
-        amount = Decimal(str(value)[:40]) / a_dollar
+        amount = Decimal(str(value)[:40]) / per_dollar
     except (InvalidOperation, ValueError):
         return None
     return amount if amount.is_finite() and 0 <= amount <= MAX_COST else None

@@ -6,19 +6,19 @@ from contextlib import contextmanager
 
 from aiinfra.tenants.login.attempts import TooManyAttemptsError
 
-AT_ONCE = 2
+CONCURRENT_MAX = 2
 """Per process."""
-PATIENCE_S = 10.0
+TIMEOUT_S = 10.0
 
-_places = threading.BoundedSemaphore(AT_ONCE)
+_slots = threading.BoundedSemaphore(CONCURRENT_MAX)
 
 
 @contextmanager
 def one_hash() -> Iterator[None]:
-    """Wait for a place to hash a password in. Raises TooManyAttemptsError if none is free within 10 s."""
-    if not _places.acquire(timeout=PATIENCE_S):
+    """Wait for a slot to hash a password. Raises TooManyAttemptsError if none is free within 10 s."""
+    if not _slots.acquire(timeout=TIMEOUT_S):
         raise TooManyAttemptsError(1)
     try:
         yield
     finally:
-        _places.release()
+        _slots.release()

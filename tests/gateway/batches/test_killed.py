@@ -87,8 +87,8 @@ def test_kill_at_any_step_loses_and_repeats_nothing(
 ) -> None:
     monkeypatch.setattr(steps, "SENT_AT_ONCE", 2)
     monkeypatch.setattr(steps, "IN_QUEUE_MAX", 3)
-    monkeypatch.setattr(progress, "WRITTEN_AT_ONCE", 2)
-    monkeypatch.setattr(progress, "STOPPED_AT_ONCE", 2)
+    monkeypatch.setattr(progress, "WRITE_BATCH", 2)
+    monkeypatch.setattr(progress, "STOP_BATCH", 2)
     monkeypatch.setattr(files, "CHUNK_BYTES", 300)
     made = create(program, lines(NUMBER))
     killed = 0
@@ -111,8 +111,8 @@ def small_portions(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Small portions, so that every action happens in the middle of a batch."""
     monkeypatch.setattr(steps, "SENT_AT_ONCE", 2)
     monkeypatch.setattr(steps, "IN_QUEUE_MAX", 3)
-    monkeypatch.setattr(progress, "WRITTEN_AT_ONCE", 1)
-    monkeypatch.setattr(progress, "STOPPED_AT_ONCE", 1)
+    monkeypatch.setattr(progress, "WRITE_BATCH", 1)
+    monkeypatch.setattr(progress, "STOP_BATCH", 1)
     monkeypatch.setattr(files, "CHUNK_BYTES", 300)
     yield
 

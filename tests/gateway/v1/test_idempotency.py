@@ -130,7 +130,7 @@ def test_repeat_during_the_first_call_gets_its_answer(program: Caller, sandbox: 
         second: Callable[[], Any] = lambda: door.ask(program)  # noqa: E731 - like the other branch
     else:
         second = start_in_thread(lambda: door.ask(program))  # type: ignore[arg-type, return-value]
-        wait_until(lambda: chat.waiting_room._places.taken() == 2, "the second client to wait")
+        wait_until(lambda: chat.waiting_room._slots.taken() == 2, "the second client to wait")
     sandbox.post(f"/sandbox/calls/{attempt.id}/release", {}).raise_for_status()
     assert content_of(first()) == content_of(second())  # type: ignore[arg-type]
     assert_billed(sandbox, 1)

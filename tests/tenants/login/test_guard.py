@@ -101,7 +101,7 @@ def test_blocked_attempt_computes_no_hash(owner: User, hashed: list[str]) -> Non
 def test_login_returns_429_without_hashing_when_all_hash_slots_are_taken(
     owner: User, hashed: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(hashing, "PATIENCE_S", 0)
+    monkeypatch.setattr(hashing, "TIMEOUT_S", 0)
     with hashing.one_hash(), hashing.one_hash():
         answer = guess("/login/", "owner", PASSWORD)
     assert (answer.status_code, answer.headers["Retry-After"]) == (429, "1")

@@ -6,19 +6,19 @@ from collections import Counter
 RETRY_AFTER_S = 5
 
 
-class NoPlaceError(Exception):
+class NoSlotError(Exception):
     """No slot is free."""
 
 
-class AllPlacesTakenError(NoPlaceError):
+class AllSlotsTakenError(NoSlotError):
     """This process has no slot left."""
 
 
-class ShareTakenError(NoPlaceError):
+class OrganizationShareTakenError(NoSlotError):
     """The organization already uses its share of the slots; the rest are for the others."""
 
 
-class Places:
+class ConnectionSlots:
     """At most `total` slots, and three quarters of them, rounded up, per organization."""
 
     def __init__(self, total: int) -> None:
@@ -28,12 +28,12 @@ class Places:
         self._lock = threading.Lock()
 
     def take(self, organization_id: int) -> None:
-        """Take a slot, which `leave` returns. Raises AllPlacesTakenError and ShareTakenError."""
+        """Take a slot, which `leave` returns. Raises AllSlotsTakenError and OrganizationShareTakenError."""
         with self._lock:
             if self._taken.total() >= self._total:
-                raise AllPlacesTakenError
+                raise AllSlotsTakenError
             if self._taken[organization_id] >= self._share:
-                raise ShareTakenError
+                raise OrganizationShareTakenError
             self._taken[organization_id] += 1
 
     def leave(self, organization_id: int) -> None:

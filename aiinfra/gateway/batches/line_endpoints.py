@@ -10,20 +10,20 @@ from pydantic import BaseModel
 from aiinfra.api import ApiCall
 from aiinfra.failures import ApiError
 from aiinfra.gateway.v1 import openai_chat, openai_embeddings, openai_responses
-from aiinfra.gateway.v1.door import OpenBody
 from aiinfra.gateway.v1.openai_completion import completion_of
 from aiinfra.gateway.v1.openai_response import response_of
 from aiinfra.gateway.v1.responses_body import ResponsesRequest
 from aiinfra.gateway.v1.responses_tools import Tools
+from aiinfra.gateway.v1.vendor_endpoint import OpenBody
 from aiinfra.tenants.key_access import DOORS
 from queue_app.facade import RequestStatus, Submission
 
 
 @dataclass(frozen=True)
-class LineDoor:
+class LineEndpoint:
     """An endpoint, which has an `answer` if its calls are requests of the queue, and otherwise sends them itself.
 
-    `name` is that of the door in `key_access`.
+    `name` is that of the endpoint in `key_access`.
     """
 
     name: str
@@ -40,20 +40,20 @@ class LineDoor:
 
 
 EMBEDDINGS = "/v1/embeddings"
-LINE_DOORS: Mapping[str, LineDoor] = {
-    "/v1/chat/completions": LineDoor(
+LINE_ENDPOINTS: Mapping[str, LineEndpoint] = {
+    "/v1/chat/completions": LineEndpoint(
         "chat_completions",
         openai_chat.ChatCompletionRequest,
         openai_chat.submission_from,
         lambda status, _body: completion_of(status),
     ),
-    "/v1/responses": LineDoor(
+    "/v1/responses": LineEndpoint(
         "responses",
         ResponsesRequest,
         lambda call, body: openai_responses.submission_from(call, body)[0],
         lambda status, body: response_of(status, body.sent, Tools(body.offered)),
     ),
-    EMBEDDINGS: LineDoor(
+    EMBEDDINGS: LineEndpoint(
         "embeddings",
         openai_embeddings.EmbeddingsRequest,
         openai_embeddings.submission_from,

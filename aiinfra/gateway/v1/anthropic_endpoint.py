@@ -3,11 +3,11 @@
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
-from aiinfra.gateway.v1.door import Door
+from aiinfra.gateway.v1.vendor_endpoint import VendorEndpoint
 from aiinfra.tenants.key_text import header_of
 
 
-class AnthropicDoor(Door):
+class AnthropicEndpoint(VendorEndpoint):
     """An endpoint of Anthropic's clients, which send the key as `Authorization: Bearer` or as `x-api-key`."""
 
     def __call__(self, request: HttpRequest, **captured: str) -> HttpResponseBase:

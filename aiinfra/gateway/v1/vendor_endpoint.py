@@ -26,7 +26,7 @@ class StreamOptions(Shape):
     include_usage: bool | None = None
 
 
-class Door(Endpoint):
+class VendorEndpoint(Endpoint):
     """An endpoint in a vendor's dialect."""
 
     body_bytes_max = settings.CALL_MIB_MAX * MIB
@@ -34,7 +34,7 @@ class Door(Endpoint):
     is_in_schema = False
 
 
-class OpenAIDoor(Door):
+class OpenAIEndpoint(VendorEndpoint):
     """An endpoint in OpenAI's dialect."""
 
 
