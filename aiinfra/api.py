@@ -1,7 +1,7 @@
-"""The base of the JSON API: an endpoint is a table of operations, and everything they share happens here once.
+"""The base of the JSON API. An endpoint is a table of operations; this module implements what they share.
 
-Authenticate, find the operation, authorize, parse, call, encode; one error shape. The OpenAPI document
-(`aiinfra.openapi`) is generated from the same table, and the authorization tests walk it.
+It authenticates the caller, finds the operation, authorizes, parses, calls, and encodes, with one error shape. The
+OpenAPI document (`aiinfra.openapi`) is generated from the same table, and the authorization tests walk it.
 """
 
 import logging
@@ -39,7 +39,7 @@ LIMITS: dict[type[Exception], str] = {
     TooManyFilesSent: "The form has too many files.",
     RequestDataTooBig: "The fields of the form are too large.",
 }
-"""Django's messages for its limits name its settings."""
+"""Replaces Django's messages, which name its settings."""
 
 
 def _as_whole(value: object) -> object:
@@ -77,7 +77,7 @@ class ApiCall:
 
 @dataclass(frozen=True)
 class Header:
-    """An optional request header of our own. `check` raises ApiError 400 for a wrong value."""
+    """An optional aiinfra request header. `check` raises ApiError 400 for an invalid value."""
 
     name: str
     schema: Mapping[str, str]
@@ -97,23 +97,23 @@ class Operation:
     status: int = 200
     key_only: bool = False
     also: tuple[tuple[int, type[BaseModel]], ...] = ()
-    """Further successful statuses and their results, for the OpenAPI document."""
+    """Other success statuses and their results, for the OpenAPI document."""
     or_permissions: tuple[str, ...] = ()
     """Permissions that allow the operation instead of `permission`."""
     content_type: str = "application/json"
     door: str = ""
-    """The name of an endpoint that sends calls, which a key may be barred from; see `aiinfra.tenants.key_access`."""
+    """The endpoint's name in `aiinfra.tenants.key_access`, for restricting keys. Empty if it sends no calls."""
     once: Literal["atomic", "claimed", "own", "never"] = "atomic"
-    """How `Idempotency-Key` is honored: stored in one transaction with the effect; claimed before it, for operations
-    that use Redis or a provider; stored by the handler with its own row; or never, as the answer has a secret."""
+    """How `Idempotency-Key` is handled: stored in the same transaction as the effect; claimed before it, for operations
+    that use Redis or a provider; stored by the handler in its own row; or ignored, as the response has a secret."""
     once_with: Callable[[ApiCall], tuple[object, ...]] = lambda _call: ()
-    """What a repeat must have in common with the first call besides URL and payload, such as headers."""
+    """What a retry must match besides URL and payload, such as headers."""
     headers: tuple[Header, ...] = ()
-    """Headers that it takes. The other operations of its URL and method ignore them, but not a wrong value."""
+    """Accepted headers. Other operations with this URL and method ignore them, but still reject invalid values."""
 
     @property
     def results(self) -> tuple[tuple[int, type[BaseModel]], ...]:
-        """Every successful status and its result."""
+        """Every success status and its result."""
         return ((self.status, self.result), *self.also)
 
 
@@ -123,10 +123,10 @@ class Endpoint:
     csrf_exempt = True
     login_required = False
     body_bytes_max = BODY_BYTES_MAX
-    """The web server and the middleware apply it, too (`aiinfra.bodies`)."""
+    """Also enforced by the web server and the middleware (`aiinfra.bodies`)."""
     body_nodes_max = NODES_MAX
     is_in_schema = True
-    """Whether the OpenAPI document describes it. Doors in a vendor's dialect are described by the vendor."""
+    """Whether the OpenAPI document includes it. Vendors document the endpoints in their own API formats."""
 
     def __init__(self, operations: dict[tuple[str, str | None], Operation]) -> None:
         self.operations = operations
@@ -158,7 +158,7 @@ class Endpoint:
         request.caller = principal  # type: ignore[attr-defined]
 
         def respond() -> HttpResponseBase:
-            # The rate limits have read the epoch, in which the key may have been changed.
+            # Checking the rate limits has read the epoch; the key may have changed since it was cached.
             if not by_session and key_authentication.authenticate(credential_of(request)) != principal:
                 raise _CallerChangedError
             return self._operate(request, captured, principal, by_session)
@@ -194,7 +194,7 @@ class Endpoint:
         ]
 
     def read_body(self, request: HttpRequest) -> dict[str, Any]:
-        """The members of a body, which is JSON unless an endpoint says otherwise. Raises ApiError 400, 413 or 415."""
+        """The fields of the body, which is JSON unless the endpoint overrides this. Raises ApiError 400, 413 or 415."""
         return read_json(request, self.body_bytes_max)
 
     def _find(self, method: str, action: object) -> Operation:
@@ -236,7 +236,7 @@ def _do_once(operation: Operation, call: ApiCall, payload: ApiModel, asked: str)
 
 
 class _CallerChangedError(Exception):
-    """A key was changed or revoked after this process had last looked it up."""
+    """The key was changed or revoked after this process last loaded it."""
 
 
 def authorize(principal: Principal, operation: Operation, by_session: bool) -> None:

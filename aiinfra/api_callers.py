@@ -1,4 +1,4 @@
-"""Who calls the JSON API, in which organization, and for which user."""
+"""Resolves the caller of a JSON API request, its organization, and the user it acts for."""
 
 from collections.abc import Callable
 
@@ -51,7 +51,7 @@ class _CsrfCheck(CsrfViewMiddleware):
 def check_csrf(request: HttpRequest) -> None:
     """API keys need no CSRF token, so the views are exempt; a session needs one.
 
-    Checked after the body has been read as JSON: earlier, Django would look for the token in a form, and parse it.
+    Runs after the body has been read as JSON. Before that, Django would parse the body as a form to find the token.
     """
     check = _CsrfCheck(HttpResponse)
     check.process_request(request)
@@ -61,8 +61,10 @@ def check_csrf(request: HttpRequest) -> None:
 
 
 def in_organization(principal: Principal, slug: object, request: HttpRequest) -> Principal:
-    """The caller in the organization they named, among those that the session may see: single sign-on opens one, and a
-    password none that requires single sign-on. Raises ApiError 404 for any other, 400 if malformed.
+    """The caller in the organization that the request names.
+
+    A single sign-on session can access only its own organization; a password session, only those that don't require
+    single sign-on. Raises ApiError 404 for any other organization, 400 if the name is malformed.
     """
     if slug is None or slug == principal.organization_slug:
         return principal
@@ -78,9 +80,9 @@ def in_organization(principal: Principal, slug: object, request: HttpRequest) ->
 
 
 def check_user(principal: Principal, request: HttpRequest, named: str) -> None:
-    """Raise ApiError 403 if the caller names a user that they cannot speak for.
+    """Raise ApiError 403 if the caller may not act for the named user.
 
-    A session is its own user. A key speaks for any user with the scope `user:name`, otherwise for none.
+    A session acts for its own user. A key with the scope `user:name` acts for any user, other keys for none.
     """
     if not named or principal.can("user:name"):
         return

@@ -1,7 +1,7 @@
 """Rate limits of the API: per key, per organization, and per client address.
 
-Requests per minute are counted in Redis, for all processes together. Requests in progress are counted in each process,
-and in Redis as well for a key with a limit of its own.
+Requests per minute are counted in Redis, across all processes. Requests in progress are counted per process, and also
+in Redis for keys with their own limit.
 """
 
 import secrets
@@ -27,7 +27,7 @@ MINUTE_S = 60
 
 
 class _InProgress:
-    """The requests in progress in this process, by name of the limit."""
+    """Requests in progress in this process, by limit name."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -35,11 +35,11 @@ class _InProgress:
         timed_cache.register(self)
 
     def forget(self) -> None:
-        """Count from zero."""
+        """Reset all counts."""
         self._counts: Counter[str] = Counter()
 
     def enter(self, slots: Sequence[Slots]) -> Slots | None:
-        """Count a request; returns the limit that refuses it, and then counts nothing."""
+        """Count a request. If a limit refuses it, returns that limit and counts nothing."""
         with self._lock:
             full = next((each for each in slots if self._counts[each.name] >= each.most), None)
             if full is None:
@@ -47,7 +47,7 @@ class _InProgress:
         return full
 
     def leave(self, slots: Sequence[Slots]) -> None:
-        """A counted request has ended."""
+        """Stop counting a request."""
         with self._lock:
             for each in slots:
                 self._counts[each.name] -= 1
@@ -60,7 +60,7 @@ _in_progress = _InProgress()
 
 @dataclass(frozen=True)
 class Admission:
-    """A request that may go on."""
+    """An admitted request."""
 
     rates: tuple[Rate, ...]
     taken: Taken
@@ -69,18 +69,18 @@ class Admission:
     member: str
 
     def end(self) -> None:
-        """The response has been sent."""
+        """Release the request's slots, once the response has been sent."""
         _in_progress.leave(self.slots)
         if self.shared_slots:
             leave(self.shared_slots, self.member)
 
     def headers(self) -> dict[str, str]:
-        """Tell the client where it stands."""
+        """The rate limit headers of the response."""
         return _headers(self.rates, self.taken)
 
 
 def admit(request: HttpRequest, principal: Principal) -> Admission:
-    """Count an authenticated request. Raises ApiError 429 if a limit refuses it, 403 for an address off the key's list.
+    """Count an authenticated request. Raises ApiError 429 over a limit, 403 if the key doesn't allow the IP address.
 
     The caller ends the admission.
     """
@@ -101,7 +101,7 @@ def admit(request: HttpRequest, principal: Principal) -> Admission:
 def with_limits(
     request: HttpRequest, principal: Principal, respond: Callable[[], HttpResponseBase]
 ) -> HttpResponseBase:
-    """The response, with the client's limits in its headers. The request is in progress until the response was sent."""
+    """The response with rate limit headers. The request counts as in progress until the response is sent."""
     admission = admit(request, principal)
     try:
         response = respond()
@@ -119,7 +119,7 @@ def with_limits(
 
 
 def count_call(principal: Principal) -> None:
-    """Count a call that a batch makes for a key in the requests per minute of that key. Raises ApiError 429.
+    """Count a batch call against the key's requests per minute. Raises ApiError 429.
 
     One Redis command for a key with such a limit, none for others.
     """
@@ -133,8 +133,8 @@ def count_call(principal: Principal) -> None:
 
 @contextmanager
 def in_progress(principal: Principal) -> Iterator[None]:
-    """Count a call that a batch sends itself in the key's requests at a time while the block runs, like those over
-    HTTP. Raises ApiError 429.
+    """Count a call that a batch sends directly against the key's concurrent requests while the block runs, as for HTTP
+    requests. Raises ApiError 429.
 
     Two Redis commands for a key with such a limit, none for others.
     """
@@ -152,9 +152,9 @@ def in_progress(principal: Principal) -> Iterator[None]:
 
 
 def count_refused(request: HttpRequest) -> None:
-    """Count a request without a valid credential. Raises ApiError 429 if its address sent too many.
+    """Count a request without valid credentials. Raises ApiError 429 if its IP address sent too many.
 
-    Requests with a valid key pass, however many others fail from the same address.
+    Requests with a valid key are allowed, however many others from the same address fail.
     """
     rate = Rate(f"refused:{network_of(client_address(request))}", settings.UNAUTHENTICATED_PER_MINUTE)
     taken = take([rate])
@@ -179,7 +179,7 @@ def _limits_of(principal: Principal, network: str) -> tuple[tuple[Rate, ...], tu
         slots.insert(0, Slots(key, settings.CONCURRENT_REQUESTS_KEY))
         if limits.concurrent_requests:
             shared.append(_shared_slots(principal.api_key_id, limits.concurrent_requests))
-        if limits.tokens_per_minute:  # only looked at here; charged when the request is accepted
+        if limits.tokens_per_minute:  # only checked here; charged when the request is accepted
             rates.append(Rate(f"{key}:tokens", limits.tokens_per_minute, TOKENS, cost=0))
     return tuple(rates), tuple(slots), tuple(shared)
 
@@ -205,7 +205,7 @@ def _counted(number: int, unit: str) -> str:
 
 
 def _headers(rates: Sequence[Rate], taken: Taken) -> dict[str, str]:
-    """The IETF's draft and OpenAI's names, for the limit of which the smallest share is left."""
+    """The limit with the smallest remaining share, under the IETF draft's and OpenAI's header names."""
     states = list(zip(rates, taken.left, strict=False))
     tightest = min((each for each in states if each[0].unit == REQUESTS), key=lambda each: each[1] / each[0].per_minute)
     limit, left, reset_s = _state(*tightest)
@@ -220,5 +220,5 @@ def _headers(rates: Sequence[Rate], taken: Taken) -> dict[str, str]:
 
 
 def _state(rate: Rate, left: int) -> tuple[str, str, str]:
-    """The limit, what is left of it, and the seconds until all of it is back."""
+    """The limit, what remains, and the seconds until it is fully replenished."""
     return str(rate.per_minute), str(left), str(-(-(rate.per_minute - left) * MINUTE_S // rate.per_minute))

@@ -3,8 +3,8 @@
 On SQLite, `INSERT OR REPLACE` deletes the row that it replaces without firing the delete trigger, so a third trigger
 refuses to insert a key that exists. PostgreSQL has no such statement.
 
-Where one column may be set once, the trigger lists all others: a migration that adds a column drops the triggers first
-and creates them again afterward. So does one that makes SQLite rebuild the table.
+If one column may be set once, the trigger lists all the others. A migration that adds a column, or that makes SQLite
+rebuild the table, must drop the triggers first and create them again afterward.
 """
 
 import re
@@ -45,8 +45,8 @@ def create_triggers(
 ) -> None:
     """Make the table refuse UPDATE and DELETE; the column `set_once` can be set where it is empty.
 
-    `only_where` is SQL about the `OLD` row: rows for which it is false can be changed. With `skips_duplicates`, a row
-    whose unique key exists may be offered with ON CONFLICT DO NOTHING, and only the primary key is guarded.
+    `only_where` is an SQL condition on the `OLD` row; rows for which it is false can be changed. With
+    `skips_duplicates`, inserts with ON CONFLICT DO NOTHING are allowed, and only the primary key is guarded.
     """
     template = SQLITE
     if editor.connection.vendor == "postgresql":
@@ -58,7 +58,7 @@ def create_triggers(
 
 
 def refuse_replacement(editor: BaseDatabaseSchemaEditor, table: str, *, skips_duplicates: bool = False) -> None:
-    """Make SQLite refuse to insert a key that exists; see `create_triggers`."""
+    """Make SQLite refuse to insert an existing key; see `create_triggers`."""
     if editor.connection.vendor == "sqlite":
         same = [f"EXISTS (SELECT 1 FROM {table} AS kept WHERE {each})" for each in _keys(editor, table)]  # noqa: S608 - names of the schema
         condition = f"({same[0] if skips_duplicates else ' OR '.join(same)})"
@@ -80,7 +80,7 @@ def allow_replacement(editor: BaseDatabaseSchemaEditor, table: str) -> None:
 
 
 class TriggerChange(Operation):
-    """A migration step that changes triggers. It needs no models, and for a `RunPython`, Django would render all."""
+    """A migration step that changes triggers. Unlike `RunPython`, it doesn't make Django render all models."""
 
     def __init__(self, create: Change, drop: Change) -> None:
         self._create = create
@@ -133,7 +133,7 @@ def _refused(
 
 
 def _keys(editor: BaseDatabaseSchemaEditor, table: str) -> Iterator[str]:
-    """For the primary key and each unique key: SQL that is true of a row `kept` with the same key as `NEW`."""
+    """For the primary key and each unique key: an SQL condition that matches a row `kept` with the key of `NEW`."""
     with editor.connection.cursor() as cursor:
         yield _same(editor.connection.introspection.get_primary_key_columns(cursor, table) or [])
         indexes = cursor.execute(f"PRAGMA index_list({table})").fetchall()
@@ -151,5 +151,5 @@ def _same(columns: list[str]) -> str:
 
 
 def _of_new(condition: str) -> str:
-    """The condition of a partial index, about the row to be inserted. Django quotes every column."""
+    """The condition of a partial index, applied to the row being inserted. Django quotes every column."""
     return "(" + re.sub(r'"(\w+)"', r'NEW."\1"', condition) + ")"

@@ -1,4 +1,4 @@
-"""For installations with a streaming ASGI server behind a proxy; the product itself is served by WSGI."""
+"""ASGI entry point, for installations that use an ASGI server. The product itself runs on WSGI."""
 
 import os
 

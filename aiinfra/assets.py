@@ -1,4 +1,4 @@
-"""Serves plotly.js from the plotly package, so that the repository contains no copy."""
+"""Serves plotly.js from the plotly package, so the repository doesn't need a copy."""
 
 import gzip
 import os
@@ -24,7 +24,7 @@ GZIP_LEVEL = 6
 @public
 @require_GET
 def plotly_js(request: HttpRequest, release: str) -> FileResponse:
-    """The script in an encoding that the browser accepts; 404 for any release but the installed one."""
+    """The script in an encoding that the browser accepts. 404 for any version other than the installed one."""
     if release != plotly_release():
         raise Http404
     encoding = _encoding_for(request.headers.get("Accept-Encoding", ""))
@@ -34,13 +34,13 @@ def plotly_js(request: HttpRequest, release: str) -> FileResponse:
         response["Content-Encoding"] = encoding
     response["Cache-Control"] = FOREVER
     response["Vary"] = "Accept-Encoding"
-    # The response is the same for everyone: otherwise it would vary by cookie and be fetched again after a login.
+    # The response is the same for everyone. Varying by cookie would make browsers fetch it again after login.
     request.session.accessed = False
     return response
 
 
 def plotly_url() -> str:
-    """The script's URL, which contains the release."""
+    """The script's URL, which includes the version."""
     return reverse("plotly_js", args=[plotly_release()])
 
 
@@ -51,7 +51,7 @@ def plotly_release() -> str:
 
 
 def _source() -> Path:
-    """Located in the package's directory without importing the package."""
+    """The script's path, found without importing the package."""
     spec = find_spec("plotly")
     if spec is None or not spec.submodule_search_locations:
         raise Http404
@@ -64,7 +64,7 @@ def _encoding_for(accepted: str) -> str:
 
 
 def _compressed(encoding: str) -> Path:
-    """Compressed on first use and kept in the data directory."""
+    """The compressed script, created in the data directory on first use."""
     path = Path(settings.DATA_DIR) / "assets" / f"plotly-{plotly_release()}.js.{encoding}"
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,5 +1,5 @@
-"""How large the body of a request may be: 1 MiB, unless the view of that URL accepts more from signed-in users and API
-keys. A larger body needs a `Content-Length`.
+"""Request body limits: 1 MiB, unless the view accepts larger bodies from signed-in users and API keys. A larger body
+needs a `Content-Length`.
 """
 
 from collections.abc import Callable
@@ -14,7 +14,7 @@ View = TypeVar("View", bound=Callable[..., object])
 
 
 def accepts_bodies_up_to(size: int) -> Callable[[View], View]:
-    """Decorator of a view that takes bodies of this many bytes, from signed-in users and API keys only."""
+    """Decorator for a view that accepts bodies up to this size in bytes from signed-in users and API keys."""
 
     def decorate(view: View) -> View:
         view.body_bytes_max = size  # type: ignore[attr-defined]
@@ -24,7 +24,7 @@ def accepts_bodies_up_to(size: int) -> Callable[[View], View]:
 
 
 def largest_body(path: str) -> int:
-    """The limit in bytes at a URL path, which need not exist."""
+    """The limit in bytes for a URL path, even if nothing is served there."""
     try:
         view = resolve(path).func
     except Resolver404:

@@ -1,4 +1,4 @@
-"""The two views of every chart: the figure that Plotly draws, and the same figures as a table."""
+"""The two views of every chart: the Plotly figure, and the same data as a table."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -27,9 +27,9 @@ class ChartPage:
 
 
 def chart_views(permission: str, find: Callable[..., ChartPage]) -> tuple[ViewFunction, ViewFunction]:
-    """(figure, table) of the chart that `find(request, **parts of the address)` returns; it may raise Http404.
+    """(figure, table) views of the chart that `find(request, **URL parameters)` returns. `find` may raise Http404.
 
-    While Redis is away and has the figures, the figure is a 503 and the table says so.
+    If the data is in Redis and Redis is down, the figure returns 503 and the table says so.
     """
 
     @permission_required(permission)

@@ -1,4 +1,4 @@
-"""A chart: a Plotly figure as a dict, and the same figures as a table."""
+"""A chart: a Plotly figure as a dict, and the same data as a table."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,12 +7,12 @@ from typing import Any
 Figure = dict[str, Any]
 
 MARKUP = {"hovertemplate", "texttemplate"}
-"""What we write as markup ourselves. Never put a name into it: it belongs into `name` or `customdata`."""
+"""Members that contain our own markup. Never put a name here; use `name` or `customdata`."""
 
 
 @dataclass(frozen=True)
 class Table:
-    """A chart's figures as text; `note` says what is left out."""
+    """A chart's data as text; `note` says what is left out."""
 
     columns: Sequence[str]
     rows: Sequence[Sequence[object]]
@@ -28,10 +28,10 @@ class Chart:
 
 
 def escaped_figure(value: Any) -> Any:
-    """The figure with every text in the form in which Plotly shows it literally.
+    """The figure with all text escaped, so that Plotly shows it literally.
 
-    Plotly renders links, bold text and entities in legends, labels and hover texts, whoever named the thing that they
-    show. The second item of a point's `customdata` is the URL of a click, which is never shown.
+    Plotly renders links, bold text and entities in legends, labels and hover text, and users choose some of the names
+    there. The second item of a point's `customdata` is its click URL, which is never shown.
     """
     if isinstance(value, dict):
         return {key: inner if key in MARKUP else _member(key, inner) for key, inner in value.items()}

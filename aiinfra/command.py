@@ -4,9 +4,9 @@ from django.core.management.base import BaseCommand
 
 
 class Command(BaseCommand):
-    """Starts without Django's system checks: they load all pages, which double a start's CPU time.
+    """Skips Django's system checks: they load all pages, which doubles the CPU time of a start.
 
-    `make check` runs them, and the settings check themselves at every start.
+    `make check` runs them, and the settings are validated at every start.
     """
 
     requires_system_checks: list[str] = []

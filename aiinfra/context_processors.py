@@ -1,4 +1,4 @@
-"""Data of the base template: navigation, organization, switcher, the sandbox banner."""
+"""Context of the base template: navigation, organization, organization switcher, and sandbox banner."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +15,7 @@ from aiinfra.tenants.staff import STAFF_PREFIX, RightsOf, StaffRight
 class NavigationLink:
     """A navigation entry: shown to users with the permission if its URL exists.
 
-    Links for staff name their right, as the views do.
+    Links for staff name the required right, as the views do.
     """
 
     group: str
@@ -24,7 +24,7 @@ class NavigationLink:
     icon: str
     permission: str
     shortcut: str = ""
-    """Two keys, pressed one after the other."""
+    """A keyboard shortcut: two keys, pressed one after the other."""
     is_primary: bool = False
     """Always visible on phones, where "More" opens the others."""
 
@@ -92,7 +92,7 @@ def base_template(request: HttpRequest) -> dict[str, Any]:
 
 
 def navigation(principal: Principal | None, path: str, user: Any = None) -> dict[str, list[Link]]:
-    """Group title -> links that the caller may open."""
+    """The links that the caller may open, by group title."""
     groups: dict[str, list[Link]] = {}
     for page in NAVIGATION:
         url = _address(page.url_name)
@@ -111,7 +111,7 @@ def _address(url_name: str) -> str | None:
 
 
 def sandbox_in_use() -> bool:
-    """Whether requests go to the sandbox provider, which every screen must say."""
+    """Whether requests go to the sandbox provider. Every page must say so."""
     from aiinfra.providers.registry import sandbox_url
 
     return sandbox_url() is not None

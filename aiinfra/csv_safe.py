@@ -1,4 +1,4 @@
-"""Cells that a spreadsheet shows and never runs."""
+"""Protects CSV cells from formula injection."""
 
 import re
 from collections.abc import Iterable
@@ -14,8 +14,8 @@ _NUMBER = re.compile(r"[+-]?\d+(\.\d+)?", re.ASCII)
 def safe_cell(value: object) -> str:
     """The value as the text of a CSV cell; "" for None.
 
-    Text that a spreadsheet would take for a formula gets an apostrophe in front, and so does each place inside where
-    one could start. A number stays a number.
+    Text that a spreadsheet would treat as a formula is prefixed with an apostrophe, and so is each position inside
+    where a formula could start. Numbers are unchanged.
     """
     text = "" if value is None else str(value)
     if _NUMBER.fullmatch(text):
@@ -25,5 +25,5 @@ def safe_cell(value: object) -> str:
 
 
 def safe_row(cells: Iterable[object]) -> list[str]:
-    """The same for every cell of a row."""
+    """Every cell of a row, made safe."""
     return [safe_cell(cell) for cell in cells]

@@ -1,4 +1,4 @@
-"""Sending a CSV file while it is being made, in the memory of one batch."""
+"""Streams a CSV file while it is generated, with one batch of rows in memory."""
 
 import csv
 from collections.abc import Callable, Iterable, Iterator
@@ -14,14 +14,14 @@ Rows = Callable[[], Iterator[Iterable[object]]]
 
 
 class _Echo:
-    """A file that hands back what is written to it."""
+    """A file whose `write` returns the text."""
 
     def write(self, text: str) -> str:
         return text
 
 
 def csv_response(organization_id: int, file_name: str, header: Iterable[str], rows: Rows) -> StreamingHttpResponse:
-    """A download. `rows` is called, and its queries run, in the organization's scope while the body is sent."""
+    """A CSV download. `rows` and its queries run in the organization's scope while the body is sent."""
     body = _chunks(organization_id, header, rows)
     response = StreamingHttpResponse(body, content_type="text/csv; charset=utf-8")
     response["Content-Disposition"] = f'attachment; filename="{file_name}"'
@@ -43,7 +43,7 @@ def _chunks(organization_id: int, header: Iterable[str], rows: Rows) -> Iterator
 
 
 def _in_scope(organization_id: int, rows: Rows) -> Iterator[Iterable[object]]:
-    """Each step runs in the scope, and none of it is left behind between the steps: others use the thread then."""
+    """Enter the scope for each step only: between steps, the thread may serve other requests."""
     with organization_scope(organization_id):
         iterator = iter(rows())
     while True:

@@ -1,6 +1,6 @@
-"""The time of the database, which all hosts share: leases and due times are set and compared in it.
+"""The database's time, which all hosts share. Leases and due times use it.
 
-So a host with a wrong clock takes no work from other hosts. SQLite runs on one host, whose clock is used.
+A host with a wrong clock therefore doesn't steal work from other hosts. SQLite runs on one host and uses its clock.
 """
 
 import time
@@ -12,19 +12,19 @@ from django.utils import timezone
 
 MEASURED_EVERY_S = 10.0
 STEP_S = 0.5
-"""A clock that has moved by so much more or less than the time that has passed was set, or the machine was asleep."""
+"""If the clock's change differs from the elapsed time by more than this, it was set, or the machine was asleep."""
 
 
 @dataclass(frozen=True)
 class Measurement:
-    """By how much the database's clock is ahead of this host's. `wall` and `steady` say when it was measured."""
+    """How far the database's clock is ahead of this host's. `wall` and `steady` are the time of the measurement."""
 
     ahead: timedelta
     wall: float
     steady: float
 
     def is_current(self) -> bool:
-        """False once it is old, or this host's clock has been set."""
+        """False if it is too old, or if this host's clock was set since."""
         passed = time.monotonic() - self.steady
         return passed < MEASURED_EVERY_S and abs(time.time() - self.wall - passed) < STEP_S
 
@@ -36,7 +36,7 @@ class _Clock:
         self._last: Measurement | None = None
 
     def ahead(self) -> timedelta:
-        """While the database cannot be asked, the last answer stands."""
+        """The clock difference; the last known one while the database is unreachable."""
         if self._last is None or not self._last.is_current():
             try:
                 self._last = measure()
@@ -49,12 +49,12 @@ _clock = _Clock()
 
 
 def now() -> datetime:
-    """The database's time, to within its round trip. Asks the database every 10 s at most. Raises nothing."""
+    """The database's time, accurate to its round trip. Queries it at most every 10 s. Never raises."""
     return timezone.now() + _clock.ahead() if connection.vendor == "postgresql" else timezone.now()
 
 
 def measure() -> Measurement:
-    """Ask PostgreSQL. A difference that the round trip could explain counts as none. Raises django.db.Error."""
+    """Measure against PostgreSQL. A difference within the round trip counts as 0. Raises django.db.Error."""
     connection.ensure_connection()
     asked = time.time()
     theirs = _read()
@@ -66,7 +66,7 @@ def measure() -> Measurement:
 
 
 def _read() -> float:
-    """Past Django's cursor: the statement belongs to no request and is in no request's count."""
+    """Bypasses Django's cursor, so that the statement isn't counted as part of a request."""
     with connection.wrap_database_errors, connection.connection.cursor() as cursor:
         cursor.execute("SELECT extract(epoch FROM clock_timestamp())")
         return float(cursor.fetchone()[0])

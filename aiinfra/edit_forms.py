@@ -1,4 +1,4 @@
-"""Forms that refuse to overwrite another person's change made since the form was opened."""
+"""Forms with optimistic locking: they don't overwrite another person's change made since the form was opened."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -24,7 +24,7 @@ class EditForm(forms.Form):
     `_form_errors.html` renders `version`, a hash of the stored values. A post with an outdated version is invalid, and
     its error lists the stored values; submitting the form again, with the new version, overwrites them. A post without
     a version is not checked: it comes from a program that never saw the form. Wrap the view in `one_edit_at_a_time`, so
-    that nothing changes between the check and the write.
+    that nothing changes between validation and the write.
     """
 
     @cached_property
@@ -46,7 +46,7 @@ class EditForm(forms.Form):
         return str(self.fields[name].prepare_value(value))
 
     def _now(self) -> str:
-        """The stored values that differ from those in the form, as text."""
+        """The stored values that differ from the submitted ones, as text."""
         shown = [f"{self[name].label}: {self._in_words(name)}" for name in self.changed_data if name in self.fields]
         return f"Current values: {'; '.join(shown)}." if shown else "Your values match the current ones."
 
@@ -59,7 +59,7 @@ class EditForm(forms.Form):
 
 
 class RecordForm(EditForm, forms.ModelForm):  # type: ignore[type-arg]  # not generic at run time
-    """Base of admin forms; a new record has no version."""
+    """Base class for admin forms; a new record has no version."""
 
     @cached_property
     def version(self) -> str:
@@ -76,7 +76,7 @@ def one_edit(organization_id: int) -> Iterator[None]:
 
 
 def one_edit_at_a_time(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase]:
-    """Serialize the posts of a view, so that what a form has validated is still true when it is saved."""
+    """Serialize a view's POST requests, so that what a form validated still holds when it is saved."""
 
     @wraps(view)
     def in_turn(request: MemberRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:

@@ -1,8 +1,8 @@
 """The one place that opens outgoing HTTP connections.
 
-The guard applies where the connection is made: a name is resolved once, every address is checked, and the socket
-connects to a checked address, so that neither a redirect nor a second DNS answer can reach a private network. Names in
-TLS and in `Host` are unchanged.
+The guard applies when the connection is opened: a name is resolved once, every address is checked, and the socket
+connects to a checked address, so neither a redirect nor DNS rebinding can reach a private network. The names in TLS and
+in `Host` are unchanged.
 """
 
 import ssl
@@ -22,11 +22,11 @@ from aiinfra.public_addresses import are_public, resolve
 CONNECT_TIMEOUT_S = 5.0
 BODY_BYTES_MAX = 16 * 1024 * 1024
 ERROR_BODY_BYTES_MAX = 64 * 1024
-"""Of an error response's body. It is truncated there: the message is at the beginning."""
+"""Limit for an error response's body. Longer ones are truncated: the message is at the beginning."""
 KEEP_ALIVE_S = 30.0
 EVENT_STREAM = "text/event-stream"
 STREAM_FRAMING = 16
-"""A stream may have this many times the bytes of a plain body: each of its events repeats the same members."""
+"""Streams may be this many times larger than a plain body: each event repeats the same members."""
 
 # Headers that describe the body as sent over the network.
 _DECODED = frozenset({b"content-encoding", b"content-length", b"transfer-encoding"})
@@ -37,18 +37,17 @@ _deadline: ContextVar[float | None] = ContextVar("egress_deadline", default=None
 class EgressRefusedError(httpx2.ConnectError):
     """Calls to this address are not allowed. Nothing was sent.
 
-    A name that does not exist and a name of the inner network are refused alike, so that nobody can find out which
-    inner names exist.
+    Unknown names and names in the private network get the same error, so that callers can't probe which names exist.
     """
 
 
 class AnswerTooLargeError(httpx2.ReadError):
-    """The response exceeds the limit. Reading stopped there."""
+    """The response exceeds the size limit. The rest was not read."""
 
 
 @contextmanager
 def deadline(seconds: float) -> Iterator[None]:
-    """Every connect, write and read of the block ends within `seconds` from now, however slowly the server sends.
+    """Bound every connect, write and read in the block to `seconds` from now, however slowly the server sends.
 
     A DNS lookup is the one step that cannot be interrupted; the deadline is checked right after it.
     """
@@ -60,7 +59,7 @@ def deadline(seconds: float) -> Iterator[None]:
 
 
 def timeouts(total_s: float, idle_s: float | None = None) -> httpx2.Timeout:
-    """Timeouts of the single steps of a call that may take `total_s` seconds, and `idle_s` without any byte."""
+    """Per-step timeouts for a call that may take `total_s` seconds, and `idle_s` without receiving a byte."""
     read = total_s if idle_s is None else min(idle_s, total_s)
     return httpx2.Timeout(total_s, connect=min(CONNECT_TIMEOUT_S, total_s), read=read)
 
@@ -82,12 +81,12 @@ def http_client(
 
 @cache
 def _ssl_context() -> ssl.SSLContext:
-    """One for all clients of the process: to load the certificate authorities takes 25 ms of CPU time."""
+    """Shared by all clients in the process: loading the certificate authorities takes 25 ms of CPU time."""
     return httpx2.create_ssl_context()
 
 
 class EgressTransport(httpx2.HTTPTransport):
-    """httpx2's transport on a pool whose sockets the guard opens."""
+    """httpx2's transport, with a connection pool whose sockets are opened by the guard."""
 
     def __init__(self, *, trusted_hosts: frozenset[str], connections: int, body_bytes: int = BODY_BYTES_MAX) -> None:
         self._body_bytes = body_bytes
@@ -114,7 +113,7 @@ class EgressTransport(httpx2.HTTPTransport):
 
 
 class _BoundedBody(httpx2.SyncByteStream):
-    """A response body, decompressed in small pieces and counted, so that a decompression bomb is never held whole."""
+    """A response body that is decompressed in small pieces and counted, to stop decompression bombs."""
 
     def __init__(self, answer: httpx2.Response, body_bytes: int) -> None:
         self._answer = answer
@@ -191,7 +190,7 @@ class _DeadlineStream(httpcore2.NetworkStream):
 
 
 def _remaining(timeout: float | None) -> float | None:
-    """What is left of the timeout and the deadline; None without either, 0 when the time is up."""
+    """The time left until the timeout or the deadline; None without either, 0 when it has passed."""
     end = _deadline.get()
     if end is None:
         return timeout

@@ -1,4 +1,4 @@
-"""The connections of an HTTP client, kept open between its calls."""
+"""A connection pool for an HTTP client."""
 
 import threading
 import time
@@ -10,32 +10,32 @@ import httpcore2
 
 
 class ConnectionStack(httpcore2.ConnectionPool):
-    """httpcore2's pool, in which a call takes the connection that was used last.
+    """httpcore2's pool, in which a call takes the most recently used connection.
 
-    The original looks at every connection twice in each call, and asks the system about those that are idle. With 25
-    connections, this took a quarter of an HTTP call's CPU, while other threads waited for the pool's lock.
+    The original scans all connections twice per call, and makes a system call for each idle one. With 25 connections,
+    this took a quarter of an HTTP call's CPU, while other threads waited for the pool's lock.
     """
 
     def __init__(self, connections: int, keep_alive_s: float, **options: Any) -> None:
-        """`connections` is how many calls may be made at once, and how many connections are kept while they are idle,
-        for `keep_alive_s` each.
+        """`connections` is the maximum of concurrent calls, and of idle connections, which are kept for `keep_alive_s`
+        each.
         """
         super().__init__(max_connections=connections, keepalive_expiry=keep_alive_s, **options)
         self._room = threading.Semaphore(connections)
         self._kept_max, self._keep_alive_s = connections, keep_alive_s
         self._guard = threading.Lock()
         self._idle: list[tuple[float, httpcore2.ConnectionInterface]] = []
-        """With the time at which each was used last, in the order of these times."""
+        """Idle connections with the time of their last use, oldest first."""
         self._lent: set[httpcore2.ConnectionInterface] = set()
 
     @property
     def connections(self) -> list[httpcore2.ConnectionInterface]:
-        """All of them: the idle ones first, by their last use."""
+        """All connections: idle ones first, by last use."""
         with self._guard:
             return [*(each for _, each in self._idle), *self._lent]
 
     def handle_request(self, request: httpcore2.Request) -> httpcore2.Response:
-        """Send a request. Raises PoolTimeout if too many calls are being made for too long."""
+        """Send a request. Raises PoolTimeout if no connection becomes free in time."""
         if request.url.scheme not in {b"http", b"https"}:
             raise httpcore2.UnsupportedProtocol("only http:// and https:// can be called")
         if not self._room.acquire(timeout=request.extensions.get("timeout", {}).get("pool")):
@@ -52,14 +52,14 @@ class ConnectionStack(httpcore2.ConnectionPool):
         )
 
     def close(self) -> None:
-        """Close all connections, including those of calls that have not ended."""
+        """Close all connections, including those in use."""
         for connection in self.connections:
             connection.close()
         with self._guard:
             self._idle.clear()
 
     def _take(self, origin: httpcore2.Origin) -> httpcore2.ConnectionInterface:
-        """The connection to this origin that was used last, or a new one."""
+        """The most recently used idle connection to this origin, or a new one."""
         while (kept := self._pop(origin)) is not None:
             if not kept.has_expired():
                 break
@@ -77,7 +77,7 @@ class ConnectionStack(httpcore2.ConnectionPool):
         return None
 
     def _give_back(self, connection: httpcore2.ConnectionInterface) -> None:
-        """Keep a connection for the next call, unless its call has broken it. Close those that were idle for long."""
+        """Return a connection to the pool, unless it is broken. Close those that have been idle too long."""
         now = time.monotonic()
         closing = []
         with self._guard:
@@ -94,7 +94,7 @@ class ConnectionStack(httpcore2.ConnectionPool):
 
 
 class _Body:
-    """The body of a response. Its connection is free once it is closed."""
+    """A response body. Closing it releases its connection."""
 
     def __init__(self, stream: Any, free: Callable[[], None]) -> None:
         self._stream = stream

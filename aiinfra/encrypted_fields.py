@@ -11,16 +11,16 @@ from aiinfra.encryption import UndecryptableError, decrypt, encrypt
 
 
 class Undecryptable(str):
-    """What an encrypted field contains if no key decrypts its column: an empty text that keeps the stored value.
+    """The value of an encrypted field that no key can decrypt: an empty string that carries the stored value.
 
-    Saving the row writes the stored value back, so nothing is lost until the right key returns.
+    Saving the row writes the stored value back, so nothing is lost until the right key is available again.
     """
 
     __slots__ = ("stored",)
     stored: str
 
     def __new__(cls, stored: str = "") -> "Undecryptable":
-        """Keep the stored value beside the empty text. Copies are made without it, and get it afterwards."""
+        """Attach the stored value. Copying creates the object without it and sets it afterward."""
         text = super().__new__(cls)
         text.stored = stored
         return text
@@ -34,7 +34,7 @@ class EncryptedTextField(models.TextField):  # type: ignore[type-arg]  # not gen
     """
 
     def get_prep_value(self, value: Any) -> Any:
-        """Encrypt; a value that could not be decrypted is written back as it was."""
+        """Encrypt; a value that could not be decrypted is written back unchanged."""
         if isinstance(value, Undecryptable):
             return value.stored
         text = super().get_prep_value(value)

@@ -1,8 +1,8 @@
-"""Encrypts what the database must keep and a copy of the database must not give away.
+"""Encrypts secrets in the database, so that a copy of the database doesn't reveal them.
 
-Keys are derived from `SECRET_KEY` with HKDF-SHA256 and a label for each purpose, so that no purpose can use what was
-made for another. Values are encrypted with Fernet (AES-128-CBC and HMAC-SHA256). The newest key writes, and the keys of
-`SECRET_KEY_FALLBACKS` also read.
+Keys are derived from `SECRET_KEY` with HKDF-SHA256 and a label per purpose, so that values can't be used for another
+purpose. Values are encrypted with Fernet (AES-128-CBC and HMAC-SHA256), always with the newest key. The keys in
+`SECRET_KEY_FALLBACKS` can still decrypt.
 """
 
 import base64
@@ -20,16 +20,16 @@ KEY_BYTES = 32
 
 
 class UndecryptableError(ValueError):
-    """Neither `SECRET_KEY` nor a fallback decrypts this value, or it was changed."""
+    """Neither `SECRET_KEY` nor a fallback can decrypt this value, or it was tampered with."""
 
 
 def encrypt(text: str) -> str:
-    """The text, encrypted with the newest key, in ASCII. Encrypting it again gives another result."""
+    """The text, encrypted with the newest key, as ASCII. Each call returns a different result."""
     return _fernets()[0].encrypt(text.encode()).decode()
 
 
 def decrypt(encrypted: str) -> str:
-    """The text behind a result of `encrypt`. Raises UndecryptableError."""
+    """Decrypt a result of `encrypt`. Raises UndecryptableError."""
     try:
         return MultiFernet(_fernets()).decrypt(encrypted.encode()).decode()
     except (InvalidToken, UnicodeError):
@@ -46,7 +46,7 @@ def is_current(encrypted: str) -> bool:
 
 
 def keyed_hash(text: str, purpose: str) -> str:
-    """HMAC-SHA256 in hex with the newest key: finds a row by a value that only its owner has."""
+    """HMAC-SHA256 in hex with the newest key, to look up a row by a secret without storing it."""
     return _hash(text, derived_key(settings.SECRET_KEY, purpose))
 
 

@@ -1,11 +1,11 @@
-"""Tells every process at once that what it remembers of an organization may be outdated.
+"""Cache invalidation across processes: tells every process that what it has cached for an organization may be stale.
 
-Each organization, and the installation, has an epoch in Redis: a random word that is replaced after the commit of a
-change. The command that counts a request against the rate limits reads it too, so it costs no round trip. What a
-process remembers (`aiinfra.timed_cache`) holds in the epoch in which its rows were read.
+Each organization, and the installation, has an epoch in Redis: a random string that is replaced after a change is
+committed. The command that counts a request against the rate limits reads it too, so it costs no extra round trip. A
+cached value (`aiinfra.timed_cache`) is valid only in the epoch in which its rows were read.
 
-If Redis loses an epoch or cannot be told, what is remembered still ends after `LOST_S` seconds. A request that learns
-no epoch, because Redis is away, reads the rows.
+If Redis loses an epoch or is unreachable when it changes, cached values still expire after `LOST_S` seconds. A request
+that can't read the epoch because Redis is down reads the rows.
 """
 
 import logging
@@ -26,17 +26,17 @@ from aiinfra.redis import redis_client
 logger = logging.getLogger(__name__)
 
 LOST_S = 2.0
-"""The longest that a change can go unnoticed, if its epoch did not reach Redis."""
+"""The longest that a change can go unnoticed if its epoch could not be written to Redis."""
 PREFIX = "{limits}:"
-"""The hash tag of the rate limits, whose script reads the epochs."""
+"""The rate limits' hash tag, because their script reads the epochs."""
 INSTALLATION = 0
 Word = tuple[str | None, ...]
-"""What must be equal: the epoch of the installation, and of the organization."""
+"""What is compared: the epochs of the installation and of the organization."""
 
 
 @dataclass
 class Request:
-    """What the running request knows of epochs."""
+    """The epochs that the current request has read."""
 
     began: float = field(default_factory=time.monotonic)
     words: dict[int, Word] = field(default_factory=dict)
@@ -46,12 +46,12 @@ _request: ContextVar[Request | None] = ContextVar("epochs_request", default=None
 _is_alone: ContextVar[bool] = ContextVar("epochs_is_alone", default=False)
 _numbers = count(1)
 _last_change: dict[int, int] = {}
-"""The number of the last change that this process made, by owner. Those of a transaction that has not ended count."""
+"""The number of this process's last change, by owner, including uncommitted ones."""
 
 
 @contextmanager
 def request() -> Iterator[None]:
-    """The block is one request: what was read since it began is fresh enough for it."""
+    """Treat the block as one request: values read since it began are fresh enough for it."""
     token = _request.set(Request())
     try:
         yield
@@ -61,7 +61,7 @@ def request() -> Iterator[None]:
 
 @contextmanager
 def alone() -> Iterator[None]:
-    """In this block no other process of the installation runs, so it's no problem if none hears of a change."""
+    """Declare that no other process runs during the block, so changes need not be published."""
     token = _is_alone.set(True)
     try:
         yield
@@ -70,28 +70,28 @@ def alone() -> Iterator[None]:
 
 
 def current_request() -> Request | None:
-    """The running request; None in jobs, commands and pages."""
+    """The current request; None in jobs, commands and pages."""
     return _request.get()
 
 
 def key_of(owner_id: int) -> str:
-    """The key of one epoch in Redis."""
+    """The Redis key of an owner's epoch."""
     return f"{PREFIX}epoch:{owner_id}"
 
 
 def keys_of(organization_id: int) -> list[str]:
-    """The keys in Redis whose values `learn` takes."""
+    """The Redis keys whose values `learn` takes."""
     return [key_of(INSTALLATION), key_of(organization_id)]
 
 
 def learn(organization_id: int, words: list[str | None]) -> None:
-    """Keep what Redis has for `keys_of`, for the rest of the request. Rows are read after this."""
+    """Remember the values of `keys_of` for the rest of the request. Call it before reading rows."""
     if (running := _request.get()) is not None:
         running.words = {INSTALLATION: (words[0],), organization_id: tuple(words)}
 
 
 def now() -> int:
-    """A number that is above those of all changes so far by this process."""
+    """A number higher than that of any change this process has made so far."""
     return next(_numbers)
 
 
@@ -101,9 +101,9 @@ def is_changed(owner_id: int, since: int) -> bool:
 
 
 def change(organization_id: int | None) -> None:
-    """An organization, or for None the installation, is changed: call it in the transaction of the change.
+    """Record a change of an organization, or of the installation for None. Call it in the change's transaction.
 
-    What any process remembers of it ends with the commit. A change of the installation concerns all organizations.
+    The commit invalidates what any process has cached for it. A change of the installation affects all organizations.
     """
     owner_id = organization_id or INSTALLATION
     _last_change[owner_id] = next(_numbers)

@@ -1,4 +1,4 @@
-"""Error responses: for programs in the shape that the clients of the URL expect, for people as pages."""
+"""Error responses: JSON in the shape that the URL's clients expect, or a page in the browser."""
 
 import sys
 from typing import Any
@@ -26,7 +26,7 @@ OPENAI_PREFIX = "/v1/"
 def error_response(request: HttpRequest, error: ApiError, *, path: str = "") -> HttpResponse:
     """The error in Anthropic's or OpenAI's shape under `/v1`, otherwise in the API's own.
 
-    `path` is the endpoint whose shape it has, if that is not the URL of the request.
+    `path` is the endpoint whose error shape to use, if it differs from the request's URL.
     """
     path = path or request.path
     body = body_for(path, error, getattr(request, "request_id", None))
@@ -52,7 +52,7 @@ def handle_400(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def handle_500(request: HttpRequest) -> HttpResponse:
-    """For a bug, or an unreachable database, outside of an endpoint."""
+    """For a bug or an unreachable database, outside of API endpoints."""
     problem = sys.exception()
     if is_for_programs(request):
         return error_response(request, failure_of(problem))

@@ -1,4 +1,4 @@
-"""Errors of requests, and the URLs for programs."""
+"""Request errors, and the URLs that serve JSON."""
 
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest
@@ -6,15 +6,15 @@ from django.http import HttpRequest
 from aiinfra import full_disk
 
 PARAM_MAX = 200
-"""Characters of a field's path that an error repeats: clients choose names, possibly as long as the body."""
+"""Characters of a field's path in an error message: clients choose names, which can be as long as the body."""
 DATABASE_AWAY = (OperationalError, InterfaceError)
 AWAY_RETRY_S = "5"
 PROGRAMS = ("/api/", "/v1/")
-"""Prefixes of the URLs for programs."""
+"""URL prefixes of the JSON APIs."""
 
 
 class ApiError(Exception):
-    """An error that the client can see. `aiinfra.error_responses` gives it a shape."""
+    """An error that the client can see. `aiinfra.error_responses` renders it."""
 
     def __init__(
         self, status: int, kind: str, message: str, *, param: str | None = None, headers: dict[str, str] | None = None
@@ -28,16 +28,16 @@ class ApiError(Exception):
 
 
 class WrongStateError(ValueError):
-    """The row is not in a state that allows this. The message says why, for the person who asked."""
+    """The row's state doesn't allow this. The message is shown to the user."""
 
 
 def not_found() -> ApiError:
-    """The same error for what does not exist and for what belongs to another tenant."""
+    """The same error for rows that don't exist and rows of another tenant."""
     return ApiError(404, "not_found", "Not found.")
 
 
 def failure_of(problem: BaseException | None) -> ApiError:
-    """The error for a failure that the client did not cause, without any details."""
+    """The error for a failure that the client didn't cause, without internal details."""
     if isinstance(problem, DATABASE_AWAY):
         message = f"{away_cause()}. Try again with the same Idempotency-Key."
         return ApiError(503, "unavailable", message, headers={"Retry-After": AWAY_RETRY_S})

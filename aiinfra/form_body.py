@@ -13,7 +13,7 @@ REPEATED = "This field appears more than once."
 def read_form(request: HttpRequest) -> dict[str, Any]:
     """The fields and files of the form by name. Raises ApiError 400 or 415, and 400 for a repeated name.
 
-    Servers differ on which of several counts, so a proxy that checks a field could see another one than we use.
+    Servers differ on which of several repeated fields they use, so a proxy could check a different one than we do.
     """
     if request.content_type != "multipart/form-data":
         raise ApiError(415, "unsupported_media_type", "Send a form with Content-Type: multipart/form-data.")

@@ -1,4 +1,4 @@
-"""Writing files and directories through to the disk, so that they survive a power failure."""
+"""Flushes files and directories to disk, so that they survive a power failure."""
 
 import os
 from pathlib import Path

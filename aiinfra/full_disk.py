@@ -1,8 +1,7 @@
-"""Whether the disk of the database is full, so that errors, probes, and reports can name this cause.
+"""Detects that the database's disk is full, so that errors, probes, and reports can say so.
 
-SQLite's file is on a disk of this host, whose free space is read. PostgreSQL has its own disk: it counts as full for a
-while after it has refused a write for this reason. Refusals are shared through Redis, because some writes still fit
-when others don't.
+For SQLite, this reads the free space on this host. PostgreSQL has its own disk, which counts as full for a while after
+it refuses a write for this reason. Refusals are shared through Redis, because some writes still fit when others don't.
 """
 
 import os
@@ -28,7 +27,7 @@ _published_at = -PUBLISH_EVERY_S
 
 
 def note_refusal() -> None:
-    """The database has refused a write because its disk is full. Tells the other processes, once per second."""
+    """Record that the database refused a write because its disk is full. Published to Redis once per second."""
     global _refused_at, _published_at
     _refused_at = time.monotonic()
     if _refused_at - _published_at >= PUBLISH_EVERY_S:
@@ -38,9 +37,9 @@ def note_refusal() -> None:
 
 
 def refused_s_ago() -> float | None:
-    """Seconds since the last refusal that any process has noted; None if the last `REMEMBERED_S` have seen none.
+    """Seconds since any process recorded a refusal; None if there was none in the last `REMEMBERED_S` seconds.
 
-    Costs a Redis command at most. Without Redis, only this process's own refusals are known.
+    At most one Redis command. Without Redis, only this process's own refusals are known.
     """
     ago = time.monotonic() - _refused_at
     if ago >= PUBLISH_EVERY_S:
@@ -51,7 +50,7 @@ def refused_s_ago() -> float | None:
 
 
 def is_full() -> bool:
-    """Whether the database cannot store more, as far as this process can tell. Costs no query."""
+    """Whether the database's disk is full, as far as this process knows. No query."""
     if connection.vendor != "sqlite":
         return refused_s_ago() is not None
     try:

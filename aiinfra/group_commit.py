@@ -1,10 +1,10 @@
 """Group commit: transactions that wait for SQLite's write lock at the same time are committed together.
 
-A commit waits for the disk (2 to 6 ms), and only one transaction can write at a time. The first thread that arrives
-opens a group and waits at the gate (`aiinfra/sqlite`). Threads that arrive before it has passed join its group; it runs
-their work in its transaction, each in its own savepoint, and commits once. A group never waits for more members.
+A commit waits for the disk (2 to 6 ms), and only one transaction can write at a time. The first thread to arrive opens
+a group and waits at the gate (`aiinfra/sqlite`). Threads that arrive before it is through join its group; it runs their
+work in its transaction, each in its own savepoint, and commits once. A group never waits for more members.
 
-PostgreSQL groups commits itself, and locks rows: each piece of work has its own transaction there.
+PostgreSQL groups commits itself and locks rows, so each piece of work has its own transaction there.
 """
 
 import os
@@ -17,7 +17,7 @@ from django.db import DatabaseError, OperationalError, connection, transaction
 
 Result = TypeVar("Result")
 MEMBERS_MAX = 16
-"""So that the first of a group doesn't wait long for the last."""
+"""Limits how long the first member of a group waits for the last."""
 
 
 def grouped(work: Callable[[], Result]) -> Result:
@@ -26,7 +26,7 @@ def grouped(work: Callable[[], Result]) -> Result:
     It may share the transaction, and run in another thread, with that thread's database connection and this thread's
     context (such as the organization in scope). An exception rolls back this work alone; a COMMIT that fails raises in
     all threads of the group. `on_commit` callbacks run in this thread. `work` should change rows and do nothing else:
-    others wait for it. Inside a transaction it is part of that one. Raises OperationalError if the database is
+    others wait for it. Inside a transaction, it joins that transaction. Raises OperationalError if the database is
     locked for too long.
     """
     if connection.vendor != "sqlite" or connection.in_atomic_block:
@@ -42,7 +42,7 @@ def grouped(work: Callable[[], Result]) -> Result:
 
 
 class _Member(Generic[Result]):
-    """The work of one thread, and what became of it."""
+    """One thread's work and its outcome."""
 
     def __init__(self, work: Callable[[], Result]) -> None:
         self._work = work
@@ -52,14 +52,14 @@ class _Member(Generic[Result]):
         self.error: BaseException | None = None
 
     def run(self) -> None:
-        """Do the work in the running transaction."""
+        """Do the work in the current transaction."""
         registered = len(connection.run_on_commit)
         self._result = self._context.run(self._work)
         self._callbacks = connection.run_on_commit[registered:]
         del connection.run_on_commit[registered:]
 
     def run_in_savepoint(self) -> None:
-        """Do the work in the running transaction, and keep its exception. Raises if only all can be rolled back."""
+        """Do the work in a savepoint, and keep its exception. Raises if only the whole group can be rolled back."""
         try:
             with transaction.atomic():
                 self.run()
@@ -105,7 +105,7 @@ class _Group:
             member.run_in_savepoint()
 
     def _fail(self, error: BaseException) -> None:
-        """Nothing was committed. An exception belongs to one thread, so each gets its own."""
+        """Record that nothing was committed. Each thread gets its own copy of the exception."""
         for member in self.members:
             if member is self.leader:
                 member.error = error
@@ -127,7 +127,7 @@ _open: _Group | None = None
 
 
 def _after_fork() -> None:
-    """The leader of an open group is a thread of the parent."""
+    """Drop the open group: its leader is a thread of the parent process."""
     global _guard, _open
     _guard, _open = threading.Lock(), None
 

@@ -1,4 +1,4 @@
-"""Idempotency: a repeated write with the same key gets the first answer and changes nothing.
+"""Idempotency: a retried write with the same key returns the first response and changes nothing.
 
 API calls send the key in the `Idempotency-Key` header. Forms send one that was generated when they were rendered (see
 `aiinfra.idempotent_forms`). Answers are kept for one day. Enqueue, chat and track store the key in their row instead.
@@ -19,9 +19,9 @@ from aiinfra.tenants.models import OnceAnswer
 from aiinfra.tenants.scope import owner_scope, system_scope
 
 KEPT = timedelta(hours=24)
-"""How long an answer is kept; the same as Stripe."""
+"""How long a response is kept, the same as at Stripe."""
 ABANDONED = timedelta(minutes=2)
-"""A write without an answer for this long has died with its process; longer than any request may run."""
+"""A write without a response after this time is abandoned: its process died. Longer than any request may run."""
 FORGET_BATCH = 1_000
 FORGET_EVERY_S = 600
 
@@ -55,7 +55,7 @@ def run_once(
 
     With `is_atomic`, the effect and the stored answer are one transaction: a crash leaves both or neither, and a second
     caller waits for the first. Otherwise the key is claimed first, for writes that use Redis or other servers. An
-    exception in `act` releases the key. Raises KeyReusedError and UnderWayError.
+    exception in `act` releases the key. Raises KeyReusedError and InProgressError.
     """
     unit: AbstractContextManager[None] = transaction.atomic() if is_atomic else nullcontext()
     with owner_scope(owner_id), unit:
@@ -75,7 +75,7 @@ def run_once(
 def claim_key(owner_id: int | None, key: str, fingerprint: str) -> tuple[OnceAnswer, bool]:
     """Claim the key; returns its row, and whether the caller should act. Call it in the owner's scope.
 
-    Raises UnderWayError if the key is being released at this moment.
+    Raises InProgressError if the key is being released at this moment.
     """
     digest, now = digest_of(owner_id, key), timezone.now()
     gone = Q(created_at__lt=now - KEPT) | Q(status=None, created_at__lt=now - ABANDONED)
@@ -114,7 +114,7 @@ def _kept(row: OnceAnswer, fingerprint: str) -> Answer:
 
 
 def erase_stored_answers(is_theirs: Callable[[list[str]], set[str]], count: Callable[[str, int], None]) -> None:
-    """Empty the answers in the scope that contain the response to one of these requests; a repeat gets null instead."""
+    """Erase the scope's stored answers that contain a response to one of these requests; a retry then gets null."""
     for row in OnceAnswer.objects.filter(body__contains='"response":{').iterator():
         body = json.loads(row.body)
         if is_theirs([str(body.get("requestId") or "")]):

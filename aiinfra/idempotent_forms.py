@@ -1,4 +1,4 @@
-"""A form that is submitted twice, by a double click or a reload, acts once.
+"""Makes forms idempotent: one that is submitted twice, by a double click or a reload, acts once.
 
 The form contains the key (see `aiinfra.templatetags.once`); key, URL and fields together identify the submission, so a
 form that stays on the page can be used again for something else. Only redirect targets are stored, never pages: a
@@ -29,7 +29,7 @@ UNDER_WAY = "This form is already being processed. Reload the page in a moment."
 
 
 class IdempotentForms:
-    """Middleware: passes the first of several identical posts of a rendered form, and answers the others."""
+    """Middleware: lets the first of several identical form submissions through, and answers the others."""
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response

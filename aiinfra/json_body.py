@@ -1,4 +1,4 @@
-"""Reads JSON bodies and query parameters, and rejects content that would break later stages."""
+"""Parses JSON bodies and query parameters, and rejects content that would break later stages."""
 
 import json
 import math
@@ -18,10 +18,10 @@ DEPTH_MAX = 32
 NODES_MAX = 20_000
 """Members and array elements of a body."""
 CALL_NODES_MAX = 100_000
-"""The same for a call under `/v1`: a long session of a coding agent has thousands of turns, and hundreds of tools."""
+"""The limit for calls under `/v1`: a long coding agent session has thousands of turns and hundreds of tools."""
 INTEGER_MAX = 2**63 - 1
 INPUT = re.compile(r"(body\.)?input(\.[0-9]+)?")
-"""Where texts to embed are, in a request or in a line of a batch."""
+"""The path of texts to embed, in a request or a batch line."""
 REPEATED = "This member appears more than once."
 
 
@@ -55,10 +55,10 @@ def read_query(request: HttpRequest) -> dict[str, Any]:
 
 
 def repeated_member(text: bytes) -> str | None:
-    """The path of a member that an object of a valid JSON text has more than once, if any.
+    """The path of a repeated member in a valid JSON text, if any.
 
-    Parsers differ on which of them counts (RFC 8259, section 4), so a proxy that checks the model could see another one
-    than we call.
+    Parsers differ on which one they use (RFC 8259, section 4), so a proxy that checks the model could see a different
+    one than we call.
     """
     with_repeats: list[_WithRepeat] = []
 
@@ -92,7 +92,7 @@ def _path_of_repeat(root: object) -> str | None:
 
 
 def _name_the_field(body: bytes) -> None:
-    """Python's own parser accepts NaN, lone surrogates and deeper nesting, so that the offending field can be named."""
+    """Raise ApiError naming the invalid field. Python's parser accepts NaN, lone surrogates and deeper nesting."""
     try:
         value = json.loads(body)
     except (ValueError, RecursionError):
@@ -101,7 +101,7 @@ def _name_the_field(body: bytes) -> None:
 
 
 def json_lines(file: Path) -> list[str]:
-    """The lines of a file in UTF-8. Other separators than a line feed, such as U+2028, may be a part of a JSON text.
+    """The lines of a UTF-8 file, split at line feeds only: a JSON text may contain separators such as U+2028.
 
     Raises OSError, and ValueError for another encoding.
     """
@@ -146,8 +146,8 @@ def _problem_of(value: object) -> str | None:
 
 
 def _are_tokens(value: object) -> bool:
-    """Whether this is an array of nothing but small integers. It counts as one value: a text to embed can be sent as
-    its tokens, hundreds of thousands in one request.
+    """Whether this is an array of small integers. It counts as one value: text to embed can be sent as tokens, hundreds
+    of thousands per request.
     """
     return isinstance(value, list) and set(map(type, value)) == {int} and max(max(value), -min(value)) <= INTEGER_MAX
 

@@ -4,14 +4,14 @@ from typing import Any
 
 
 class KeepsCursor:
-    """Part of our database backends. Making a cursor costs as much CPU as running a small statement with it."""
+    """Mixin for our database backends. Creating a cursor costs as much CPU as running a small statement."""
 
     _kept: tuple[Any, Any] = (None, None)
 
     def kept_cursor(self: Any) -> Any:
         """A cursor for one statement, whose rows are fetched before the next one runs. Do not close it.
 
-        It is a new one, which logs, while queries are logged.
+        While queries are logged, it returns a new logging cursor.
         """
         if self.queries_logged:
             return self.cursor()

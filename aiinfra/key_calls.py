@@ -1,17 +1,16 @@
-"""Calls with an API key go straight to their endpoint.
+"""API key calls bypass the middleware that only sessions and pages need.
 
-They skip the middleware that only sessions and pages need. What it would have done for such a call:
-
-| skipped | why nothing is lost |
+| skipped | why it isn't needed |
 |---|---|
+
 | sessions, authentication, `check_session` | without a cookie there is no session; the endpoint checks the key |
 | CSRF | endpoints are exempt, and check a session's token themselves |
 | `CommonMiddleware` | the host check and `Content-Length` are here; URLs of endpoints get no slash |
-| `AccountMiddleware`, `TooManyAttempts` | answer exceptions that no endpoint lets through |
-| `LoginRequired`, `session_principal` | endpoints are open to strangers, and set the scope of the key's organization |
+| `AccountMiddleware`, `TooManyAttempts` | handle exceptions that endpoints never raise |
+| `LoginRequired`, `session_principal` | endpoints authenticate callers and set the scope of the key's organization |
 | messages, HTMX, `IdempotentForms`, `RequireSecondFactor`, `WorkerPages` | for pages and signed-in people only |
 
-`tests/api/test_key_calls.py` compares headers and errors of both ways.
+`tests/api/test_key_calls.py` checks that headers and errors are the same either way.
 """
 
 from collections.abc import Callable
@@ -54,7 +53,7 @@ def bypass_session_middleware(get_response: GetResponse) -> GetResponse:
 
 
 def _match_of(request: HttpRequest) -> ResolverMatch | None:
-    """The endpoint of a call that goes straight to it; None if the request takes the long way."""
+    """The endpoint of an API key call; None if the request needs the full middleware."""
     is_with_key = request.META.get("HTTP_AUTHORIZATION") and not request.META.get("HTTP_COOKIE")
     if not is_with_key or not is_for_programs(request):
         return None
@@ -81,5 +80,5 @@ def _with_address(get_response: GetResponse) -> GetResponse:
 
 
 def _safely(get_response: GetResponse) -> GetResponse:
-    """As Django wraps each middleware: an exception becomes a response that the outer ones still see."""
+    """Convert exceptions to responses, as Django does around each middleware."""
     return cast(GetResponse, convert_exception_to_response(get_response))

@@ -1,4 +1,4 @@
-"""Pages of a list, newest first, by keyset: as fast at the end as at the start, and stable while rows are added."""
+"""Keyset pagination, newest first: equally fast on every page, and stable while rows are added."""
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable, Mapping, Sequence
@@ -51,7 +51,7 @@ def place_at(model: type[Model], columns: Sequence[str], cursor: str) -> list[An
 
 
 def side(columns: Sequence[str], place: Sequence[Any], lookup: str) -> Q:
-    """The rows on one side of a place: `lookup` is lt, gt, lte or gte. An index can use the first condition."""
+    """The rows before or after a position; `lookup` is lt, gt, lte or gte. The first condition can use an index."""
     (column, *columns_left), (value, *values_left) = columns, place
     if not columns_left:
         return Q(**{f"{column}__{lookup}": value})

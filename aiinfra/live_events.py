@@ -1,4 +1,4 @@
-"""Live events: changes, published to every process that has a client for them.
+"""Live events: publishes changes to every process that has a client subscribed to them.
 
 The rows are authoritative; events only make updates fast. Publish after the commit; an event that Redis does not accept
 is lost without an error. Each organization has a bounded history in Redis, so that a client can resume where it left
@@ -27,7 +27,7 @@ HISTORY_MAX = 2_000
 HISTORY_TTL_S = 3_600
 """A history is dropped after this long without new events."""
 LISTENING_S = 10
-"""How long one `note_listening` counts."""
+"""How long one `mark_listening` call lasts."""
 PAGE = 500
 MARK = "mark"
 """Type of the first entry of a history, so that there is always an ID to resume from. Never sent to clients."""
@@ -148,13 +148,13 @@ def events_after(organization_id: int, event_id: str) -> tuple[list[LiveEvent], 
 
 
 def mark_listening(organization_id: int) -> None:
-    """Report that a client is listening, so that figures are computed for its organization. Raises RedisError."""
+    """Record that a client is listening, so that figures are computed for its organization. Raises RedisError."""
     client = redis_client()
     client.zadd(_LISTENING, {str(organization_id): client.time()[0] + LISTENING_S})
 
 
 def is_anyone_listening() -> bool:
-    """Whether any organization may have a client now: a plain command. Raises RedisError."""
+    """Whether any organization may have a client now. One cheap command. Raises RedisError."""
     return bool(redis_client().exists(_LISTENING))
 
 

@@ -1,4 +1,4 @@
-"""Minutes of an organization's clock in URLs and forms, also on the days when it is changed."""
+"""Local times to the minute in URLs and forms, correct across daylight saving time changes."""
 
 from datetime import UTC, datetime, tzinfo
 
@@ -11,21 +11,21 @@ MINUTE = "%Y-%m-%dT%H:%M"
 
 
 def minute_text(moment: datetime, zone: tzinfo) -> str:
-    """`2026-11-27T09:43` in the zone; with the offset if the clock shows this minute twice."""
+    """`2026-11-27T09:43` in the time zone, with the offset if the minute is ambiguous."""
     local = moment.astimezone(zone)
     return local.strftime(MINUTE) + (local.isoformat()[-6:] if is_shown_twice(local) else "")
 
 
 def is_shown_twice(local: datetime) -> bool:
-    """Whether the clock shows this time twice, because clocks go back. Only for times that the clock does show."""
+    """Whether this time occurs twice because clocks go back. Only for times that exist."""
     return local.replace(fold=0).utcoffset() != local.replace(fold=1).utcoffset()
 
 
 class MinuteField(forms.DateTimeField):
-    """An end of a range, as `minute_text` writes it or a browser sends it.
+    """The start or end of a range, as `minute_text` writes it or a browser sends it.
 
-    Of a minute that the clock shows twice or skips, a beginning is the earlier instant and an end the later one, so
-    that the range leaves nothing out.
+    If the minute is ambiguous or skipped, a start is the earlier instant and an end the later one, so that the range
+    covers everything.
     """
 
     widget = forms.DateTimeInput(attrs={"type": "datetime-local"}, format=MINUTE)

@@ -15,21 +15,21 @@ from aiinfra.tracing.spans import ids_for_logs
 request_id_var: ContextVar[str] = ContextVar("request_id", default="")
 
 TOKEN_IN_PATH = re.compile(r"(/+invitations/+|/+password/+reset/+)[^/?\s\"']+", re.IGNORECASE)
-"""Addresses that let whoever reads them into an account."""
+"""URLs that grant access to an account."""
 
 
 def without_tokens(text: str) -> str:
-    """The text with `...` for the tokens of links to our pages."""
+    """The text with the tokens in links to our pages replaced by `...`."""
     return TOKEN_IN_PATH.sub(r"\1...", text)
 
 
 REFUSED_PER_MINUTE = 60
 SAME_PER_MINUTE = 10
 MESSAGES_MAX = 500
-"""Different messages that are counted per minute; all others share one count."""
+"""Distinct messages counted per minute; all others share one count."""
 MESSAGE_MAX = 300
 TEXT_MAX = 8_000
-"""Characters of a message or a traceback; its middle says the least."""
+"""Maximum characters of a message or traceback. Longer ones are cut in the middle."""
 SERVER_ERROR = 500
 HOST = socket.gethostname()
 
@@ -43,7 +43,7 @@ class _Minute:
         self._counts: Counter[object] = Counter()
 
     def count(self, key: object) -> int:
-        """How often the key has occurred in this minute, this time included."""
+        """How often the key has occurred in this minute, including this time."""
         minute = int(time.monotonic() // 60)
         with self._lock:
             if minute != self._minute:
@@ -56,14 +56,14 @@ class _Minute:
 
 
 class FewRefused(logging.Filter):
-    """Anyone can send malformed requests, such as with a wrong Host: one short line each, and 60 lines per minute."""
+    """Limits log lines for malformed requests, which anyone can send: one short line each, 60 per minute."""
 
     def __init__(self) -> None:
         super().__init__()
         self._minute = _Minute()
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Shorten the line of a refused request, or drop it. Other lines pass."""
+        """Shorten the line of a refused request, or drop it. Other lines are unchanged."""
         if not _is_refusal(record):
             return True
         record.msg, record.args = record.getMessage()[:MESSAGE_MAX], ()
@@ -72,10 +72,10 @@ class FewRefused(logging.Filter):
 
 
 class FewRepeats(logging.Filter):
-    """What fails again and again doesn't rotate everything else out of the log: one message has 10 lines per minute.
+    """Limits each message to 10 lines per minute, so that a repeated failure doesn't rotate everything else out.
 
-    Two records have the same message if logger, text without its arguments, and kind of error are the same. The last
-    line of a minute says that more would follow.
+    Two records have the same message if their logger, their unformatted text, and their exception type are the same.
+    The last line of a minute says that more are dropped.
     """
 
     def __init__(self) -> None:
@@ -83,7 +83,7 @@ class FewRepeats(logging.Filter):
         self._minute = _Minute()
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Drop what was written often enough in this minute."""
+        """Drop a message that has reached its limit for this minute."""
         error = record.exc_info[0] if record.exc_info else None
         times = self._minute.count((record.name, str(record.msg)[:MESSAGE_MAX], error))
         if times == SAME_PER_MINUTE:

@@ -1,11 +1,11 @@
-"""Memory of long-lived processes."""
+"""Memory management of long-lived processes."""
 
 import ctypes
 import gc
 
 
 def return_freed_memory() -> None:
-    """Give freed memory back to the system, after something large was loaded. Does nothing where libc isn't glibc."""
+    """Return freed memory to the system, for use after loading something large. Only with glibc."""
     gc.collect()
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:

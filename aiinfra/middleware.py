@@ -1,4 +1,4 @@
-"""Applied to every request: an ID for the logs, and what the browser may do in the response."""
+"""Middleware for every request: request ID, body limits, cache headers, and browser policies."""
 
 import re
 import secrets
@@ -37,7 +37,7 @@ CONTENT_SECURITY_POLICY = "; ".join(
     ]
 )
 
-# Pages use passkeys and copy to the clipboard, and nothing else that a browser can grant.
+# Pages use passkeys and write to the clipboard. All other browser features are denied.
 PERMISSIONS_POLICY = ", ".join(
     f"{feature}=()"
     for feature in (
@@ -60,7 +60,7 @@ FORWARDED = ("HTTP_X_FORWARDED_FOR", "HTTP_X_FORWARDED_PROTO", "HTTP_X_FORWARDED
 
 
 def trusted_proxies(get_response: GetResponse) -> GetResponse:
-    """Middleware: forget the forwarding headers of clients that are not our proxies."""
+    """Middleware: drop forwarding headers from clients that are not trusted proxies."""
 
     def middleware(request: HttpRequest) -> HttpResponseBase:
         if not is_trusted_proxy(str(request.META.get("REMOTE_ADDR", ""))):
@@ -74,7 +74,7 @@ def trusted_proxies(get_response: GetResponse) -> GetResponse:
 def bounded_body(get_response: GetResponse) -> GetResponse:
     """Middleware: 413 for a body over the limit of its URL, before anything reads it.
 
-    The web server applies the same limits before it buffers a body. This applies them behind any other server, too.
+    The web server enforces the same limits before it buffers a body. This enforces them behind other servers too.
     """
 
     def middleware(request: HttpRequest) -> HttpResponseBase:
@@ -89,7 +89,7 @@ def bounded_body(get_response: GetResponse) -> GetResponse:
 
 
 def private_responses(get_response: GetResponse) -> GetResponse:
-    """Middleware: no browser and no proxy keeps what a signed-in user or a program received."""
+    """Middleware: keep browsers and proxies from caching responses to signed-in users and API clients."""
 
     def middleware(request: HttpRequest) -> HttpResponseBase:
         response = get_response(request)
@@ -135,9 +135,9 @@ def request_id(get_response: GetResponse) -> GetResponse:
 
 
 def head_of_pages(get_response: GetResponse) -> GetResponse:
-    """Middleware: HEAD of a page has the headers of its GET; the web server leaves out the body.
+    """Middleware: a HEAD request to a page runs as GET; the web server drops the body.
 
-    Endpoints for programs see HEAD themselves, because some of them stream without end.
+    API endpoints handle HEAD themselves, because some of them stream indefinitely.
     """
 
     def middleware(request: HttpRequest) -> HttpResponseBase:
@@ -153,7 +153,7 @@ def head_of_pages(get_response: GetResponse) -> GetResponse:
 
 
 def browser_policies(get_response: GetResponse) -> GetResponse:
-    """Middleware: the browser runs and loads only what we serve, and gives our pages no device."""
+    """Middleware: set the Content Security Policy and the Permissions Policy."""
 
     def middleware(request: HttpRequest) -> HttpResponseBase:
         response = get_response(request)
@@ -165,14 +165,14 @@ def browser_policies(get_response: GetResponse) -> GetResponse:
 
 
 class CompressPages(GZipMiddleware):
-    """Compresses pages and figures, and neither the API nor what is streamed: events and files must leave at once.
+    """Compresses pages and figures, but not the API or streams: events and files must be sent immediately.
 
-    Against BREACH, which guesses a secret from the size of a page that repeats what the attacker sent, each answer gets
-    up to 100 random bytes, and Django masks the CSRF token differently each time.
+    To mitigate BREACH, which guesses a secret from the size of a page that echoes the attacker's input, each response
+    gets up to 100 random bytes, and Django masks the CSRF token differently each time.
     """
 
     def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
-        """Leave what is streamed, or of the API, alone."""
+        """Skip streams and API responses."""
         if response.streaming or is_for_programs(request):
             return response
         return super().process_response(request, response)

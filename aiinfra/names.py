@@ -1,6 +1,6 @@
-"""Names that people read: which characters they may have, and their normal form.
+"""Normalizes and validates names: which characters they may contain, and their normal form.
 
-Spellings that look alike must be the same name everywhere; otherwise a trailing space would bypass a budget.
+Spellings that look alike must be treated as the same name; otherwise a trailing space would bypass a budget.
 """
 
 import re
@@ -23,12 +23,12 @@ HIDDEN = (
     "\U000e0001-\U000e007f"  # themselves: JSON Schema has no escape for them that Python knows too
 )
 HIDDEN_CHARACTER = re.compile(f"[{HIDDEN}]")
-"""Characters that show nothing, hide text, or turn it around, without the joiners (U+200C, U+200D) of emoji and of
-Persian and Indic words."""
+"""Characters that are invisible, hide text, or change its direction, except the joiners (U+200C, U+200D) of emoji and
+of Persian and Indic words."""
 
 
 def check_visible(text: str) -> str:
-    """The text. Raises ValueError naming a character that cannot be seen."""
+    """The text. Raises ValueError naming an invisible character."""
     if found := HIDDEN_CHARACTER.search(text):
         raise ValueError(f"Names must not contain invisible characters, such as U+{ord(found.group()):04X}.")
     return text
@@ -57,12 +57,12 @@ def normal_name(text: str) -> str:
 
 
 def _space_or_nothing(found: re.Match[str]) -> str:
-    """A line break and a blank separate words; a zero-width character doesn't."""
+    """A space for line breaks and blanks; nothing for zero-width characters."""
     return " " if found.group().isspace() or found.group() in BLANKS else ""
 
 
 def normal_names(texts: Iterable[str]) -> list[str]:
-    """Each name once, in order of first mention, without names that have no visible character."""
+    """The normal forms without duplicates, in order of first occurrence, without empty ones."""
     return list(dict.fromkeys(name for text in texts if (name := normal_name(text))))
 
 
@@ -76,7 +76,7 @@ def normalize_stored(rows: Any, column: str) -> bool:
 
 
 def _normal_within(most: int) -> AfterValidator:
-    """The normal form, which has more characters than what was sent if it takes letters apart."""
+    """Normalize and check the length again: normalization can make a name longer."""
 
     def normal(text: str) -> str:
         name = normal_name(text)

@@ -1,4 +1,4 @@
-"""Loops over rows, any of which may be bad."""
+"""Processes rows one by one, so that a bad row doesn't stop the rest."""
 
 import logging
 from collections.abc import Callable, Iterable
@@ -14,7 +14,7 @@ logger = logging.getLogger(__name__)
 Row = TypeVar("Row")
 
 AWAY = (*DATABASE_AWAY, RedisError)
-"""Errors that would affect every row: the loop ends, and its job tries again on its next run."""
+"""Errors that would affect every row. They end the loop; the job retries on its next run."""
 
 
 def one_by_one(
@@ -26,8 +26,8 @@ def one_by_one(
 ) -> list[Row]:
     """Run `work` on each row; a row that raises is logged, and the others continue. Returns the bad rows.
 
-    `give_up` ends a bad row or postpones it, so that the next run does not begin with it. With `in_transaction`, for a
-    loop inside a transaction, each row has a savepoint. Raises the errors of an unreachable database or Redis.
+    `give_up` ends or postpones a bad row, so that the next run doesn't start with it. With `in_transaction`, for a loop
+    inside a transaction, each row has a savepoint. Raises connection errors of the database and of Redis.
     """
     broken = []
     for row in rows:

@@ -41,7 +41,7 @@ BODY_ERRORS = {
 }
 """Statuses that only an operation with a body can return."""
 BESIDE = {"organizationId": {"type": ["string", "null"], "description": "the organization's slug"}}
-"""Members that every query and body may have besides the payload."""
+"""Parameters that every query and body accepts besides the payload."""
 
 
 class ErrorBody(ApiModel):
@@ -68,7 +68,7 @@ def schema(request: HttpRequest) -> HttpResponse:  # noqa: ARG001 - a view takes
 
 @cache
 def _text() -> str:
-    """Anyone may ask for it, so it is encoded once."""
+    """Encoded once, because the endpoint is public."""
     return json.dumps(document())
 
 

@@ -1,4 +1,4 @@
-"""Rate limits of pages, counted in each web process: per person, and per client address without a session.
+"""Rate limits for pages, counted in each web process: per user, and per IP address without a session.
 
 The API has its own limits (`aiinfra.api_limits`). These are far above what people and open pages send.
 """
@@ -17,7 +17,7 @@ PROBES = ("/healthz", "/readyz")
 
 
 def limited_pages(get_response: GetResponse) -> GetResponse:
-    """Middleware: a page with 429 and Retry-After for whoever asks for too many pages."""
+    """Middleware: respond 429 with Retry-After to clients that request too many pages."""
 
     def middleware(request: HttpRequest) -> HttpResponseBase:
         if is_for_programs(request) or request.path in PROBES:

@@ -1,4 +1,4 @@
-"""Shared by page views: which part HTMX requests, and confirming that something is done."""
+"""Helpers for page views: owners, partial pages for HTMX, and toasts."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from aiinfra.tenants.staff import StaffRight
 
 @dataclass(frozen=True)
 class UrlNames:
-    """Looks like a mapping to templates: `names.alert` is `alert` or `installation_alert`."""
+    """A mapping for templates: `names.alert` is `alert` or `installation_alert`."""
 
     prefix: str
 
@@ -85,8 +85,8 @@ def is_partial(request: MemberRequest) -> bool:
 
 
 def kept_by_open_pages(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
-    """For what an open page requests again and again: HTMX gets 304 if nothing has changed, so the browser keeps that
-    part. A whole page is never stored.
+    """Decorator for parts that an open page polls: HTMX gets 304 if nothing has changed, so that the browser keeps the
+    part. A whole page is never cached.
     """
     revalidated = cache_control(private=True, no_cache=True)(conditional_page(view))
 

@@ -11,6 +11,6 @@ def one_of(column: str, values: Iterable[str]) -> Q:
     """The column has one of these values, as a chain of ORs.
 
     Use the same condition in the index and in the query. SQLite uses a partial index only if it can prove that the
-    query implies its condition, and it cannot for `IN` with parameters: the query would read the whole table.
+    query implies its condition. It can't for `IN` with parameters, so the query would scan the whole table.
     """
     return reduce(or_, (Q(**{column: value}) for value in values))

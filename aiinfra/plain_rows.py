@@ -1,4 +1,4 @@
-"""Rows as JSON has them: equal rows give equal values on both databases."""
+"""Rows as JSON values; equal rows give equal values on both databases."""
 
 from collections.abc import Collection
 from datetime import UTC, datetime
@@ -8,7 +8,7 @@ from django.db.models import Model
 
 
 def plain(row: Model, without: Collection[str] = ()) -> dict[str, Any]:
-    """The columns of a row but for `without`. Times are UTC with microseconds, and what JSON lacks is text."""
+    """A row's columns except `without`. Times are in UTC with microseconds; types that JSON lacks become text."""
     names = (field.attname for field in row._meta.concrete_fields)
     return {name: _plain(getattr(row, name)) for name in names if name not in without}
 

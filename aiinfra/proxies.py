@@ -1,4 +1,4 @@
-"""Which peers are reverse proxies, whose forwarding headers count."""
+"""Which peers are trusted reverse proxies."""
 
 from ipaddress import ip_address
 
@@ -6,7 +6,7 @@ from django.conf import settings
 
 
 def is_trusted_proxy(peer: str) -> bool:
-    """Whether a proxy of ours is at this IP address. Without a list, behind a proxy, every peer is one."""
+    """Whether a trusted proxy has this IP address. Behind a proxy without a configured list, every peer is trusted."""
     if not settings.BEHIND_PROXY:
         return False
     try:

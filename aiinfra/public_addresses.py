@@ -1,4 +1,4 @@
-"""Which addresses are of the internet, and which lead into a private network."""
+"""Distinguishes public IP addresses from private ones."""
 
 import ipaddress
 import socket
@@ -7,8 +7,8 @@ from collections.abc import Sequence
 LOCALHOST = "localhost"
 """It and all names below it are loopback (RFC 6761, section 6.3)."""
 
-# IPv6 ranges that embed an IPv4 address (NAT64, Teredo, 6to4), which may be private, and what `ipaddress` takes for
-# global although nothing public is there: the site-local range of old networks, and two IPv4 ranges of IETF protocols.
+# IPv6 ranges that embed an IPv4 address (NAT64, Teredo, 6to4), which may be private, and ranges that `ipaddress` treats
+# as global although nothing public is there: the old site-local range, and two IPv4 ranges of IETF protocols.
 _NEVER_PUBLIC = [
     ipaddress.ip_network(text)
     for text in (
@@ -45,8 +45,8 @@ def are_public(addresses: Sequence[str]) -> bool:
 
 
 def is_private_literal(host: str) -> bool:
-    """Whether a host of a URL is an address that the guard refuses, without asking DNS: an IP address that is not
-    public, in every notation that the resolver reads (`127.1`, `0x7f000001`, `2130706433`), or `localhost`.
+    """Whether a URL's host is refused without a DNS lookup: `localhost`, or an IP address that is not public, in any
+    notation that the resolver accepts (`127.1`, `0x7f000001`, `2130706433`).
     """
     name = host.partition("%")[0].rstrip(".").lower()
     if name == LOCALHOST or name.endswith(f".{LOCALHOST}"):

@@ -1,4 +1,4 @@
-"""What the Python facades of the queue, the cache and the cost engine share.
+"""Shared code of the Python facades for the queue, the cache and the cost engine.
 
 The facades accept exactly what the JSON API accepts: each call is checked against the same payload model as its HTTP
 counterpart, with the same limits on text, nesting and size. Only the error differs: InvalidValueError here, a 400 with
@@ -29,8 +29,8 @@ PYTHON = "Python"
 class InvalidValueError(ValueError):
     """An argument that the API rejects; nothing was stored.
 
-    `field` is the argument's path as the caller spelled it ("messages.0.role"), empty for all of them; `message` is the
-    problem.
+    `field` is the argument's path as the caller spelled it ("messages.0.role"), or empty if it concerns the whole call;
+    `message` describes the problem.
     """
 
     def __init__(self, field: str, message: str) -> None:

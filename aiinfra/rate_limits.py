@@ -1,4 +1,4 @@
-"""Limits per minute, as token buckets: up to a minute's worth at once, then at the even rate at which a bucket refills.
+"""Rate limits per minute as token buckets: a burst of up to a minute's worth, then a steady refill rate.
 
 The buckets are in Redis and shared by all processes. While Redis is down, each process has its own.
 """
@@ -22,9 +22,9 @@ logger = logging.getLogger(__name__)
 
 PREFIX = epochs.PREFIX
 STAY_MS = 10 * 60 * 1000
-"""A request that never left, because its process died, stops counting as in progress after this time."""
+"""A request whose process died stops counting as in progress after this time."""
 AWAY_S = 1.0
-"""How long the local limits apply after Redis failed, before it is tried again."""
+"""How long local limits apply after Redis fails, before it is tried again."""
 LOCAL_BUCKETS_MAX = 10_000
 
 _SOURCE = Path(__file__).parent / "lua" / "take.lua"
@@ -50,7 +50,7 @@ class Slots:
 
 @dataclass(frozen=True)
 class Taken:
-    """The result: whether the request may go on, and the state of each rate in the order given."""
+    """The result: whether the request is allowed, and the state of each rate in the given order."""
 
     refused: Rate | Slots | None
     retry_after_s: int
@@ -60,9 +60,9 @@ class Taken:
 def take(
     rates: Sequence[Rate], slots: Sequence[Slots] = (), member: str = "", organization_id: int | None = None
 ) -> Taken:
-    """Take from all rates and join all slots, or nothing if one of them refuses. One Redis command; never raises.
+    """Take from all rates and slots, or from none if one of them refuses. One Redis command; never raises.
 
-    It also reads the epoch of the organization for the running request.
+    Also reads the organization's epoch for the current request.
     """
     if not _local.is_in_charge():
         try:
@@ -73,12 +73,12 @@ def take(
 
 
 def take_here(rates: Sequence[Rate]) -> Taken:
-    """Like `take`, counted in this process only: no Redis command, for requests that are cheap to count."""
+    """Like `take`, but counted in this process only, without a Redis command."""
     return _local.take(rates)
 
 
 def leave(slots: Sequence[Slots], member: str) -> None:
-    """A request is no longer in progress. Never raises."""
+    """Release the request's slots. Never raises."""
     if _local.is_in_charge():
         return
     try:
@@ -119,16 +119,16 @@ class _Local:
         timed_cache.register(self)
 
     def forget(self) -> None:
-        """Refill all buckets, and ask Redis again."""
+        """Refill all buckets, and use Redis again."""
         self._buckets: dict[str, tuple[float, float]] = {}
         self._until = 0.0
 
     def is_in_charge(self) -> bool:
-        """Whether Redis failed a moment ago."""
+        """Whether to count locally, because Redis failed recently."""
         return time.monotonic() < self._until
 
     def take_charge(self) -> None:
-        """Redis failed."""
+        """Count locally for a while, because Redis failed."""
         logger.info("Redis is not responding; rate limits are counted per process")
         self._until = time.monotonic() + AWAY_S
 
@@ -154,7 +154,7 @@ class _Local:
 
 
 def _wait_s(rate: Rate, level: float) -> float:
-    """What costs more than a full bucket may empty it."""
+    """Seconds until the rate allows its cost. A cost above the bucket's size needs a full bucket."""
     return max(0.0, (min(rate.cost, rate.per_minute) - level) * 60 / rate.per_minute)
 
 

@@ -1,4 +1,4 @@
-"""Base of every raw-records page: amounts in dollars, JSON as text, and lists that never count a whole table."""
+"""Base classes for raw-records pages: dollar amounts, JSON as text, and lists that never count a whole table."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -19,7 +19,7 @@ from aiinfra.tenants.security_log.events import Event
 from aiinfra.tenants.security_log.recorder import record
 
 COUNT_MAX = 10_000
-"""A list reports its length up to here: counting a year's ledger takes seconds."""
+"""Lists count at most this many rows: counting a year's ledger takes seconds."""
 
 Display = Callable[[models.Model], str | SafeString]
 
@@ -35,7 +35,7 @@ class BoundedPaginator(Paginator):  # type: ignore[type-arg]  # not generic at r
 
 
 class LoggedAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic at run time
-    """Puts what Django notes in the history of a record into the security log too, and starts an epoch with it."""
+    """Also writes Django's record history to the security log, and starts a new epoch for each change."""
 
     def log_addition(self, request: HttpRequest, obj: models.Model, message: Any) -> Any:
         """Note an added record."""
@@ -93,7 +93,7 @@ class ReadableAdmin(LoggedAdmin):
 
 
 class NoWritesMixin:
-    """Nothing can be added, changed or deleted: only the program writes these rows."""
+    """Rows can't be added, changed or deleted: only the program writes them."""
 
     def has_add_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:  # noqa: ARG002
         """Never."""

@@ -1,4 +1,4 @@
-"""The one way to connect to Redis: two bounded pools per process and address, with short timeouts and no retries."""
+"""Redis connections: two bounded pools per process and URL, with short timeouts and no retries."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ def redis_client() -> Redis:
     """A client of `settings.REDIS_URL` that returns `str`; one per process, thread-safe and fork-safe.
 
     Raises redis.RedisError within about `REDIS_TIMEOUT_S` if Redis hangs, and immediately if it refuses connections. A
-    thread that finds all `REDIS_MAX_CONNECTIONS` in use waits as long for one, then gets the same error.
+    thread that finds all `REDIS_MAX_CONNECTIONS` in use waits equally long for one, then gets the same error.
     """
     return _client(settings.REDIS_URL, decode_responses=True)
 
@@ -46,8 +46,8 @@ class ScriptCall:
 def run_together(calls: Sequence[ScriptCall]) -> list[Any]:
     """Run the scripts in order and in one round trip. Returns their results.
 
-    A process loads a script with its first use. A server that has lost one since then gets it in another round trip,
-    and runs that script last. Raises RedisError; the other scripts have run then.
+    A process loads each script on first use. If the server has lost a script since, it is loaded again in a second
+    round trip and runs last. Raises RedisError; the other scripts have run by then.
     """
     if not calls:
         return []
@@ -75,7 +75,7 @@ def _loaded(url: str) -> set[str]:  # noqa: ARG001 - one set per server
 
 
 class _SentinelPool(SentinelConnectionPool, BlockingConnectionPool):
-    """A bounded pool of connections to the Redis that the Sentinels name when one is opened."""
+    """A bounded pool whose connections go to the current primary, as reported by the Sentinels."""
 
 
 @cache

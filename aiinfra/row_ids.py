@@ -5,5 +5,5 @@ DIGITS_MAX = 18
 
 
 def is_row_id(text: str) -> bool:
-    """Whether it can be a row's ID: ASCII digits, not too many for the column."""
+    """Whether it can be a row's ID: ASCII digits that fit the column."""
     return text.isascii() and text.isdecimal() and len(text) <= DIGITS_MAX

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 @dataclass
 class IfWaiting:
-    """A job that runs only if a cheap check finds work. Calling it does both.
+    """A job that runs only if a cheap check finds work. Calling it runs the check, then the job.
 
-    The scheduler runs all checks one after another in one thread, and wakes the job's own thread only if there is
-    work: waking a thread takes more CPU than a check.
+    The scheduler runs all checks in one thread, and wakes the job's own thread only if there is work: waking a thread
+    takes more CPU than a check.
     """
 
     is_waiting: Callable[[], bool]

@@ -1,4 +1,4 @@
-"""Encrypts every encrypted column with the newest key, after `SECRET_KEY` has changed."""
+"""Re-encrypts every encrypted column with the newest key after `SECRET_KEY` has changed."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from aiinfra.encryption import UndecryptableError, decrypt, encrypt, is_current
 from aiinfra.tenants.scope import system_scope
 
 BATCH = 200
-"""Rows of one transaction: a few dozen milliseconds, so that other writers do not wait."""
+"""Rows per transaction: a few dozen milliseconds, so that other writers don't wait."""
 
 Stored = tuple[Any, str]
 """A row's primary key and the text of its column as stored."""
@@ -32,7 +32,7 @@ class Column:
 
 @dataclass
 class KeyCounts:
-    """How many values of a column the newest key decrypts, how many only an earlier one, and how many none."""
+    """Number of a column's values that the newest key, only an earlier key, and no key can decrypt."""
 
     column: Column
     current: int = 0
@@ -51,7 +51,7 @@ def encrypted_columns() -> list[Column]:
 
 
 def count_by_key() -> list[KeyCounts]:
-    """What each column contains; changes nothing. Reads every encrypted value."""
+    """Count each column's values by key. Read-only; reads every encrypted value."""
     counts = []
     for column in encrypted_columns():
         found = KeyCounts(column)
@@ -63,10 +63,10 @@ def count_by_key() -> list[KeyCounts]:
 
 
 def rotate() -> list[KeyCounts]:
-    """Encrypt with the newest key whatever an earlier one encrypted; returns what each column contained before.
+    """Re-encrypt values of earlier keys with the newest one; returns the counts from before.
 
-    Safe to repeat and to interrupt: each batch is one transaction. A value that changed in the meantime is left alone.
-    Values that no key decrypts stay as they are.
+    Safe to repeat and to interrupt: each batch is one transaction. Values that changed in the meantime, and values that
+    no key can decrypt, are left unchanged.
     """
     counts = []
     for column in encrypted_columns():

@@ -1,6 +1,6 @@
-"""Django's cache in Redis, so that all processes see it; in this process while Redis is down.
+"""Django's cache backend in Redis, shared by all processes. While Redis is down, each process has its own.
 
-Values are JSON, never pickles: whoever can write to Redis must not run code here.
+Values are JSON, never pickles: access to Redis must not allow code execution here.
 """
 
 import json
@@ -16,14 +16,14 @@ KEY_PREFIX = "django"
 
 
 class SharedCache(BaseCache):
-    """For small values that may be lost at any time: counters of rate limits, codes that were used."""
+    """For small values that may be lost at any time, such as rate limit counters and used codes."""
 
     def __init__(self, location: str, params: dict[str, Any]) -> None:
         super().__init__({"KEY_PREFIX": KEY_PREFIX, **params})
         self._local = LocMemCache(location, params)
 
     def add(self, key: str, value: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None) -> bool:
-        """Store the value unless the key exists; whether it was stored."""
+        """Store the value unless the key exists; returns whether it was stored."""
         try:
             return bool(self._set(key, value, timeout, version, only_new=True))
         except RedisError:
@@ -45,14 +45,14 @@ class SharedCache(BaseCache):
             self._local.set(key, value, timeout, version)
 
     def delete(self, key: str, version: int | None = None) -> bool:
-        """Drop the key; whether it existed."""
+        """Delete the key; returns whether it existed."""
         try:
             return bool(redis_client().delete(self.make_key(key, version)))
         except RedisError:
             return bool(self._local.delete(key, version))
 
     def clear(self) -> None:
-        """Drop what this process keeps; keys in Redis expire."""
+        """Clear this process's values; keys in Redis expire."""
         self._local.clear()
 
     def _set(self, key: str, value: Any, timeout: Any, version: int | None, *, only_new: bool) -> Any:

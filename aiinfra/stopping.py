@@ -1,4 +1,4 @@
-"""Stops loops on a signal."""
+"""A flag that stops loops on a signal."""
 
 
 class StopFlag:
@@ -12,7 +12,7 @@ class StopFlag:
         self._is_set = False
 
     def set(self) -> None:
-        """Ask to stop. Safe in a signal handler, and from any thread."""
+        """Request a stop. Safe in a signal handler and from any thread."""
         self._is_set = True
 
     def clear(self) -> None:

@@ -1,4 +1,4 @@
-"""Rows that nearly every request needs and that rarely change, kept in this process."""
+"""An in-process cache for rows that nearly every request needs and that rarely change."""
 
 import time
 from collections.abc import Callable
@@ -12,7 +12,7 @@ Value = TypeVar("Value")
 
 
 class Forgetful(Protocol):
-    """Keeps something in this process."""
+    """Something that caches in this process."""
 
     def forget(self) -> None:
         """Drop it."""
@@ -28,7 +28,7 @@ def _no_reader(_key: Any) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class _Kept(Generic[Value]):
-    """A value, and what was known before its rows were read: the time, this process's changes, the owner's epoch."""
+    """A cached value, and the state before its rows were read: the time, the last change, and the owner's epoch."""
 
     read_at: float
     number: int
@@ -37,14 +37,14 @@ class _Kept(Generic[Value]):
 
 
 class TimedCache(Generic[Key, Value]):
-    """What `read` returns for a key, read again after `seconds`.
+    """Caches what `read` returns for a key, for `seconds`.
 
     With an `owner`, a value lives longer during requests that know the owner's epoch (`aiinfra.epochs`): as long as the
     epoch stays the same, and a change made by any process takes effect at once. `owner` names the organization, or
     `epochs.INSTALLATION`, that a key and its value depend on.
 
-    `keeps_empty=False` does not keep an empty value, so that the first row to appear counts at once. Once `keys_max`
-    keys are kept, the next one clears the rest.
+    With `keeps_empty=False`, empty values are not cached, so that the first new row takes effect at once. When the
+    cache has `keys_max` keys, the next one clears it.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class TimedCache(Generic[Key, Value]):
         register(self)
 
     def of(self, key: Key, read: Callable[[], Value] | None = None) -> Value:
-        """The value for a key. `read` replaces that of the cache. Raises what it raises, and then keeps nothing."""
+        """The value for a key. `read` overrides the cache's function. Exceptions propagate and nothing is cached."""
         kept = self._kept.get(key)
         if kept is not None and self._holds(key, kept):
             return kept.value
@@ -75,12 +75,12 @@ class TimedCache(Generic[Key, Value]):
         return value
 
     def find(self, key: Key) -> Value | None:
-        """The value that was kept last for a key, which may be outdated; None without one."""
+        """The last cached value for a key, possibly stale; None without one."""
         kept = self._kept.get(key)
         return kept.value if kept is not None and time.monotonic() - kept.read_at <= epochs.LOST_S else None
 
     def forget(self) -> None:
-        """Read every value again at its next use."""
+        """Clear the cache."""
         self._kept.clear()
 
     def _holds(self, key: Key, kept: _Kept[Value]) -> bool:
@@ -95,17 +95,17 @@ class TimedCache(Generic[Key, Value]):
         return age < self._seconds if word is None else kept.word == word and age < epochs.LOST_S
 
     def _word(self, key: Key, value: Value) -> epochs.Word | None:
-        """The owner's epoch, if the running request knows it."""
+        """The owner's epoch, if the current request has read it."""
         request = epochs.current_request()
         return request.words.get(self._owner(key, value)) if request and self._owner else None
 
 
 def register(memory: Forgetful) -> None:
-    """Let `forget_all` drop what this object keeps."""
+    """Let `clear_all` clear this object too."""
     _all.append(memory)
 
 
 def clear_all() -> None:
-    """Forget what every instance keeps; for tests, whose rows come and go in one process."""
+    """Clear every cache, for tests, which create and delete rows in one process."""
     for each in _all:
         each.forget()

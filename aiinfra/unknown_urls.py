@@ -1,4 +1,4 @@
-"""The answer to a URL that does not exist. A client with a wrong base URL reads which URL it meant."""
+"""The 404 response. It suggests the right URL to clients with a wrong base URL."""
 
 from collections.abc import Iterator
 from functools import cache
@@ -13,12 +13,12 @@ from aiinfra.failures import ApiError, is_for_programs, not_found, printable_pat
 from aiinfra.openapi import find_endpoints
 
 LEGACY = {"/v1/completions": "/v1/chat/completions", "/v1/complete": "/v1/messages"}
-"""Endpoints that the vendors have replaced, and with which."""
+"""Endpoints that the vendors have replaced, and their replacements."""
 VENDORS = "/v1/"
 
 
 def handle_404(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """A page for people, an error for programs: in the shape of the endpoint that they meant, if there is one."""
+    """A page in the browser, JSON for API clients: in the error shape of the endpoint they probably meant."""
     is_page = "text/html" in request.headers.get("Accept", "")
     if not is_page and (found := _advice(request.path_info)):
         meant, message = found
@@ -29,7 +29,7 @@ def handle_404(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def _advice(path: str) -> tuple[str, str] | None:
-    """The URL whose shape the error has, and a message that tells the client which URLs there are; None without one."""
+    """The URL whose error shape to use, and a message with the available URLs; None without advice."""
     url = printable_path(path)
     for meant in _corrections(path):
         if _is_endpoint(meant):
@@ -43,14 +43,14 @@ def _advice(path: str) -> tuple[str, str] | None:
 
 @cache
 def _of_vendors() -> list[str]:
-    """The vendors' endpoints that aiinfra has, without those of one item."""
+    """The vendor API endpoints, except those for a single object."""
     found = [url for url, _ in find_endpoints(get_resolver().url_patterns)]
     return [url for url in found if url.startswith(VENDORS) and "<" not in url]
 
 
 def _corrections(path: str) -> Iterator[str]:
-    """In lowercase, without needless slashes, and with one `/v1`: OpenAI's clients want it in their base URL, and
-    Anthropic's do not.
+    """Lowercase variants without extra slashes, and with one `/v1`, which only OpenAI's clients expect in their base
+    URL.
     """
     parts = [part for part in path.lower().split("/") if part]
     yield "/" + "/".join(parts)

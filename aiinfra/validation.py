@@ -25,7 +25,7 @@ WORDS = {
     "uuid_type": f"{MUST_BE}a string.",
     "int_parsing_size": f"{MUST_BE}a smaller number.",
 }
-"""Messages in the words of JSON; pydantic's name Python's types and our classes."""
+"""Messages in JSON's terms; pydantic's messages name Python types and our classes."""
 REWORDED = (
     (re.compile(r"^Input should be (an? valid [^,]+),.*"), r"Input should be \1"),
     (re.compile(r"\ba valid (?=[aeio])"), "an "),
@@ -36,12 +36,12 @@ REWORDED = (
     (re.compile(r"^\w+ ((input|scheme) )?should "), "This must "),
     (re.compile(r"^This must match pattern "), "This must match the pattern "),
 )
-"""Pydantic's phrases, and ours for them."""
+"""Pydantic's phrases and their replacements."""
 CHOICES = frozenset({"literal_error", "enum"})
 OF_ABSENT = frozenset({"missing", "value_error"})
-"""Errors of members that are not there, for which a default was not good enough."""
+"""Errors for missing members."""
 OF_TYPE = "_type"
-"""The end of pydantic's names for errors about a value of a wrong type."""
+"""Suffix of pydantic's error types for values of the wrong type."""
 
 
 def moment_of(value: object) -> datetime:
@@ -78,7 +78,7 @@ def _reworded(message: str) -> str:
 
 
 def _one_of(message: str) -> str:
-    """The choices of pydantic's message, which are in quotation marks."""
+    """A message with the choices, which pydantic quotes."""
     *choices, last = re.findall(r"'([^']*)'", message) or [_reworded(message).removeprefix(MUST_BE)]
     if len(choices) > 1:
         return f"{MUST_BE}{', '.join(choices)}, or {last}"
@@ -86,11 +86,11 @@ def _one_of(message: str) -> str:
 
 
 def first_problem(error: ValidationError, root: object) -> tuple[Path, str]:
-    """The path of the first wrong member in `root`, and what is wrong with it.
+    """The path of the first invalid member in `root`, and its problem.
 
-    Where a member may have several types, each of them has an error, and pydantic adds the type's name to the path. The
-    type that accepted most of the value counts; if none stands out, the message names all of them. A list that is too
-    long is not blamed for its elements.
+    For a union, pydantic reports an error for each type and adds the type's name to the path. The type that accepted
+    most of the value wins; if none stands out, the message names all of them. For a list that is too long, errors in
+    its elements are ignored.
     """
     found = [
         (tuple(_steps(each["loc"], root, str(each["type"]))), each)
@@ -115,7 +115,7 @@ def _joined(errors: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _steps(location: Path, value: Any, kind: str) -> Iterator[str | int]:
-    """The steps of a location that exist in the value, and an absent last one."""
+    """The steps of a location that exist in the value, including a missing last one."""
     for position, step in enumerate(location):
         if isinstance(value, Mapping):
             is_here = step in value or (kind in OF_ABSENT and position == len(location) - 1)

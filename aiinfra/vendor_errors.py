@@ -1,4 +1,4 @@
-"""Errors as OpenAI's and Anthropic's APIs return them, for the addresses under `/v1` that their SDKs call."""
+"""Errors in the format of OpenAI's and Anthropic's APIs, for the endpoints under `/v1`."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from aiinfra.failures import ApiError, printable_path
 
 NEVER_RETRIED = frozenset({"idempotency_conflict", "cancelled", "content_gone", "timeout"})
-"""Errors that a repeat cannot heal, with statuses that the official SDKs would otherwise repeat."""
+"""Errors that a retry can't fix, with statuses that the official SDKs would otherwise retry."""
 SERVERS_FAULT = 500
 OPENAI_TYPES = {
     401: "authentication_error",
@@ -53,7 +53,7 @@ def anthropic_body(error: ApiError, request_id: str | None) -> dict[str, Any]:
 
 
 def retry_headers(error: ApiError) -> dict[str, str]:
-    """`x-should-retry` where clients would decide wrongly by the status alone: Claude Code retries a 401."""
+    """`x-should-retry` where the status alone would mislead clients: Claude Code retries a 401."""
     is_final = error.kind in NEVER_RETRIED or error.status in {401, 402}
     return {"x-should-retry": "false"} if is_final else {}
 

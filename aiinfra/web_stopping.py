@@ -1,4 +1,4 @@
-"""Whether this web process is stopping: endless responses must then end, and load balancers look elsewhere."""
+"""Whether this web process is stopping, so that streams end and readiness checks fail."""
 
 from collections.abc import Callable
 

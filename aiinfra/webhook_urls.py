@@ -1,4 +1,4 @@
-"""URLs that messages are posted to, as people and programs name them."""
+"""Validates webhook URLs."""
 
 from urllib.parse import urlsplit
 
@@ -13,13 +13,13 @@ SCHEMA = {
     "maxLength": LENGTH_MAX,
     "pattern": r"^https://[a-z0-9][a-z0-9.-]{0,240}\.[a-z]{2,6}(/[!-~]*)?$",
 }
-"""JSON Schema of what `check_url` accepts, without the rarer forms."""
+"""JSON Schema of the common forms that `check_url` accepts."""
 
 PRIVATE = "The URL must have a public address. This one is private, local, or reserved."
 
 
 def check_url(url: str) -> None:
-    """Raise ValueError unless messages can be posted there. What a host name resolves to is checked on each send."""
+    """Raise ValueError unless messages can be sent to the URL. The host's IP addresses are checked on each send."""
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname, parts.port
@@ -43,5 +43,5 @@ def host_of(url: str) -> str:
 
 
 def is_trusted(host: str | None) -> bool:
-    """Whether the settings allow messages to this host although its address is private."""
+    """Whether the settings allow messages to this host even if its IP address is private."""
     return (host or "").lower() in settings.NOTIFICATION_TRUSTED_HOSTS

@@ -15,7 +15,7 @@ ERASED_VALUES: dict[str, Any] = {"metadata": {}, "errors": [], "webhook": None}
 
 
 def erase_files(until: datetime, user_ref: str, count: Count) -> None:
-    """Delete the files in the scope that the user uploaded up to a moment; everybody's for ""."""
+    """Delete the files in the scope that the user uploaded before a time; everyone's for ""."""
     rows = StoredFile.objects.filter(created_at__lte=until, **({"user_ref": user_ref} if user_ref else {}))
     for file in rows.only("id"):
         with transaction.atomic():
@@ -24,7 +24,7 @@ def erase_files(until: datetime, user_ref: str, count: Count) -> None:
 
 
 def erase_batches(until: datetime, user_ref: str, pseudonym: str, count: Count) -> None:
-    """End the user's batches, and remove what they say; everybody's for "". Their requests are erased elsewhere."""
+    """End the user's batches and erase their metadata; everyone's for "". Their requests are erased elsewhere."""
     rows = Batch.objects.filter(created_at__lte=until, **({"user_ref": user_ref} if user_ref else {}))
     for batch in rows.exclude(user_ref=pseudonym).only("id", "finished_at"):
         with transaction.atomic():

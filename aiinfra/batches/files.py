@@ -27,7 +27,7 @@ Row = TypeVar("Row", bound=models.Model)
 
 
 class FileLimitError(Exception):
-    """The organization has as many files, or bytes in files, as it may have."""
+    """The organization has reached its limit of files or of bytes in files."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Owner:
 def visible(rows: "QuerySet[Row]", principal: Principal, user_ref: str) -> "QuerySet[Row]":
     """The files or batches that the caller may see: their own, and with `content:read` all of the organization's.
 
-    A key's own are also those of the keys that rotation has replaced by it.
+    A key's own include those of the keys that it replaced by rotation.
     """
     if principal.can("content:read"):
         return rows
@@ -62,14 +62,14 @@ def row_id(text: str, prefix: str) -> UUID | None:
 
 
 def complete() -> "QuerySet[StoredFile]":
-    """The files in the scope that are not being written."""
+    """The files in the scope that are complete."""
     return StoredFile.objects.filter(is_complete=True)
 
 
 def page_of(
     rows: "QuerySet[Row]", after: Row | None, size: int, *, oldest_first: bool = False
 ) -> tuple[list[Row], bool]:
-    """Some rows by age, and whether more follow; `after` is the last row of the page before. One query."""
+    """A page of rows by age, and whether more follow; `after` is the last row of the previous page. One query."""
     sign, lookup = ("", "gt") if oldest_first else ("-", "lt")
     ordered = rows.order_by(*(sign + column for column in PLACE))
     if after is not None:
@@ -99,7 +99,7 @@ def store_upload(owner: Owner, name: str, content: bytes, expires_at: datetime |
 
 
 def append(file: StoredFile, content: bytes, lines: int) -> None:
-    """Add some whole lines at the end, in the caller's transaction."""
+    """Append whole lines in the caller's transaction."""
     FileChunk.objects.create(
         organization_id=file.organization_id,
         file=file,

@@ -14,7 +14,7 @@ KNOWN = frozenset({"custom_id", "method", "url", "body"})
 
 
 class LineError(ValueError):
-    """A line, counted from 1, is not a call; 0 is the whole file. `param` names the member."""
+    """A line, counted from 1, is not a valid call; 0 is the whole file. `param` names the member."""
 
     def __init__(self, line: int, message: str, param: str = "") -> None:
         where = (f"Line {line}" if line else "", param)
@@ -32,14 +32,14 @@ class Line:
 
 
 def lines_of(content: bytes, first: int = 1) -> Iterator[Line]:
-    """The calls of some whole lines, of which the first has this number. Blank lines are skipped. Raises LineError."""
+    """The calls in some whole lines; `first` is the first line's number. Skips blank lines. Raises LineError."""
     for number, text in enumerate(content.split(b"\n"), first):
         if text.strip():
             yield line_of(number, text)
 
 
 def check_file(content: bytes, lines_max: int) -> int:
-    """The number of calls. Raises LineError for the first line that is wrong, repeats a `custom_id`, or is too many."""
+    """The number of calls. Raises LineError for the first invalid line, repeated `custom_id`, or excess line."""
     seen: set[str] = set()
     for line in lines_of(content):
         if line.custom_id in seen:

@@ -13,7 +13,7 @@ from aiinfra.webhook_urls import LENGTH_MAX
 
 
 class Purpose(models.TextChoices):
-    """What a file is for, in OpenAI's words."""
+    """A file's purpose, in OpenAI's terms."""
 
     BATCH = "batch"
     BATCH_OUTPUT = "batch_output"
@@ -70,7 +70,7 @@ class FileChunk(TenantModel):
 
 
 class BatchStatus(models.TextChoices):
-    """A batch's status, in OpenAI's words."""
+    """A batch's status, in OpenAI's terms."""
 
     VALIDATING = "validating"
     IN_PROGRESS = "in_progress"
@@ -164,7 +164,7 @@ class Batch(TenantModel):
 
 
 class LineState(models.TextChoices):
-    """Where a call of a batch is."""
+    """The state of one call of a batch."""
 
     WAITING = "waiting"
     SENT = "sent"

@@ -1,4 +1,4 @@
-"""JSON in a column, compressed."""
+"""Compressed JSON columns."""
 
 import json
 import zlib

@@ -1,4 +1,4 @@
-"""Moves batches and their calls on. Every change of a call and of its batch's counters is one transaction."""
+"""State changes of batches and their calls. A call and its batch's counters change in one transaction."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -25,7 +25,7 @@ WRITE_BATCH = 500
 
 @dataclass(frozen=True)
 class Used:
-    """What a call has used: nano-dollars and tokens."""
+    """A call's cost in nano-dollars and its tokens."""
 
     cost_nano: int = 0
     input_tokens: int = 0
@@ -37,7 +37,7 @@ class Used:
 def copy_chunk(batch: Batch, notify_end: NotifyEnd) -> None:
     """Copy the next lines of the input file; after the last ones, the batch is in progress.
 
-    A line for another endpoint makes the batch fail, and so does a deleted file. `notify_end` gets the batch then.
+    A line for another endpoint or a deleted file fails the batch, and `notify_end` is called with it.
     """
     file = StoredFile.objects.filter(id=batch.input_id).first()
     content = files.chunk_of(file, batch.copied_chunks) if file else b""
@@ -60,12 +60,12 @@ def copy_chunk(batch: Batch, notify_end: NotifyEnd) -> None:
 
 
 def mark_sent(line: BatchLine, request_id: Any) -> None:
-    """Record the request of a call. Nothing happens to a call that has ended."""
+    """Record the request of a call. Does nothing if the call has ended."""
     BatchLine.objects.filter(id=line.id, state=LineState.WAITING).update(state=LineState.SENT, request_id=request_id)
 
 
 def settle(line: BatchLine, result: dict[str, Any], *, is_completed: bool, used: Used | None = None) -> bool:
-    """End a call with its result, and count it. False if it had ended."""
+    """End a call with its result, and count it. False if it had already ended."""
     state, counter = (LineState.COMPLETED, "completed") if is_completed else (LineState.FAILED, "failed")
     added = {counter: 1, **asdict(used or Used())}
     with transaction.atomic():
@@ -77,7 +77,7 @@ def settle(line: BatchLine, result: dict[str, Any], *, is_completed: bool, used:
 
 
 def begin_to_cancel(batch: Batch, actor: str) -> bool:
-    """Send no further calls. False if the batch is past that."""
+    """Send no further calls. False if the batch can no longer be cancelled."""
     now = timezone.now()
     return bool(
         Batch.objects.filter(id=batch.id, status__in=CANCELLABLE).update(
@@ -87,13 +87,13 @@ def begin_to_cancel(batch: Batch, actor: str) -> bool:
 
 
 def expire(batch: Batch) -> None:
-    """Send no further calls, because the time is over."""
+    """Send no further calls, because the completion window has passed."""
     batch.expired_at = timezone.now()
     Batch.objects.filter(id=batch.id, status=BatchStatus.IN_PROGRESS).update(expired_at=batch.expired_at)
 
 
 def stop_waiting(batch: Batch, result: dict[str, Any]) -> bool:
-    """End some calls that were not sent, all with the same error. Whether some are left."""
+    """End some unsent calls, all with the same error. Returns whether some may be left."""
     with transaction.atomic():
         waiting = BatchLine.objects.filter(batch=batch, state=LineState.WAITING)
         ids = list(waiting.values_list("id", flat=True)[:STOP_BATCH])
@@ -104,7 +104,7 @@ def stop_waiting(batch: Batch, result: dict[str, Any]) -> bool:
 
 
 def finalize(batch: Batch) -> None:
-    """All calls have ended: their results are written next."""
+    """Move on to writing the results, once all calls have ended."""
     Batch.objects.filter(id=batch.id, status=BatchStatus.IN_PROGRESS).update(
         status=BatchStatus.FINALIZING, finalizing_at=timezone.now()
     )
@@ -112,9 +112,9 @@ def finalize(batch: Batch) -> None:
 
 @transaction.atomic
 def write_results(batch: Batch, notify_end: NotifyEnd) -> bool:
-    """Move the results of some calls into the files; after the last ones, the batch is finished. Whether it is.
+    """Move some results into the files. After the last ones, finishes the batch. Returns whether it is finished.
 
-    `notify_end` gets the finished batch in the transaction that finishes it.
+    `notify_end` is called with the batch in the transaction that finishes it.
     """
     batch = Batch.objects.select_for_update(of=("self",)).get(id=batch.id)
     if batch.finished_at:
@@ -147,7 +147,7 @@ def _text(line: BatchLine) -> bytes:
 
 
 def _result_file(batch: Batch, column: str) -> StoredFile:
-    """The file of results or of errors, which is made when it gets its first line."""
+    """The file of results or of errors, created with its first line."""
     if known := getattr(batch, column):
         return StoredFile.objects.get(id=known)
     seconds = batch.output_seconds

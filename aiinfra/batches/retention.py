@@ -1,4 +1,4 @@
-"""Deletes files past their retention: they are kept as long as other prompts and answers, or until their own end.
+"""Deletes files past their retention: that of prompts and answers, or their own expiry if it is sooner.
 
 Finished batches are kept as long as requests.
 """
@@ -25,7 +25,7 @@ def jobs() -> list[tuple[float, Callable[[], object]]]:
 
 
 def delete_expired() -> int:
-    """Delete what is past its retention in all organizations, unless a legal hold covers it; returns how many
+    """Delete everything past its retention in all organizations, except under a legal hold; returns the number of
     files.
     """
     with system_scope():

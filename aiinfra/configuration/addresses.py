@@ -1,4 +1,4 @@
-"""Kinds of values for addresses: hosts, URLs, the database, Redis, a mailbox."""
+"""Value types for addresses: hosts, URLs, the database, Redis, a mailbox."""
 
 import re
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
@@ -79,7 +79,7 @@ class Networks:
     is_secret = False
 
     def parse(self, text: str) -> list[IPv4Network | IPv6Network]:
-        """Return the networks; an address is a network of one."""
+        """Return the networks; a single address is a network of size one."""
         try:
             return [ip_network(part.strip()) for part in text.split(",") if part.strip()]
         except ValueError as error:
@@ -208,11 +208,11 @@ REDIS_OPTIONS = frozenset(
         "username",
     ]
 )
-"""redis-py also takes options that no text can express, and some that the code relies on: a URL overrides them."""
+"""The allowed options of a Redis URL. redis-py has others that text can't express or that our code relies on."""
 
 
 class RedisUrl:
-    """One Redis, as redis-py reads it, or the Sentinels that know where it is."""
+    """A Redis URL as redis-py reads it, or the URL of Sentinels."""
 
     range = "a `redis://`, `rediss://`, `unix://` or `redis+sentinel://` URL"
     is_secret = False
@@ -249,7 +249,7 @@ def _check_options(url: str, parts: SplitResult) -> None:
 
 
 def _check_sentinels(found: Sentinels) -> None:
-    """As above."""
+    """The same for Sentinel URLs."""
     from redis import Redis
 
     if wrong := [host for host, _ in found.addresses if not is_host(f"[{host}]" if ":" in host else host)]:

@@ -14,15 +14,15 @@ DEFAULTS = {
     "keepalives_count": "3",
     "tcp_user_timeout": "15000",
 }
-"""A host that disappears must not hold threads for the quarter of an hour that TCP would wait."""
+"""Defaults that keep a lost host from blocking threads for the quarter of an hour that TCP would wait."""
 ISOLATION = r"-c default_transaction_isolation=read\ committed"
-"""The level that all statements are written for, whatever the role or the database has as its default. At others,
-transactions that run at the same time fail, and have to be tried again.
+"""The isolation level that all statements are written for, whatever the default of the role or the database. At
+others, concurrent transactions would fail and have to be retried.
 """
 NUMBERS = {*DEFAULTS, "keepalives"}
 PORT_MAX = 65_535
 RECONNECT_S = 4.0
-"""After this, the pool gives up, and the next request begins again. Its delays would double without end otherwise."""
+"""After this, the pool gives up and the next request starts over. Otherwise, its delays would keep doubling."""
 POOL_WAIT_S = 5.0
 
 
@@ -46,9 +46,9 @@ def postgres_settings(
 ) -> dict[str, Any]:
     """`postgres://...` with every option of libpq.
 
-    `by_transaction`: a proxy like pgbouncer assigns a server to each transaction. It accepts no startup options, and
-    cursors of the server don't outlive their transaction. `row_security`: each statement names the rows that it may
-    see, which cursors of the server can't.
+    `by_transaction`: a proxy like pgbouncer pools by transaction. It accepts no startup options, and server-side
+    cursors don't outlive their transaction. `row_security`: each statement sets its scope, which server-side
+    cursors can't.
     """
     options = postgres_options(url)
     options = {**DEFAULTS, **options}
@@ -73,7 +73,7 @@ def postgres_settings(
 
 
 def postgres_options(url: str) -> dict[str, str]:
-    """The options of a URL. Raises ValueError for those that libpq does not know, or whose values it refuses."""
+    """The options of a URL. Raises ValueError for options or values that libpq rejects."""
     from psycopg import ProgrammingError  # not needed on SQLite
     from psycopg.conninfo import conninfo_to_dict
 
@@ -93,7 +93,7 @@ def postgres_options(url: str) -> dict[str, str]:
 
 
 def _check_values(options: dict[str, str]) -> None:
-    """libpq checks most values when it begins to connect, so it begins to connect to sockets that do not exist."""
+    """libpq validates most values when it starts to connect, so this connects to a socket that doesn't exist."""
     from psycopg import pq
     from psycopg.conninfo import make_conninfo
 

@@ -1,4 +1,4 @@
-"""Kinds of values: how the text of a variable is parsed, and which texts are valid.
+"""Value types: how a variable's text is parsed, and which texts are valid.
 
 `range` is the text in the documentation. `parse` gets the text without surrounding whitespace, and raises ValueError
 with a message that follows the variable's name: "must be between 1 and 65535".
@@ -16,11 +16,11 @@ FALSE_WORDS = {"0", "false", "no", "off"}
 
 
 class Kind(Protocol[T_co]):
-    """A kind of value."""
+    """A value type."""
 
     @property
     def range(self) -> str:
-        """The accepted values, for people."""
+        """The accepted values, for the documentation."""
         ...
 
     @property
@@ -89,7 +89,7 @@ class Switch:
     is_secret: bool = False
 
     def parse(self, text: str) -> bool:
-        """1/0, true/false, yes/no, on/off, in any case."""
+        """1/0, true/false, yes/no, on/off, case-insensitive."""
         if text.lower() not in TRUE_WORDS | FALSE_WORDS:
             raise ValueError("must be true or false")
         return text.lower() in TRUE_WORDS
@@ -101,7 +101,7 @@ def listed(words: list[str]) -> str:
 
 
 class Choice:
-    """One of a few words, in any case."""
+    """One of a few words, case-insensitive."""
 
     is_secret = False
 

@@ -1,4 +1,4 @@
-"""Kinds of values for lists in OpenTelemetry's variables."""
+"""Value types for lists in OpenTelemetry's variables."""
 
 import re
 from dataclasses import dataclass

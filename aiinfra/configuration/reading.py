@@ -1,4 +1,4 @@
-"""Reads the environment: reports all errors at once, and writes nothing until all settings are valid."""
+"""Reads the environment. Reports all errors at once, and writes nothing until all settings are valid."""
 
 import os
 import sys
@@ -47,7 +47,7 @@ def read_or_exit(dotenv: Path) -> Values:
 
 
 def secret_or_exit(values: Values, setting: Setting[str]) -> str:
-    """The secret from the environment, or else the one in the data directory, which is created on first use."""
+    """The secret from the environment, or from the data directory, where it is created on first use."""
     return values[setting] or stored_secret_or_exit(values, setting.name)
 
 

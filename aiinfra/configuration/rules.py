@@ -32,7 +32,7 @@ def check_together(values: Values) -> None:
 
 
 def _check_at_most(values: Values, lower: Setting[Any], higher: Setting[Any]) -> None:
-    """Report the setting that the operator wrote; if they wrote neither, the defaults are consistent."""
+    """Report the setting that the operator set; if they set neither, the defaults are consistent."""
     if values[lower] <= values[higher]:
         return
     if values.is_set(higher) and not values.is_set(lower):

@@ -1,4 +1,4 @@
-"""What the product that runs from a data directory was started with: another terminal may not have its variables."""
+"""The settings that the running product was started with: another terminal may not have its variables."""
 
 import json
 from pathlib import Path
@@ -20,7 +20,7 @@ def port_of_running(data_dir: Path) -> int | None:
 
 
 def _is_supervisor(process_id: int, data_dir: Path) -> bool:
-    """A killed supervisor leaves its file, and its process ID may belong to another program since."""
+    """A killed supervisor leaves its PID file behind, and the PID may now belong to another program."""
     import psutil  # only where something runs: every program reads its settings
 
     try:

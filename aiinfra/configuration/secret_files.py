@@ -1,4 +1,4 @@
-"""Secrets that no one has to configure: created on first use in a file that only its user can read."""
+"""Generated secrets: created on first use in a file that only the current user can read."""
 
 import contextlib
 import os
@@ -14,7 +14,7 @@ def secret(path: Path) -> str:
 
 
 def _write_new(path: Path) -> None:
-    """Links a finished file into place, so that processes that start together all read the first one's secret."""
+    """Links a complete file into place, so that processes that start together all read the same secret."""
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f"{path.name}.{os.getpid()}")
     draft.touch(mode=0o600)

@@ -12,7 +12,7 @@ PORT = 26_379
 WORDS = "must be redis+sentinel://host:port,host:port/service/number"
 LOGIN = ("username", "password")
 PREFIX = "sentinel_"
-"""Of the options that log in to the Sentinels; the user before the @ logs in to Redis."""
+"""Prefix of the options that log in to the Sentinels; the user before the @ logs in to Redis."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def _address(text: str) -> tuple[str, int]:
 
 
 def rq_address(url: str) -> dict[str, Any]:
-    """The address in the words of django-rq, whose pages connect on their own."""
+    """The URL as django-rq options, because its pages open their own connections."""
     found = sentinels_of(url)
     if found is None:
         return {"URL": url}

@@ -1,4 +1,4 @@
-"""Finds misspelled settings: variables that look like settings but that nothing reads."""
+"""Finds misspelled settings: variables that look like settings but are not used."""
 
 import re
 from collections.abc import Iterable

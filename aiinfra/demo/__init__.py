@@ -1,1 +1,1 @@
-"""Demo history: realistic, marked as demo, in any amount."""
+"""Generates demo history and traffic, marked as demo."""

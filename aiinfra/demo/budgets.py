@@ -30,10 +30,10 @@ Limits = list[tuple[BudgetTerms, list[str]]]
 
 
 def make_budgets(organization_id: int, *, now: datetime, days: int, key_ids: dict[str, int], actor: str) -> int:
-    """Create a monthly organization budget that warns, a daily budget of the website's key that blocks, and a weekly
+    """Create a monthly organization budget that warns, a daily budget for the website's key that blocks, and a weekly
     tag budget that is idle.
 
-    Limits fit the spending. Leaves existing budgets alone. Returns how many were created.
+    The limits fit the spending. Existing budgets are left unchanged. Returns how many were created.
     """
     calendar = Calendar(zone_of(organization_id), policy_of(organization_id).month_starts_on)
     made = 0
@@ -86,9 +86,7 @@ def _exists(terms: BudgetTerms) -> bool:
 
 
 def _open_windows(budget: Budget, calendar: Calendar, now: datetime, since: datetime, key_ids: list[int]) -> datetime:
-    """Open every window from that of `since` to the current one, with the cost of the keys' calls; returns its first
-    instant.
-    """
+    """Open every window from `since` to now, with the cost of the keys' calls; returns the start of the first one."""
     edges = _edges(calendar, Period(budget.period), calendar.bounds(Period(budget.period), since)[0], now)
     for starts_at, ends_at in pairwise(edges):
         window, _ = BudgetWindow.objects.get_or_create(

@@ -1,4 +1,4 @@
-"""The demo company's requests, one by one: who asked what, how each attempt ended, and what it cost.
+"""Generates the demo company's requests: who sent what, how each attempt ended, and what it cost.
 
 A request produces everything the product would store for it, so that pages cannot disagree: the request, its attempts,
 their ledger rows, and its semantic cache lookup with the hit, if there was one.
@@ -278,7 +278,7 @@ class CallMaker:
 
 
 def _price(profile: Profile, at: datetime) -> ModelPrice:
-    """The price of the profile's first model that had one then. Raises ModelNotPricedError if none had."""
+    """The price of the profile's first model with a price at that time. Raises ModelNotPricedError if none had one."""
     for provider, model in profile.models[:-1]:
         try:
             return price_of(provider, model, at=at)

@@ -1,4 +1,4 @@
-"""How many requests the demo company sends per hour: weekdays, hours, growth, chance, and one spike."""
+"""How many requests the demo company sends per hour: weekdays, hours, growth, randomness, and one spike."""
 
 import random
 from collections.abc import Iterator
@@ -17,9 +17,9 @@ SPIKE_DAYS_AGO = 9
 SPIKE_FACTOR = 2.6
 SATURDAY = 5
 LATELY, LATELY_LEAST = timedelta(minutes=100), 12_000
-"""The minimum weight of the last hour at any time of day: its charts are the first thing that people see."""
+"""The minimum weight of the last hour, because its charts are the first thing that people see."""
 DAY_SIGMA, HOUR_SIGMA = 0.14, 0.22
-"""Spreads (log-normal) of days and hours around the calendar: no company works like a clock."""
+"""Log-normal spread of days and hours around the calendar."""
 
 
 @dataclass(frozen=True)

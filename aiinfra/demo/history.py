@@ -26,7 +26,7 @@ from cost_app.models import Attempt
 ACTOR = audit.command_actor("demo_history")
 REQUESTS_AT_ONCE = 5_000
 REQUESTS_WITH_BUDGETS_MAX = 500_000
-"""A longer history is for benchmarks, not for demos: it has no budgets, which would consist of millions of holds."""
+"""A longer history is for benchmarks: it has no budgets, which would need millions of holds."""
 
 
 class NoHistoryError(ValueError):
@@ -83,7 +83,7 @@ def _written(organization_id: int, calendar: Calendar, made: list[Made], now: da
 
 
 def _key_ids(organization: Organization) -> dict[str, int]:
-    """Keys by name; created if missing, with the least role. No one knows their text, so no one can use them."""
+    """Key IDs by name; missing ones are created with the lowest role. Their text is discarded."""
     found = dict(ApiKey.objects.filter(organization=organization, name__in=KEY_NAMES).values_list("name", "pk"))
     for name in KEY_NAMES:
         if name not in found:

@@ -1,4 +1,4 @@
-"""The demo company's use cases. Each has something for recommendations, charts or alerts to find."""
+"""The demo company's use cases. Each gives recommendations, charts or alerts something to show."""
 
 from dataclasses import dataclass
 
@@ -73,7 +73,7 @@ EARLY_SHARES = (18, 14, 14, 5, 46, 3)
 """From 7 to 10 in the morning, when the daily reports run: peak-price hours of some providers."""
 WEEKEND_SHARES = (52, 32, 5, 2, 4, 5)
 SPIKE_SHARES = (12, 8, 8, 64, 6, 2)
-"""Someone has the texts of a whole catalog written."""
+"""Someone generates the texts for a whole catalog."""
 
 HOURS = (2, 1, 1, 1, 1, 3, 10, 28, 62, 92, 100, 96, 74, 82, 95, 92, 80, 60, 38, 26, 20, 15, 9, 5)
 """Relative traffic of each hour of the local clock."""

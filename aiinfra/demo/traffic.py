@@ -78,7 +78,7 @@ class Questions:
             yield question
 
     def gap_s(self, rate: float) -> float:
-        """Seconds until the next question at an average rate per second: people do not ask by the clock."""
+        """Random seconds until the next question, for an average rate per second."""
         return self._random.expovariate(rate)
 
     def _next(self) -> Question:
@@ -171,7 +171,7 @@ def send_traffic(*, rate: float, seconds: float, organizations: Sequence[str] = 
 
 
 def _max_tokens(topic: Topic) -> int:
-    """The same for all wordings of a topic, like a real application: otherwise they could not share answers."""
+    """The same for all wordings of a topic, as in a real application. Otherwise they couldn't share cached answers."""
     return random.Random(topic.wordings[0]).choices(MAX_TOKENS, MAX_TOKEN_SHARES)[0]
 
 
@@ -186,7 +186,7 @@ def _checked(slugs: Sequence[str]) -> list[str]:
 
 
 def _models() -> list[tuple[str, str]]:
-    """The usual models; the price book has a hundred others, which would drown them out."""
+    """The common models, without the hundred others in the price book."""
     models = [model for model in create_cost_optimizer().priced_models() if is_configured(model[0])]
     if not models:
         raise NothingToSendError("no configured provider has a model with a price")

@@ -19,7 +19,7 @@ from queue_app.packing import pack
 from queue_app.stats.outcome_counts import count_requests
 
 SHOWN = timedelta(hours=6)
-"""Requests that ended within this time still have their prompts and answers."""
+"""Requests that ended within this time keep their prompts and answers."""
 CHARTED = timedelta(hours=2)
 """The queue's charts show the last hour; earlier minutes count only in the totals."""
 ROWS_AT_ONCE = 500

@@ -1,1 +1,1 @@
-"""Erasing content from every store; each store's own module knows how."""
+"""Erases content from every store; each store's own module implements it."""

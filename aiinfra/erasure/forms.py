@@ -9,7 +9,7 @@ from aiinfra.tenants.privacy.retention import longest
 
 
 class RetentionForm(EditForm):
-    """How many days content is kept, within the installation's days."""
+    """How many days content is kept, up to the installation's limit."""
 
     content_days = forms.IntegerField(min_value=1, label="Days to keep prompts and answers")
     request_days = forms.IntegerField(min_value=1, label="Days to keep requests")
@@ -23,7 +23,7 @@ class RetentionForm(EditForm):
             field.help_text = f"1 to {most}, the installation's maximum."
 
     def clean(self) -> None:
-        """Content is not kept longer than its request."""
+        """Check that content is not kept longer than its request."""
         days = self.cleaned_data
         if days.get("content_days", 0) > days.get("request_days", days.get("content_days", 0)):
             self.add_error("content_days", "Prompts and answers cannot be kept longer than their request.")
@@ -50,12 +50,12 @@ class EraseForm(forms.Form):
         self.fields["confirmation"].help_text = f"Type {organization.slug} to confirm."
 
     def clean_confirmation(self) -> str:
-        """Refuse any other text."""
+        """Reject any other text."""
         if self.cleaned_data["confirmation"] != self.organization.slug:
             raise forms.ValidationError(f"Type {self.organization.slug}.")
         return self.organization.slug
 
     def clean(self) -> None:
-        """One user, or all of them."""
+        """Check that the form names either one user or everyone."""
         if bool(self.cleaned_data.get("user")) == bool(self.cleaned_data.get("everything")):
             self.add_error("user", "Enter a user, or select all users.")

@@ -1,4 +1,4 @@
-"""Carries out erasures. Each step finds what is left, so a run that was killed is continued by the next one."""
+"""Runs erasures. Each step finds what is left, so the next run continues one that was killed."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -28,7 +28,7 @@ def jobs() -> list[tuple[float, Callable[[], object]]]:
 
 
 def run_open() -> None:
-    """Carry out what was ordered and is not finished. Raises RedisError."""
+    """Run all unfinished erasures. Raises RedisError."""
     with system_scope():
         open_ones = list(Erasure.objects.filter(finished_at=None).order_by("requested_at"))
     one_by_one(open_ones, _run_unless_held)
@@ -51,7 +51,7 @@ def run(erasure: Erasure) -> None:
 
 
 def _erase_copies(erasure: Erasure, count: Count) -> None:
-    """What was made of the requests, which carry the pseudonym by now."""
+    """Erase data derived from the requests, which have the pseudonym by now."""
     organization_id, pseudonym = erasure.organization_id, erasure.pseudonym
     is_theirs = partial(queue.requests_among, pseudonym)
     erase_stored_answers(is_theirs, count)
@@ -63,6 +63,6 @@ def _erase_copies(erasure: Erasure, count: Count) -> None:
 
 
 def _run_unless_held(erasure: Erasure) -> None:
-    """A held one waits: the privacy page says so, and a line in the log every few seconds would say nothing new."""
+    """Skip an erasure under a legal hold without logging it every few seconds: the privacy page shows it."""
     with suppress(HeldError):
         run(erasure)

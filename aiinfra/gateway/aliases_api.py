@@ -1,4 +1,4 @@
-"""`/api/ai/aliases`: the organization's own names of models, for `/v1`."""
+"""`/api/ai/aliases`: the organization's model aliases for `/v1`."""
 
 from typing import Annotated
 

@@ -47,7 +47,7 @@ cache = create_semantic_cache()
 PREFERRED = [("deepseek", "deepseek-chat"), ("openai", "gpt-3.5-turbo"), ("anthropic", "claude-haiku-4-5")]
 """Preferred when the client does not choose: the specification's cost-effective model comes before all others."""
 WAIT_MARGIN_S = 5.0
-"""Waited beyond the request's own timeout, for the queue and for storing the answer."""
+"""Added to the request's own timeout, for queueing and for storing the answer."""
 
 
 RETRY_AFTER_FULL_S = "2"
@@ -106,7 +106,7 @@ def _waited(submission: Submission, client: ClientSocket) -> HttpResponse:
 
 
 def can_wait() -> bool:
-    """Whether this process holds connections open at all."""
+    """Whether this process lets clients wait."""
     return waiting_room.is_open
 
 

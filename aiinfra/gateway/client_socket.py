@@ -1,4 +1,4 @@
-"""What a thread that streams a long response can learn about its client.
+"""The state of a streaming client's connection.
 
 WSGI reports a disconnected client only when a write fails. Our web server puts its connection into the environment, so
 the thread can ask it; with other servers nothing is known, and the failing write ends the response.

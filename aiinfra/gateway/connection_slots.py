@@ -1,4 +1,4 @@
-"""How many clients of a web process may hold a connection open: for live events, or for an answer."""
+"""Limits how many clients of a web process may hold a connection open, for live events or for an answer."""
 
 import threading
 from collections import Counter
@@ -28,7 +28,7 @@ class ConnectionSlots:
         self._lock = threading.Lock()
 
     def take(self, organization_id: int) -> None:
-        """Take a slot, which `leave` returns. Raises AllSlotsTakenError and OrganizationShareTakenError."""
+        """Take a slot, which `leave` releases. Raises AllSlotsTakenError and OrganizationShareTakenError."""
         with self._lock:
             if self._taken.total() >= self._total:
                 raise AllSlotsTakenError
@@ -37,7 +37,7 @@ class ConnectionSlots:
             self._taken[organization_id] += 1
 
     def leave(self, organization_id: int) -> None:
-        """Return a slot."""
+        """Release a slot."""
         with self._lock:
             self._taken[organization_id] -= 1
             if not self._taken[organization_id]:

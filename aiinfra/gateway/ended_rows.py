@@ -1,4 +1,4 @@
-"""One query per second for all requests of a process that clients wait for, in case an event gets lost.
+"""Polls the requests that clients wait for, once per second and process, in case an event gets lost.
 
 It also notices when the database stores nothing, because clients should not wait for an answer that can't be stored.
 """
@@ -33,13 +33,13 @@ class EndedRows:
         self._refusals: tuple[float, float] | None = None
 
     def is_nothing_stored(self) -> bool:
-        """Whether the database has been away, or refused to write, for the time of a lease without a break."""
+        """Whether the database has been unavailable or read-only for a full lease duration."""
         refusals = self._refusals
         return refusals is not None and refusals[1] - refusals[0] >= settings.QUEUE_LEASE_S
 
     @contextmanager
     def watched(self, request_id: UUID, listener: Listener) -> Iterator[None]:
-        """In this block, the listener learns that it missed something once the request's row has ended."""
+        """While the block runs, mark the listener as having missed events once the request's row has ended."""
         with self._lock:
             self._listeners[listener] = request_id
             if self._poller is None:
@@ -57,8 +57,8 @@ class EndedRows:
             try:
                 self._note(self._poll_once())
             except Exception:
-                # All clients of this process that wait depend on this thread.
-                logger.exception("ended requests not looked for")
+                # All waiting clients of this process depend on this thread.
+                logger.exception("could not poll ended requests")
             finally:
                 release_connections()
 
@@ -67,11 +67,11 @@ class EndedRows:
             self._query_rows()
             return full_disk.refused_s_ago()
         except DATABASE_AWAY:
-            logger.info("cannot look for ended requests while the database is unreachable")
+            logger.info("cannot poll ended requests while the database is unreachable")
             return 0.0
 
     def _note(self, refused_s_ago: float | None) -> None:
-        """Keep the first and the last time that the database refused something."""
+        """Record the first and last time of the current database outage."""
         if refused_s_ago is None:
             self._refusals = None
             return
@@ -79,7 +79,7 @@ class EndedRows:
         self._refusals = (self._refusals[0] if self._refusals else last), last
 
     def _is_needed(self) -> bool:
-        """Decided under the lock, so that a new listener either finds a poller that keeps running or starts one."""
+        """Checked under the lock, so that a new listener either finds a running poller or starts one."""
         with self._lock:
             if not self._listeners:
                 self._poller = self._refusals = None

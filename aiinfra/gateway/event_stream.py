@@ -1,7 +1,7 @@
-"""The body of one client's live events: a generator that lives as long as the connection.
+"""The response body of one client's live events: a generator that lives as long as the connection.
 
-It runs in a thread of the web server, after the middleware: it sets its own organization, and holds no database
-connection while it waits. Besides its thread it needs little but the unread events, at most `feed.UNREAD_MAX`.
+It runs in a web server thread, after the middleware, so it sets its own organization scope. It holds no database
+connection while it waits, and at most `feed.UNREAD_MAX` unread events.
 """
 
 import json
@@ -40,10 +40,10 @@ CHECK_S = 3.0
 """How often the caller's permissions are checked."""
 TICK_S = 1.0
 STALLED_S = 30.0
-"""A client that reads nothing for this long loses its slot."""
+"""A client that reads nothing for this long is disconnected."""
 RETRY_MS = 2_000
 EVENTS_PER_CHUNK = 4
-"""About 2 kB, so that little is lost in a buffer when a client leaves."""
+"""About 2 kB, so that little is lost in buffers when a client disconnects."""
 
 
 slots = ConnectionSlots(settings.EVENT_CLIENTS_MAX)
@@ -63,7 +63,7 @@ class Wanted:
 
 
 class EventStream:
-    """Iterable response body. It holds a slot, which it returns when closed."""
+    """Iterable response body. It holds a slot until it is closed."""
 
     def __init__(self, call: ApiCall, wanted: Wanted, cursor: str | None) -> None:
         self._call = call
@@ -78,7 +78,7 @@ class EventStream:
         self._is_interrupted = False
         self._check_at = 0.0
         self._heartbeat_at = time.monotonic() + HEARTBEAT_S
-        # Also for a response that no server ever iterates over or closes.
+        # Also releases the slot of a response that the server never iterates over or closes.
         self._leave_slot = weakref.finalize(self, slots.leave, self._organization_id)
 
     def __iter__(self) -> Iterator[bytes]:
@@ -97,7 +97,7 @@ class EventStream:
             yield text.encode()
 
     def close(self) -> None:
-        """Return the slot; idempotent."""
+        """Release the slot; idempotent."""
         feed.leave(self._listener)
         self._leave_slot()
 
@@ -121,7 +121,7 @@ class EventStream:
             yield _event("end", {"reason": reason})
 
     def _why_over(self) -> str:
-        """Why the stream ends; empty while it continues."""
+        """Why the stream must end; empty while it may continue."""
         if web_stopping.is_stopping():
             return "shutdown"
         if self._socket.is_gone():
@@ -147,7 +147,7 @@ class EventStream:
         return event.type in self._types and self._wanted.request_id in (None, event.subject)
 
     def _catch_up(self) -> Iterator[str]:
-        """Read the history up to now: at the start, and whenever events may have been missed."""
+        """Replay the history up to now: at the start, and whenever events may have been missed."""
         try:
             events, is_whole = self._read()
             if not self._is_ready:
@@ -164,7 +164,7 @@ class EventStream:
                 yield _event("interrupted", {"reason": "redis_unavailable"})
 
     def _read(self) -> tuple[list[LiveEvent], bool]:
-        """The events after the cursor, and whether those are all; otherwise sets the cursor to now."""
+        """The events after the cursor, and whether they are complete; if not, moves the cursor to now."""
         if self._cursor is None:
             self._cursor = newest_id(self._organization_id)
         events, is_whole = events_after(self._organization_id, self._cursor)
@@ -196,7 +196,7 @@ class EventStream:
             yield text
 
     def _news(self, events: Iterable[LiveEvent]) -> Iterator[str]:
-        """The events that the client has not received, each once, in batches."""
+        """The events that the client has not received yet, without duplicates, in batches."""
         texts: list[str] = []
         for event in events:
             if self._cursor is not None and event.position <= position_of(self._cursor):
@@ -211,7 +211,7 @@ class EventStream:
             yield "".join(texts)
 
     def _heartbeat(self) -> Iterator[str]:
-        """Keep proxies from closing the connection, send the client's position, and look for lost events."""
+        """Keep proxies from closing the connection, send the client's position, and recover lost events."""
         self._heartbeat_at = time.monotonic() + HEARTBEAT_S
         self._is_behind = True
         yield f"id: {self._cursor}\n: heartbeat\n\n" if self._is_ready else ": heartbeat\n\n"

@@ -1,7 +1,7 @@
-"""Live events in one web process: a single Redis subscription, open while there are listeners, fans out to all of them.
+"""Live events in one web process: one Redis subscription, open while there are listeners, fans out to all of them.
 
-A listener can miss events: Redis was unreachable, the subscription is new, or its reader was too slow. It then learns
-that it missed some and reads the history or the database instead.
+A listener can miss events if Redis was unreachable, the subscription is new, or its client is too slow. It is then
+marked, and reads the history or the database instead.
 """
 
 import logging
@@ -102,7 +102,7 @@ class Feed:
                 time.sleep(PAUSE_S)
 
     def _is_needed(self) -> bool:
-        """Decided under the lock, so that a new listener either finds a reader that keeps running or starts one."""
+        """Checked under the lock, so that a new listener either finds a running reader or starts one."""
         with self._lock:
             if not self._listeners:
                 self._reader = None

@@ -1,4 +1,4 @@
-"""The error for clients that wait for an answer while the database stores nothing."""
+"""The error for clients that wait for an answer while the database can't store anything."""
 
 from aiinfra.failures import AWAY_RETRY_S, ApiError, away_cause
 from queue_app.facade import AIRequest

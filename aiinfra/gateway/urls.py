@@ -1,4 +1,4 @@
-"""URLs of the front doors and of their pages."""
+"""URLs of the gateway's endpoints and pages."""
 
 from django.urls import include, path
 

@@ -1,8 +1,8 @@
 """Holds a connection open until its request ends.
 
-A limited number of clients may wait, each on its own thread. A call that finds no free slot is rejected before anything
-is accepted for it: a client that waits for an answer would take a 202 for one. A lost event costs a second, because the
-rows are polled too.
+A limited number of clients may wait, each on its own thread. A call that finds no free slot is rejected before it is
+accepted: a client that expects an answer would mistake a 202 for one. A lost event delays the response by a second,
+because the rows are also polled.
 """
 
 import json
@@ -22,7 +22,7 @@ from aiinfra.live_events import EventType, LiveEvent
 from queue_app.facade import ENDED, TURN, Turn, has_ended
 
 POLL_EVERY_S = 1.0
-"""How often a waiting thread looks whether its client is still there."""
+"""How often a waiting thread checks whether its client is still connected."""
 
 
 class TooManyWaitingError(Exception):
@@ -30,7 +30,7 @@ class TooManyWaitingError(Exception):
 
 
 class WaitingRoom:
-    """The waiting clients of one process. Without slots no one waits here, and every call is answered immediately."""
+    """The waiting clients of one process. Without slots, clients can't wait, and every call returns immediately."""
 
     def __init__(self, slots: int) -> None:
         self.is_open = slots > 0
@@ -38,7 +38,7 @@ class WaitingRoom:
 
     @contextmanager
     def visit(self, organization_id: int, client: ClientSocket) -> Iterator["Visit"]:
-        """Context for one call; returns its slot at the end."""
+        """Context for one call; releases its slot at the end."""
         visit = Visit(self._slots, organization_id, client)
         try:
             yield visit
@@ -47,7 +47,7 @@ class WaitingRoom:
 
 
 class NothingStoredError(Exception):
-    """The database stores nothing, so the request cannot end."""
+    """The database can't store anything, so the request can't end."""
 
 
 class Visit:
@@ -70,7 +70,7 @@ class Visit:
         self._has_place = True
 
     def leave(self) -> None:
-        """Return the slot, if there is one."""
+        """Release the slot, if it has one."""
         if self._has_place:
             self._slots.leave(self._organization_id)
         self._has_place = False

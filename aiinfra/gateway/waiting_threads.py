@@ -1,4 +1,4 @@
-"""Threads that wait for something on behalf of a client, while other threads take over their other work."""
+"""Lets threads wait on behalf of a client while other threads take over their work."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -17,14 +17,14 @@ def replace_with(replaced: Callable[[], AbstractContextManager[None]]) -> None:
 
 
 def waiting() -> AbstractContextManager[None]:
-    """Context for the time in which a thread waits. Callers limit how many do."""
+    """Context for the time that a thread waits. Callers limit how many do."""
     return _replaced()
 
 
 def release_connections() -> None:
-    """Leave this thread's database connections to others while it waits: several hundred would take much memory.
+    """Release this thread's database connections while it waits: several hundred would take much memory.
 
-    PostgreSQL's go back to the pool when they are closed.
+    Closing a PostgreSQL connection returns it to the pool.
     """
     for each in connections.all(initialized_only=True):
         if not each.in_atomic_block:

@@ -1,4 +1,4 @@
-"""Whether the database answers, and has disk space for more."""
+"""Checks that the database responds and has free disk space."""
 
 import logging
 from contextlib import suppress

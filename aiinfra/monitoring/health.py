@@ -177,9 +177,9 @@ PROBES: dict[str, Callable[[HttpRequest], HttpResponse | None]] = {
 
 
 def probes(get_response: GetResponse) -> GetResponse:
-    """Middleware: probes get the truth under any host name, not an error that a load balancer takes for health.
+    """Middleware: answer probes under any host name. A rejected host name would look healthy to a load balancer.
 
-    Prometheus gets the metrics, too: it asks each host by its address.
+    The same applies to `/metrics`, because Prometheus scrapes each host by its address.
     """
 
     def middleware(request: HttpRequest) -> HttpResponseBase:

@@ -1,6 +1,6 @@
-"""Whether this process can accept requests: the database takes writes, has room, and has all tables that are needed.
+"""Whether this process can accept requests: the database is writable, has disk space, and is fully migrated.
 
-For PostgreSQL the check runs in a thread of its own: a server that is frozen answers nothing, not even an error.
+For PostgreSQL, the check runs in its own thread: a frozen server doesn't respond at all, not even with an error.
 """
 
 import logging
@@ -17,7 +17,7 @@ from aiinfra import full_disk
 logger = logging.getLogger(__name__)
 
 TIMEOUT_S = 3.0
-"""For the database's answer."""
+"""Timeout for the database check."""
 NO_ANSWER = "the database is not responding"
 
 

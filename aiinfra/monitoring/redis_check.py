@@ -1,4 +1,4 @@
-"""Whether Redis takes writes: a full one, or a replica, answers PING and stores nothing."""
+"""Checks that Redis accepts writes: a full server or a replica answers PING but stores nothing."""
 
 import logging
 

@@ -2,7 +2,7 @@ from django.apps import AppConfig
 
 
 class NotificationsConfig(AppConfig):
-    """Tells people and programs what happened."""
+    """Sends notifications to people and programs."""
 
     name = "aiinfra.notifications"
     label = "notifications"

@@ -39,7 +39,7 @@ class DeliveryRow:
 
     @property
     def is_pending(self) -> bool:
-        """Whether no one has tried to send it yet."""
+        """Whether it has not been attempted yet."""
         return self.delivery.state == DeliveryState.PENDING
 
     @property

@@ -32,7 +32,7 @@ LEASE = timedelta(minutes=2)
 CANDIDATES = 128
 RUN_MAX_S = 30.0
 POLL_EVERY_S = 0.5
-"""How long a free place may go unnoticed while receivers are slow."""
+"""How long a free slot may go unnoticed while receivers are slow."""
 KEPT_FOR = timedelta(days=30)
 
 
@@ -50,7 +50,7 @@ class Lane:
     per_host: int
 
     def owner_of(self, delivery: Delivery) -> int:
-        """Whose places the delivery takes."""
+        """The owner whose slots the delivery uses."""
         owner_id: int = getattr(delivery, self.owner)
         return owner_id
 
@@ -77,7 +77,7 @@ def deliver_request_webhooks() -> int:
 
 
 def _deliver(lane: Lane) -> int:
-    """Keep the lane's places taken while deliveries are due, so that a slow receiver delays only its own messages."""
+    """Keep the lane's slots busy while deliveries are due, so that a slow receiver delays only its own messages."""
     tries, end = 0, time.monotonic() + RUN_MAX_S
     sending: dict[Future[Outcome], Delivery] = {}
     with system_scope(), ThreadPoolExecutor(lane.parallel) as pool:
@@ -128,7 +128,7 @@ def _due(lane: Lane, now: datetime | Parameter) -> QuerySet[Delivery]:
 
 @transaction.atomic
 def _claim(lane: Lane, sending: Collection[Delivery] = ()) -> list[Delivery]:
-    """Claim deliveries for the free places. SQLite has no row locks and only one writer, so the condition alone
+    """Claim deliveries for the free slots. SQLite has no row locks and only one writer, so the condition alone
     decides there.
     """
     owners, hosts = Counter(map(lane.owner_of, sending)), Counter(map(lane.host_of, sending))

@@ -31,7 +31,7 @@ TIMEOUT_S = 15.0
 RETRY_AFTER_MAX_S = 7200
 RETRIED_STATUSES = {408, 429}
 NOT_PUBLIC = "the address is not public or does not exist; nothing was sent"
-"""One text for both, and both are retried: otherwise, the log would tell which names exist inside."""
+"""The same text for both cases, and both are retried. Otherwise, the log would reveal which internal names exist."""
 UNDECRYPTABLE = "the address or the signing secret can't be decrypted"
 UNSIGNED = "the signing secret of the API key was removed"
 SLACK_HEADER_MAX, SLACK_TEXT_MAX, SLACK_FIELDS_MAX, SLACK_FIELD_MAX = 150, 3_000, 10, 2_000

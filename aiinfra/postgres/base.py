@@ -1,10 +1,10 @@
 """Django's backend for PostgreSQL, for servers that fail over, and for row-level security.
 
 A server that became read-only is treated as unreachable: the error can be retried, and the connection is closed, so
-that the next one finds the new primary. A full disk is noted. The time that threads wait for a connection is recorded.
+that the next one finds the new primary. A full disk is recorded, and so is the time that threads wait for a connection.
 
-With `ROW_SECURITY`, each statement about rows begins with the scope of the running code (`aiinfra.tenants.scope`). Both
-are sent as one message: this takes no round trip, and is right behind a proxy that gives each transaction a server.
+With `ROW_SECURITY`, each statement on rows is prefixed with the current scope (`aiinfra.tenants.scope`). Both are sent
+in one message, which takes no extra round trip and works behind a transaction-pooling proxy.
 """
 
 import time
@@ -27,7 +27,7 @@ KEYWORD_LENGTH_MAX = max(map(len, ROWS))
 
 
 class _ErrorWrapper(DatabaseErrorWrapper):
-    """Turns errors of psycopg into Django's."""
+    """Converts psycopg's errors to Django's."""
 
     wrapper: Any
 
@@ -46,10 +46,10 @@ class _ErrorWrapper(DatabaseErrorWrapper):
 
 
 class ScopedCursor(ClientCursor[Any]):
-    """Names the rows that a statement may see; `aiinfra.tenants.row_security` has the policies that read it."""
+    """Sets the scope for each statement; the policies in `aiinfra.tenants.row_security` read it."""
 
     def execute(self, query: Any, params: Any = None, **options: Any) -> Any:
-        """Only statements about rows have a scope: after an error, nothing may come before a ROLLBACK."""
+        """Only statements on rows get a scope: after an error, nothing may precede a ROLLBACK."""
         if not _is_about_rows(query):
             return super().execute(query, params, **options)
         super().execute(f"{_scope()}; {query}", params, **options)
@@ -63,7 +63,7 @@ class ScopedCursor(ClientCursor[Any]):
 
 
 def _scope() -> str:
-    """LOCAL: until the end of the transaction, which outside of one is that of the message."""
+    """LOCAL: until the end of the transaction; outside a transaction, the message is one."""
     return f"SET LOCAL {VARIABLE} = '{scope_in_force()}'"
 
 
@@ -72,7 +72,7 @@ def _is_about_rows(query: Any) -> bool:
 
 
 class DatabaseWrapper(KeepsCursor, base.DatabaseWrapper):
-    """See the module."""
+    """See the module docstring."""
 
     @cached_property
     def wrap_database_errors(self) -> _ErrorWrapper:
@@ -80,7 +80,7 @@ class DatabaseWrapper(KeepsCursor, base.DatabaseWrapper):
         return _ErrorWrapper(self)
 
     def get_connection_params(self) -> dict[str, Any]:
-        """Django's, with cursors that name their scope if row-level security is on."""
+        """Django's parameters, with scoped cursors if row-level security is on."""
         params: dict[str, Any] = super().get_connection_params()
         return {**params, "cursor_factory": ScopedCursor} if self.settings_dict.get("ROW_SECURITY") else params
 

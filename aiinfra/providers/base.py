@@ -138,7 +138,7 @@ class Dialect(StrEnum):
 
 @dataclass(frozen=True)
 class ChatCall:
-    """A chat call in a client's own words. `max_tokens` is always sent, because the reservation is based on it."""
+    """A chat call as the client sent it. `max_tokens` is always sent, because the reservation is based on it."""
 
     messages: list[dict[str, Any]]
     max_tokens: int

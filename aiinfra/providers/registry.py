@@ -27,7 +27,7 @@ NO_KEY = "no-key-needed"
 """Sent to servers that need no key; the client library insists on one."""
 
 SPARE_CONNECTIONS = 5
-"""More than calls at the same time, which are limited by threads or waiting clients: bill lookups run beside them."""
+"""Connections beyond the maximum of concurrent calls, for bill lookups."""
 
 _adapters: dict[tuple[int, "Provider"], ProviderAdapter] = {}
 _adapters_lock = threading.Lock()

@@ -1,4 +1,4 @@
-"""The message shown once the product answers."""
+"""The message shown once the product is up."""
 
 import sys
 import time

@@ -39,7 +39,7 @@ EXPOSED_SHOWN = 10
 SKEW_NOTED_S = 1.0
 COLLECTOR_S = 3.0
 CREDENTIALS = {"username", "password", "credential_provider"}
-"""What a connection without authentication leaves out."""
+"""Connection options to omit for a connection without authentication."""
 
 REDIS_OLDEST = (6, 2)
 """The first version with all the commands that the queue uses."""

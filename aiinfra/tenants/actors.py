@@ -1,4 +1,4 @@
-"""Names of those who changed something, as pages show them."""
+"""Display names of the actors in the audit log."""
 
 from aiinfra.tenants.models import ApiKey
 from aiinfra.timed_cache import TimedCache

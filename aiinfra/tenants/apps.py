@@ -8,7 +8,7 @@ class TenantsConfig(AppConfig):
     verbose_name = "Organizations"
 
     def ready(self) -> None:
-        """List every session, whichever code begins it."""
+        """Track every session, whichever code starts it."""
         from aiinfra.tenants.login import factor_events
         from aiinfra.tenants.login.sessions import begin
 

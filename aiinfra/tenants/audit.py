@@ -28,8 +28,8 @@ def record(
     installation.
 
     `actor` is made by `user_actor`, `key_actor` or `command_actor`; `changes` maps a field to [before, after] and never
-    contains a secret. The IP address defaults to that of the current request. Once committed, no process relies any
-    longer on what it remembers of the organization.
+    contains a secret. The IP address defaults to that of the current request. The commit invalidates what processes
+    have cached for the organization.
     """
     with owner_scope(organization_id):
         event = AuditEvent(
@@ -49,7 +49,7 @@ def record(
 
 
 def _note_for_staff(event: AuditEvent) -> None:
-    """Changes of rights, settings and prices are in the installation's security log too."""
+    """Copy changes of rights, settings and prices to the installation's security log."""
     recorder.record(
         event.verb,
         actor=event.actor,
@@ -84,17 +84,17 @@ def change_columns(
 
 
 def user_actor(user: User) -> str:
-    """A person, as the log names them: `user:owner@demo`."""
+    """A person's actor name in the log: `user:owner@demo`."""
     return f"user:{user.get_username()}"
 
 
 def key_actor(key: ApiKey) -> str:
-    """An API key, as the log names it: `key:<id>`."""
+    """An API key's actor name in the log: `key:<id>`."""
     return f"key:{key.key_id}"
 
 
 def command_actor(name: str) -> str:
-    """A management command, as the log names it: `command:createorg`."""
+    """A management command's actor name in the log: `command:createorg`."""
     return f"command:{name}"
 
 

@@ -79,7 +79,7 @@ CHANGED = {
 }
 """What was changed: `changed the limit of the budget X from A to B`."""
 SILENT = {"state", "replaced_by", "paused", "repricing"}
-"""Fields that the action already says, or that are identifiers; the raw change has them."""
+"""Fields that are left out: the action already implies them, or they are identifiers."""
 LABELS = {
     "rollover_unused": "carrying over unused amounts",
     "warning_percent": "warning threshold",
@@ -117,7 +117,7 @@ class Sentence:
 
 
 def sentence(event: AuditEvent) -> Sentence:
-    """Say what an event records, also one whose verb is not known here."""
+    """Describe an event, including one with an unknown verb."""
     target, url = _target(event)
     changes = _changes(event.changes)
     before, after = _frame(event.verb, changes)

@@ -1,4 +1,4 @@
-"""Where a call comes from."""
+"""The IP address of the caller."""
 
 import re
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from aiinfra.proxies import is_trusted_proxy
 ADDRESS_WITH_PORT = re.compile(r"\[([0-9A-Fa-f:.]+)\](?::\d+)?|([0-9.]+):\d+", re.ASCII)
 
 IPV6_PREFIX = 64
-"""One subscriber has at least this network, and could use a new address for each request."""
+"""One subscriber has at least this network, and could use a new IP address for each request."""
 
 _address: ContextVar[str | None] = ContextVar("caller_address", default=None)
 
@@ -47,7 +47,7 @@ def _parsed(text: str) -> str | None:
 
 
 def network_of(address: str | None) -> str:
-    """Whom a limit per address counts: an IPv4 address, or the network of an IPv6 address. "::/64" if unknown."""
+    """The key of per-address limits: an IPv4 address, or the network of an IPv6 address. "::/64" if unknown."""
     ip = ip_address(address or "::")
     return str(ip) if ip.version == 4 else str(IPv6Network((ip, IPV6_PREFIX), strict=False))
 

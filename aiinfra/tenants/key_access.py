@@ -1,4 +1,4 @@
-"""Which models and endpoints one API key may use, and what its calls have if they don't say."""
+"""Which models and endpoints an API key may use, and the defaults for its calls."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -20,13 +20,13 @@ DOORS = {
     "messages": "/v1/messages",
     "embeddings": "/v1/embeddings",
 }
-"""Name of each endpoint that sends calls -> what people see."""
+"""Name of each endpoint that sends calls -> its label."""
 PRIORITIES = ("low", "normal", "high", "critical")
 
 
 @dataclass(frozen=True)
 class KeyAccess:
-    """What a key may use. Empty: everything."""
+    """What a key may use. Empty means everything."""
 
     models: tuple[str, ...] = ()
     """`model`, `provider/model`, or either with `*` for any characters."""

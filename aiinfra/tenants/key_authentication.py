@@ -24,8 +24,8 @@ REMEMBERED_MAX = 1000
 
 
 def recognize(header_value: object) -> Principal | None:
-    """The caller as this process remembers them, else as `authenticate`: for what comes before the request knows its
-    epoch. The caller may have lost rights since; `authenticate` says.
+    """The caller from this process's cache, or else from `authenticate`, for code that runs before the request knows
+    its epoch. The caller may have lost rights since; `authenticate` checks.
     """
     credential = parse(header_value)
     known = _remembered.find(credential.digest) if credential else None

@@ -34,12 +34,12 @@ def digest_of(secret: str) -> str:
 
 
 def pepper_id() -> str:
-    """Names the newest pepper without giving it away."""
+    """Identifies the newest pepper without revealing it."""
     return id_of(settings.API_KEY_PEPPER)
 
 
 def id_of(pepper: str) -> str:
-    """The beginning of a hash that no secret can have: secrets are never empty."""
+    """A prefix of the hash of the empty string, which is never a secret."""
     return _digest(pepper, "")[:ID_LENGTH]
 
 

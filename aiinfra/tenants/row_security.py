@@ -1,6 +1,6 @@
-"""PostgreSQL's row-level security: a second wall between organizations, for queries that forget the first.
+"""PostgreSQL's row-level security: a second layer of tenant isolation, in case a query bypasses the first.
 
-The first wall is `aiinfra.tenants.scope`, in this process. With `DATABASE_ROW_SECURITY`, the server also learns which
+The first layer is `aiinfra.tenants.scope`, in this process. With `DATABASE_ROW_SECURITY`, the server also learns which
 scope the running code is in, and a policy on every tenant table hides all other rows. Without a scope, all are hidden.
 The owner of the tables is exempt: it runs migrations, backups, and restores.
 """
@@ -78,7 +78,7 @@ def restricted_tables() -> set[str]:
 
 
 def is_set() -> bool:
-    """Whether this process tells PostgreSQL its scope."""
+    """Whether this process sends its scope to PostgreSQL."""
     return bool(connection.settings_dict.get("ROW_SECURITY"))
 
 

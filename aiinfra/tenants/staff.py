@@ -26,7 +26,7 @@ class StaffRight(StrEnum):
 
     @property
     def codename(self) -> str:
-        """As Django names it, with its app."""
+        """The Django permission, with its app label."""
         return f"tenants.{self.value}"
 
 

@@ -1,4 +1,4 @@
-"""The span of a request at the door."""
+"""The server span of a request."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""Every setting, in the order and under the headings of docs/settings.md."""
+"""Every setting, in the order and sections of docs/settings.md."""
 
 from typing import Any
 

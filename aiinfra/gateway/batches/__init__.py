@@ -1,1 +1,1 @@
-"""Batches: calls from a file that run at low priority, through the doors of `/v1`."""
+"""Batches: calls from a file that run at low priority through the `/v1` endpoints."""

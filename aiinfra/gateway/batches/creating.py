@@ -1,4 +1,4 @@
-"""Create a batch, and quote it before."""
+"""Quotes and creates batches."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ from queue_app.api import contract_errors
 from queue_app.facade import DryRun, dry_run
 
 QUOTED_MAX = 100
-"""Lines that a quote looks at, evenly spread over the file."""
+"""Lines that a quote samples, evenly spread over the file."""
 
 
 @dataclass(frozen=True)
@@ -38,9 +38,9 @@ class BatchTerms:
 
 @dataclass(frozen=True)
 class BatchQuote:
-    """What the calls of a batch would cost together, in nano-dollars.
+    """The total cost of a batch's calls, in nano-dollars.
 
-    `quoted` of the `lines` were looked at, and `refused` of those cannot be called; the sums are scaled to all lines.
+    `quoted` of the `lines` were sampled, and `refused` of those can't be called; the sums are scaled to all lines.
     """
 
     lines: int
@@ -58,7 +58,7 @@ class BatchQuote:
 
 
 def create_batch(owner: Owner, file: StoredFile, terms: BatchTerms, user_id: int | None) -> Batch:
-    """Store a batch, which the scheduler takes up. Raises ApiError 400 above the limit."""
+    """Store a batch for the scheduler to run. Raises ApiError 400 above the limit."""
     unfinished = Batch.objects.filter(organization_id=owner.organization_id, finished_at=None).count()
     if unfinished >= settings.BATCHES_PER_ORGANIZATION:
         message = f"Your organization has {unfinished} unfinished batches. Wait for one of them, or cancel it."
@@ -95,7 +95,7 @@ def quote_batch(call: ApiCall, file: StoredFile, terms: BatchTerms) -> BatchQuot
 
 
 def _sample(file: StoredFile) -> Iterator[Line]:
-    """At most `QUOTED_MAX` lines, in the memory of one chunk."""
+    """At most `QUOTED_MAX` lines, with one chunk in memory at a time."""
     step = -(-file.lines // QUOTED_MAX)
     lines = (line for chunk in files.content_of(file) for line in lines_of(chunk))
     return (line for index, line in enumerate(lines) if index % step == 0)

@@ -1,4 +1,4 @@
-"""One line of a batch as a call of the client who created the batch."""
+"""Turns a batch line into a call on behalf of the client who created the batch."""
 
 import hashlib
 from dataclasses import replace
@@ -31,7 +31,7 @@ def options_of(http: HttpRequest) -> dict[str, str]:
 
 
 def call_of(batch: Batch) -> ApiCall | None:
-    """The call that each line is part of, with the rights that its client has now. None if they have lost them."""
+    """The call to use for each line, with the client's current permissions. None if they lost them."""
     principal = _principal(batch)
     if principal is None or not principal.can(PERMISSION):
         return None
@@ -39,7 +39,7 @@ def call_of(batch: Batch) -> ApiCall | None:
 
 
 def with_headers(options: dict[str, str], principal: Principal, user: Any) -> ApiCall:
-    """A call of low priority with these headers."""
+    """A low-priority call with these headers."""
     http = HttpRequest()
     http.META.update({f"HTTP_{name.upper().replace('-', '_')}": text for name, text in {**options, **LOW}.items()})
     http.user = user
@@ -47,22 +47,22 @@ def with_headers(options: dict[str, str], principal: Principal, user: Any) -> Ap
 
 
 def call_of_line(call: ApiCall, line: BatchLine) -> ApiCall:
-    """The call of one line. Its idempotency key makes sure that it is accepted once, whatever is killed."""
+    """The call for one line. Its idempotency key ensures that it is accepted once, even after a crash."""
     return replace(call, idempotency_key=key_of(line))
 
 
 def key_of(line: BatchLine) -> str:
-    """An idempotency key that no client can send, because it has spaces."""
+    """An idempotency key that no client can send, because it contains spaces."""
     return f"batch {line.batch_id.hex} {hashlib.sha256(line.custom_id.encode()).hexdigest()}"
 
 
 def reference_of(line: BatchLine) -> UUID:
-    """The ID under which the attempts of a line are booked that is no request of the queue."""
+    """The ID for recording the attempts of a line that is not a queued request."""
     return uuid5(line.batch_id, line.custom_id)
 
 
 def body_of(call: ApiCall, endpoint: LineEndpoint, raw: dict[str, Any]) -> OpenBody:
-    """The body of a line, checked as at its endpoint. Raises ApiError."""
+    """The body of a line, validated as its endpoint would. Raises ApiError."""
     if "action" in raw:
         raise ApiError(400, "invalid_request", NO_ACTIONS, param="action")
     in_organization(call.principal, raw.pop("organizationId", None), call.http)

@@ -1,4 +1,4 @@
-"""The endpoints that a batch can call, and how a line becomes a call and an answer there."""
+"""The endpoints that a batch can call, and how a line becomes a call and a response."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -21,9 +21,9 @@ from queue_app.facade import RequestStatus, Submission
 
 @dataclass(frozen=True)
 class LineEndpoint:
-    """An endpoint, which has an `answer` if its calls are requests of the queue, and otherwise sends them itself.
+    """An endpoint. It has an `answer` function if its calls are queued, and a `send` function otherwise.
 
-    `name` is that of the endpoint in `key_access`.
+    `name` is the endpoint's name in `key_access`.
     """
 
     name: str
@@ -31,7 +31,7 @@ class LineEndpoint:
     submission: Callable[[ApiCall, Any], Submission]
     answer: Callable[[RequestStatus, Any], dict[str, Any]] | None = None
     send: Callable[[Submission, Any, UUID], BaseModel] | None = None
-    """Sends a call at once; its cost is booked under the ID."""
+    """Sends a call immediately; its cost is recorded under the ID."""
 
     def check(self, call: ApiCall) -> None:
         """Raise ApiError 403 for a key that cannot use the endpoint."""

@@ -1,4 +1,4 @@
-"""Results of lines, in the format of OpenAI's output and error files, without the IDs."""
+"""Line results in the format of OpenAI's output and error files, without the IDs."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -15,28 +15,28 @@ EXPIRED = ("batch_expired", "The batch expired before this request was answered.
 
 
 def answered(body: dict[str, Any], request_id: str) -> dict[str, Any]:
-    """A line with an answer."""
+    """The result of a line with a response."""
     return {"response": {"status_code": 200, "request_id": request_id, "body": body}, "error": None}
 
 
 def refused(error: ApiError, request_id: str = "") -> dict[str, Any]:
-    """A line that the endpoint refused, or that no provider answered."""
+    """The result of a line that the endpoint rejected or no provider answered."""
     body = vendor_errors.openai_body(error)
     return {"response": {"status_code": error.status, "request_id": request_id, "body": body}, "error": None}
 
 
 def stopped(code: str, message: str) -> dict[str, Any]:
-    """A line that was not called, or whose call was cancelled."""
+    """The result of a line that was not sent or was cancelled."""
     return {"response": None, "error": {"code": code, "message": message}}
 
 
 def used_by(status: RequestStatus) -> Used:
-    """What a call has used. Answers from the cache have used nothing."""
+    """A request's usage; zero for cached answers."""
     return _used(status.cost_nano, status.usage)
 
 
 def used_by_attempts(attempts: Sequence[Attempt]) -> Used:
-    """What calls have used that are no request of the queue: the tokens of the last one, and the cost of all."""
+    """The usage of a call that is not a queued request: the tokens of the last attempt, and the cost of all."""
     return _used(sum(each.cost_nano for each in attempts), attempts[-1].usage if attempts else None)
 
 

@@ -1,4 +1,4 @@
-"""Takes up the batches that are due, in the scheduler. Several schedulers may run at once."""
+"""Runs due batches in the scheduler. Several schedulers may run at once."""
 
 import time
 from collections.abc import Callable
@@ -20,21 +20,21 @@ from aiinfra.tenants.statements import Parameter
 EVERY_S = 0.5
 AT_ONCE = 20
 CLAIM = timedelta(seconds=15)
-"""After a kill, another scheduler goes on after this time. Two that work on one batch of the queue do no harm."""
+"""Another scheduler takes over after this time. Two schedulers on the same batch of queued calls do no harm."""
 CLAIM_OF_EMBEDDINGS = timedelta(seconds=180)
-"""Longer than a call may take, which two schedulers would both send."""
+"""Longer than a call may take: otherwise two schedulers could both send it."""
 WORK_S = 3.0
 POSTPONED = timedelta(seconds=60)
 """After an internal error."""
 
 
 def jobs() -> list[tuple[float, Callable[[], object]]]:
-    """(seconds between two runs, function): batches of requests of the queue."""
+    """(seconds between two runs, function): batches of queued requests."""
     return [(EVERY_S, IfWaiting(is_any_due, run_due))]
 
 
 def embedding_jobs() -> list[tuple[float, Callable[[], object]]]:
-    """(seconds between two runs, function): batches that call the provider themselves, which can take long."""
+    """(seconds between two runs, function): batches that call the provider directly, which can take long."""
     return [(EVERY_S, IfWaiting(is_any_due, run_due_embeddings))]
 
 
@@ -45,7 +45,7 @@ def is_any_due() -> bool:
 
 
 def run_due() -> None:
-    """Some steps of each batch that is due, those first that have waited longest."""
+    """Run some steps of each due batch, the longest-waiting first."""
     _run(_of_requests, CLAIM)
 
 
@@ -55,7 +55,7 @@ def run_due_embeddings() -> None:
 
 
 def _due(which: Q, count: int = AT_ONCE) -> Prepared[list[Batch]]:
-    """Their SQL is written once: usually there are none, and writing it would be most of the work."""
+    """A prepared query for due batches: usually there are none, and compiling the SQL would be most of the work."""
     is_due = Q(which, finished_at=None, next_step_at__lte=Parameter("now", "next_step_at"))
     return Batch.objects.prepare_select(lambda batches: batches.filter(is_due).order_by("next_step_at")[:count])
 
@@ -81,7 +81,7 @@ def _step(found: tuple[int, UUID], claim: timedelta) -> None:
 
 
 def _work(pk: UUID, deadline: float) -> datetime:
-    """Step after step, until the batch has to wait or other batches have their turn; returns when to go on."""
+    """Run steps until the batch has to wait or others get their turn; returns when to continue."""
     while (batch := Batch.objects.select_related("user").filter(pk=pk, finished_at=None).first()) is not None:
         go_on_at = advance(batch)
         if go_on_at > timezone.now() or time.monotonic() > deadline:

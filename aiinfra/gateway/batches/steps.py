@@ -48,7 +48,7 @@ SENT_AT_ONCE = 25
 PAUSE = timedelta(seconds=1)
 AT_ONCE = timedelta(0)
 LATER = (429, 503)
-"""The queue or the key has no room at the moment, or calls in progress hold the budget's: the line waits."""
+"""The queue, the key, or the budget has no room at the moment, so the line waits."""
 RETRY_S = 5
 NO_RIGHTS = ApiError(401, "unauthorized", "The creator of this batch can no longer send requests.")
 
@@ -62,7 +62,7 @@ class NotNowError(Exception):
 
 
 def advance(batch: Batch) -> datetime:
-    """Do the next part of the work; returns when to go on."""
+    """Run the next step; returns when to continue."""
     if batch.status == BatchStatus.VALIDATING:
         progress.copy_chunk(batch, notify_end)
         return timezone.now()
@@ -101,9 +101,9 @@ def _send(batch: Batch) -> datetime:
 
 
 def _room(batch: Batch, principal: Principal) -> int:
-    """How many more lines may enter the queue. All batches of a key share its limit on requests at a time.
+    """How many more lines may enter the queue. All batches of a key share its limit on concurrent requests.
 
-    Two schedulers that send lines of two batches in the same moment can exceed the key's limit by one portion.
+    Two schedulers that send lines of two batches at the same moment can exceed the key's limit by one portion.
     """
     sent = BatchLine.objects.filter(state=LineState.SENT)
     room = IN_QUEUE_MAX - sent.filter(batch=batch).count()
@@ -114,9 +114,9 @@ def _room(batch: Batch, principal: Principal) -> int:
 
 
 def send(batch: Batch, line: BatchLine, call: ApiCall, endpoint: LineEndpoint) -> None:
-    """Make a line a request of the queue, unless it is one already, or send it. Raises NotNowError.
+    """Queue a line's request, unless it is already queued, or send it directly. Raises NotNowError.
 
-    A line that is refused for good ends with that error.
+    A line that is permanently rejected ends with that error.
     """
     if endpoint.send:
         _send_directly(batch, line, call, endpoint)
@@ -137,7 +137,7 @@ def send(batch: Batch, line: BatchLine, call: ApiCall, endpoint: LineEndpoint) -
 
 def _send_directly(batch: Batch, line: BatchLine, call: ApiCall, endpoint: LineEndpoint) -> None:
     """Send a line and settle it. If the process is killed during the call, the line is sent again."""
-    assert endpoint.send is not None  # noqa: S101 - for the type checker: the caller has looked
+    assert endpoint.send is not None  # noqa: S101 - for the type checker: the caller has checked
     reference = line_calls.reference_of(line)
     try:
         with in_progress(call.principal):
@@ -158,7 +158,7 @@ def _refuse(line: BatchLine, problem: Exception, used: Used | None = None) -> No
     """End a line with its error, or wait if it can be sent later."""
     if not isinstance(problem, ApiError):
         fields = {"batch": str(line.batch_id), "line": line.number}
-        logger.error("a line cannot be sent", exc_info=problem, extra={"fields": fields})
+        logger.error("cannot send a batch line", exc_info=problem, extra={"fields": fields})
     error = problem if isinstance(problem, ApiError) else failure_of(problem)
     if error.status in LATER:
         wait_s = int(error.headers.get("Retry-After", RETRY_S))
@@ -172,7 +172,7 @@ def _submit(batch: Batch, line: BatchLine, call: ApiCall, endpoint: LineEndpoint
 
 
 def _prepared(batch: Batch, line: BatchLine, call: ApiCall, endpoint: LineEndpoint) -> tuple[Submission, OpenBody]:
-    """The call of a line, checked and counted. Raises ApiError, and NotNowError before its cheap hours."""
+    """The call of a line, validated and counted. Raises ApiError, and NotNowError before its off-peak hours."""
     endpoint.check(call)
     body = line_calls.body_of(call, endpoint, line_calls.raw_body(line))
     with contract_errors():
@@ -220,7 +220,7 @@ def _settle(batch: Batch, line: BatchLine) -> None:
 
 
 def _stop(batch: Batch) -> datetime:
-    """End the lines that were not sent, and cancel the requests that were not started. Those in progress go on."""
+    """End unsent lines and cancel requests that have not started. Those in progress continue."""
     reason = results.CANCELLED if batch.cancelling_at else results.EXPIRED
     more = progress.stop_waiting(batch, results.stopped(*reason))
     sent = BatchLine.objects.filter(batch=batch, state=LineState.SENT).values_list("request_id", flat=True)

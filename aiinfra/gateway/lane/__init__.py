@@ -1,1 +1,1 @@
-"""The direct lane: calls that a web process makes for clients that wait on its connections."""
+"""The direct lane: calls that a web process makes for waiting clients."""

@@ -6,10 +6,10 @@ from queue_app.facade import AIRequest, DirectCall
 
 
 def make(call: DirectCall) -> AIRequest:
-    """Make a call that has started. Returns its request, which has ended or waits in the queue for its next attempt.
+    """Make a started call. Returns its request, which has ended or is queued for its next attempt.
 
-    The thread is replaced by another one, and holds no database connection during the call. Raises what `running.run`
-    raises.
+    Another thread takes over this one's work, and no database connection is held during the call. Raises the same
+    errors as `running.run`.
     """
     release_connections()
     with waiting():

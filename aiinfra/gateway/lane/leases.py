@@ -17,7 +17,7 @@ BEAT_S = 2.0
 
 
 class Leases:
-    """The thread that renews them, while there are any."""
+    """Renews the leases in a thread, while there are any."""
 
     def __init__(self) -> None:
         self._calls = 0
@@ -26,7 +26,7 @@ class Leases:
 
     @contextmanager
     def kept(self) -> Iterator[None]:
-        """Keep the leases of this process in this block."""
+        """Renew this process's leases while the block runs."""
         with self._lock:
             self._calls += 1
             if self._renewer is None:
@@ -50,7 +50,7 @@ class Leases:
                 release_connections()
 
     def _is_needed(self) -> bool:
-        """Decided under the lock, so that a new call either finds a thread that keeps running or starts one."""
+        """Checked under the lock, so that a new call either finds a running thread or starts one."""
         with self._lock:
             if not self._calls:
                 self._renewer = None
@@ -58,4 +58,4 @@ class Leases:
 
 
 leases = Leases()
-"""Those of this process."""
+"""The leases of this process."""

@@ -1,4 +1,4 @@
-"""The events of a streamed answer, between the thread that reads them and the thread that sends them to the client."""
+"""A buffer for a streamed answer, between the thread that reads it and the thread that sends it to the client."""
 
 import threading
 import time
@@ -9,7 +9,7 @@ from aiinfra.failures import ApiError
 from aiinfra.providers.base import StreamEvent
 
 UNREAD_CHARACTERS_MAX = 4 * 1024 * 1024
-"""Beyond this, and what the web server buffers, a client reads too slowly."""
+"""A client that is further behind than this, plus the web server's buffer, is too slow."""
 
 
 class LiveAnswer:
@@ -24,7 +24,7 @@ class LiveAnswer:
         self._news = threading.Condition()
 
     def receive(self, event: StreamEvent) -> bool:
-        """Keep an event for the client; whether to read on: until `STREAM_DRAIN_S` after the client has left."""
+        """Buffer an event. Returns whether to keep reading: until `STREAM_DRAIN_S` after the client has left."""
         with self._news:
             if self._reads_until is not None:
                 return time.monotonic() < self._reads_until
@@ -37,13 +37,13 @@ class LiveAnswer:
             return True
 
     def end(self) -> None:
-        """No event follows."""
+        """Mark the end of the events."""
         with self._news:
             self._has_ended = True
             self._news.notify()
 
     def take(self, timeout_s: float) -> list[StreamEvent] | None:
-        """The events that have arrived, none after the timeout in seconds; None once no more can follow.
+        """The buffered events; empty after the timeout in seconds, None at the end.
 
         Raises ApiError if the client did not take them in time.
         """
@@ -55,7 +55,7 @@ class LiveAnswer:
             return None if self._has_ended and not events else events
 
     def leave(self) -> None:
-        """The client has left, or has everything."""
+        """Stop buffering: the client has left or has received everything."""
         with self._news:
             if self._reads_until is None:
                 self._stop_keeping()

@@ -1,4 +1,4 @@
-"""Runs a direct call for a client, who does not wait for a database that stores nothing."""
+"""Runs a direct call. The client doesn't wait for a database that can't store the outcome."""
 
 import threading
 
@@ -10,10 +10,10 @@ from queue_app.facade import AIRequest, DirectCall, OutcomeUnstoredError
 
 
 def run(call: DirectCall, answer: LiveAnswer | None = None) -> AIRequest:
-    """As `DirectCall.run`, with the leases of this process renewed.
+    """Like `DirectCall.run`, and renews this process's leases.
 
-    Raises ApiError 503 if the outcome cannot be stored within the time of a lease. A thread goes on trying, because the
-    call is paid for.
+    Raises ApiError 503 if the outcome can't be stored within the lease duration. A thread keeps trying, because the
+    call has been billed.
     """
     with leases.kept():
         try:

@@ -1,4 +1,4 @@
-"""Makes a direct call on a thread of its own, so that its answer can be sent on while it arrives."""
+"""Makes a direct call on its own thread, so that the answer can be forwarded while it arrives."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -25,7 +25,7 @@ class StreamedCall(Generic[Result]):
         self._outcome: Future[Result] = Future()
         self.answer = LiveAnswer()
         self.is_whole = False
-        """Whether the events were those of a whole answer, which is now that of the request."""
+        """Whether the events formed a complete answer, which is now the request's."""
 
     def batches(self, timeout_s: float) -> Iterator[list[StreamEvent]]:
         """The events as they arrive; an empty batch whenever there was none for `timeout_s` seconds."""
@@ -33,11 +33,11 @@ class StreamedCall(Generic[Result]):
             yield events
 
     def outcome(self) -> Result:
-        """What `conclude` made of the booked request, or raised."""
+        """The result of `conclude`, or its exception."""
         return self._outcome.result()
 
     def run(self) -> None:
-        """Make the call to its end, whatever the client does."""
+        """Run the call to its end, even if the client disconnects."""
         try:
             request = running.run(self._call, self.answer)
             self.is_whole = request.status == Status.COMPLETED
@@ -52,10 +52,10 @@ class StreamedCall(Generic[Result]):
 
 @contextmanager
 def streamed(call: DirectCall, conclude: Callable[[AIRequest], Result]) -> Iterator[StreamedCall[Result]]:
-    """Make a call that has started, and read its answer in this block. `conclude` runs once it is booked.
+    """Run a started call, and read its answer in this block. `conclude` runs once the call is recorded.
 
-    Whoever leaves the block early has lost interest: the call is read for `STREAM_DRAIN_S` more seconds, so that what
-    it used is known. The block's thread is replaced by another one, and waits for the end.
+    If the block ends early, the call is read for `STREAM_DRAIN_S` more seconds, so that its usage is known. Another
+    thread takes over this one's work while it waits for the end.
     """
     release_connections()
     streamed_call = StreamedCall(call, conclude)

@@ -1,1 +1,1 @@
-"""Brings the setup of a LiteLLM proxy: its models, fallbacks, keys, teams, and budgets."""
+"""Imports the setup of a LiteLLM proxy: its models, fallbacks, keys, teams, and budgets."""

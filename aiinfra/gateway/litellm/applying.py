@@ -17,7 +17,7 @@ from cost_app import create_cost_optimizer
 from cost_app.facade import ChainError, InvalidValueError
 
 SCOPES = ("chat:write",)
-"""A key of LiteLLM calls models, and nothing else."""
+"""LiteLLM keys only call models."""
 ALIAS = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,63}")
 
 cost = create_cost_optimizer()

@@ -1,4 +1,4 @@
-"""Reads LiteLLM's configuration and exported keys. Pure: what it cannot read becomes a note."""
+"""Reads LiteLLM's configuration and exported keys. Pure functions; anything unsupported becomes a note."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -43,7 +43,7 @@ class Plan:
     """What can be imported. `notes` say what cannot, by its name in the files."""
 
     models: dict[str, str] = field(default_factory=dict)
-    """Public name -> model as LiteLLM calls it."""
+    """Public name -> LiteLLM's model name."""
     fallbacks: dict[str, list[str]] = field(default_factory=dict)
     keys: list[KeyPlan] = field(default_factory=list)
     team_budgets: dict[str, BudgetPlan] = field(default_factory=dict)

@@ -1,1 +1,1 @@
-"""Pages of the front door: model aliases, batches, the first call, and the playground."""
+"""Gateway pages: model aliases, batches, the first call, and the playground."""

@@ -43,7 +43,7 @@ class AliasForm(TargetFields):
     field_order = ["name", "model"]
 
     def clean_name(self) -> str:
-        """Refuse an existing name: that alias is changed with `AliasTargetForm`."""
+        """Reject an existing name. To change an alias, use `AliasTargetForm`."""
         name: str = self.cleaned_data["name"]
         if ModelAlias.objects.filter(name=name).exists():
             raise forms.ValidationError("This alias already exists. Change it in the list.")

@@ -1,4 +1,4 @@
-"""`/settings/aliases/`: the organization's own names of models."""
+"""`/settings/aliases/`: the organization's model aliases."""
 
 from dataclasses import dataclass
 
@@ -94,7 +94,7 @@ def remove(request: MemberRequest, alias_id: int) -> HttpResponse:
 @permission_required("key:manage")
 @require_GET
 def model_choices(request: MemberRequest) -> HttpResponse:
-    """For the forms of API keys: a list that adds an alias or a model to the allowed ones."""
+    """For the API key forms: a list for adding an alias or a model to the allowed ones."""
     context = {
         "aliases": list(alias_names(request.principal.organization_id)),
         "models": [name for name, _ in named(chat_models())],

@@ -1,4 +1,4 @@
-"""`/queue/batches/`: the organization's batches, for people."""
+"""`/queue/batches/`: the organization's batches."""
 
 from functools import partial
 from uuid import UUID
@@ -71,6 +71,6 @@ def _list(request: MemberRequest) -> HttpResponse:
 
 
 def _kept_files(batches: list[Batch]) -> set[UUID]:
-    """Those of their files that retention has not deleted. One query."""
+    """Those of their files that still exist. One query."""
     named = {getattr(batch, column) for batch in batches for column in FILES.values()} - {None}
     return set(files.complete().filter(id__in=named).values_list("id", flat=True))

@@ -1,4 +1,4 @@
-"""`/first-call/`: programs to copy, with a new key, and a part that notices the first call."""
+"""`/first-call/`: code snippets with a new API key, and a section that waits for the first call."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -29,7 +29,7 @@ WAITS = timedelta(days=1)
 @never_cache
 @require_GET
 def first_call(request: MemberRequest) -> HttpResponse:
-    """The programs; right after a key was created with that key, this once. `?key=` is the key to wait for."""
+    """The snippets, with the key if it was just created. `?key=` is the key to wait for."""
     key_id, text = new_secret.take(request)
     made = ApiKey.objects.filter(key_id=key_id).first()
     context = {
@@ -49,7 +49,7 @@ def first_call(request: MemberRequest) -> HttpResponse:
 @never_cache
 @require_POST
 def create_key(request: MemberRequest) -> HttpResponse:
-    """Create a key that can send calls; the page that comes next shows its secret and waits for its first call."""
+    """Create a key that can send calls. The next page shows its secret and waits for its first call."""
     key, text = keys.create_key(
         organization=request.membership.organization,
         name=KEY_NAME,
@@ -65,12 +65,12 @@ def create_key(request: MemberRequest) -> HttpResponse:
 @permission_required("queue:read")
 @require_GET
 def waiting(request: MemberRequest) -> HttpResponse:
-    """Whether the call has come; refreshes until it has."""
+    """Whether the call has arrived; refreshes until it has."""
     return render(request, "gateway/_waiting.html", _waiting(request))
 
 
 def _waiting(request: MemberRequest) -> dict[str, object]:
-    """Of the key in the address, else of any key since the page was opened."""
+    """The first call of the key in the URL, or of any key since the page was opened."""
     key_id = request.GET.get("key", "")
     key = ApiKey.objects.filter(key_id=key_id).first() if KEY_ID.fullmatch(key_id) else None
     since = max(key.created_at if key else _since(request), timezone.now() - WAITS)

@@ -21,13 +21,13 @@ from aiinfra.openapi import BODY_ERRORS, ERRORS, REF, ErrorOut, find_endpoints
 from aiinfra.tenants.access import MemberRequest, permission_required
 
 VENDOR_PREFIX = "/v1/"
-"""Described by the vendors, whose parameters they pass on; here is what we read of them."""
+"""Endpoints in the vendors' API formats. The page lists only the parameters that we read; others are passed on."""
 
 CAPTURED = re.compile(r"<(?:\w+:)?(\w+)>")
 FORMS = {("POST", "/v1/files"): "-F purpose=batch -F file=@calls.jsonl"}
 """Operations that take a form instead of JSON, with its fields as curl sends them."""
 ALSO = {"EraseIn": {"user": "anna"}}
-"""Members of an example that no schema requires, and that the operation does."""
+"""Members of an example that the operation requires although the schema doesn't."""
 
 Names = dict[type[BaseModel], str]
 
@@ -45,11 +45,11 @@ class OperationEntry:
     headers: list[Field]
     answers: list[tuple[int, str]]
     example_address: str
-    """With its query, if the operation has one."""
+    """The URL, with its query if the operation has one."""
     example_body: str
     """JSON; empty for GET."""
     example_form: str = ""
-    """Instead of a body, what curl sends as a form."""
+    """The form fields for curl, instead of a body."""
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ def _schemas(endpoints: list[Endpoint]) -> tuple[Names, Schemas]:
 
 
 def _payload_names(known: dict[str, Endpoint], names: Names) -> set[str]:
-    """Shapes that are shown with their operation. Those that are answers, too, also stand alone."""
+    """Shapes that are shown with their operation. Those that are also responses are listed separately too."""
     operations = [each for endpoint in known.values() for each in endpoint.operations.values()]
     answers = {names[model] for each in operations for _, model in each.results}
     return {names[each.payload] for each in operations} - answers

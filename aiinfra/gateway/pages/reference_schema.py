@@ -1,4 +1,4 @@
-"""JSON schemas as people read them: types in words, and an example of each."""
+"""Renders JSON schemas for the reference: types in words, and examples."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -25,10 +25,10 @@ USUAL = {
     "endpoint": "/v1/chat/completions",
     "completion_window": "24h",
 }
-"""Values of members whose schema does not say what is possible."""
+"""Example values of members whose schema doesn't constrain them."""
 FORMATS = {"date-time": "2099-01-31T23:00:00Z", "date": "2026-01-31", "uuid": str(UUID(int=1))}
 TEXTS = ("text", "1.00", "2026-01-31", "2026-01-01", "abcdefgh", "1-1", "0" * 32, "1")
-"""Values of an example; the first that matches the field's pattern is used."""
+"""Example texts; the first that matches the field's pattern is used."""
 DEPTH = 6
 
 
@@ -103,7 +103,7 @@ def name_of(reference: str) -> str:
 
 
 def example_of(schema: Schema, schemas: Schemas, name: str = "", depth: int = 0) -> Any:
-    """A short value that the schema accepts: of objects, only what is required. `name` is the member's."""
+    """A short value that the schema accepts, with only the required members. `name` is the member's name."""
     if "$ref" in schema:
         return example_of(schemas[name_of(schema["$ref"])], schemas, name, depth)
     if options := schema.get("anyOf") or schema.get("oneOf"):

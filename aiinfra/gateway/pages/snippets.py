@@ -1,4 +1,4 @@
-"""Programs that make a call, for the clients that people have."""
+"""Code snippets that make a call with common clients."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ NO_KEY = "aik_..."
 
 @dataclass(frozen=True)
 class Snippet:
-    """One client: its name, as an id, and what to paste where."""
+    """The snippet for one client: its name, its ID, and what to paste where."""
 
     name: str
     title: str
@@ -19,7 +19,7 @@ class Snippet:
 
 
 def snippets(address: str, key: str = NO_KEY) -> list[Snippet]:
-    """For the product at this address (without a slash at the end), with this key."""
+    """The snippets for a base URL (without a trailing slash) and a key."""
     return [
         Snippet("curl", "curl", "In a terminal:", _curl(address, key)),
         Snippet("python", "Python (openai)", "After pip install openai:", _python(address, key)),

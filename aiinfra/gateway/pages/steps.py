@@ -1,4 +1,4 @@
-"""One request as the steps of its way: cache, route, reservation, queue, attempts, cost."""
+"""A request's progress in steps: cache, route, reservation, queue, attempts, cost."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ STATES = {
 
 @dataclass(frozen=True)
 class Step:
-    """One line: what it is about, what happened, and its color, if it has one."""
+    """One step: its title, what happened, and its color, if any."""
 
     title: str
     text: str
@@ -60,7 +60,7 @@ def _from_cache(request: AIRequest) -> Iterator[Step]:
 
 
 def _reservation(status: RequestStatus) -> Iterator[Step]:
-    """What every budget holds back until the call is booked."""
+    """The reservation in each budget until the call is recorded."""
     if not status.attempts:
         return
     newest = status.attempts[-1]

@@ -1,1 +1,1 @@
-"""The doors for existing clients: OpenAI's and Anthropic's APIs under `/v1`."""
+"""Endpoints for existing clients: OpenAI's and Anthropic's API formats under `/v1`."""

@@ -1,4 +1,4 @@
-"""Anthropic's way to send the key."""
+"""Anthropic-style authentication."""
 
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase

@@ -9,7 +9,7 @@ from aiinfra.providers.base import TokenUsage
 from queue_app.facade import RequestStatus
 
 STOP_REASONS = {"stop": "end_turn", "length": "max_tokens", "tool_calls": "tool_use", "content_filter": "refusal"}
-"""Our finish reasons in Anthropic's words."""
+"""Finish reason -> Anthropic's stop reason."""
 
 
 def message_from(status: RequestStatus) -> dict[str, Any]:

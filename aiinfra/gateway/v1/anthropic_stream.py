@@ -1,4 +1,4 @@
-"""Messages as streams: of answers that are arriving, and of those that are already there."""
+"""Messages as streams: of answers in progress, and of completed ones."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -27,7 +27,7 @@ STOP = "message_stop"
 
 
 class MessageStream:
-    """How this door streams."""
+    """Streams Anthropic messages."""
 
     keep_alive = b'event: ping\ndata: {"type":"ping"}\n\n'
 
@@ -40,7 +40,7 @@ class MessageStream:
         return NativeEvents(ours) if dialect_of(provider) == Dialect.ANTHROPIC else TranslatedEvents(ours)
 
     def whole(self, status: RequestStatus) -> bytes:
-        """All events of an answer that is already there."""
+        """All events of a completed answer."""
         return b"".join(events_of(message_from(status)))
 
     def error(self, error: ApiError, request: AIRequest) -> bytes:  # noqa: ARG002 - as in the protocol

@@ -117,7 +117,7 @@ def create(call: ApiCall, payload: NewBatch) -> BatchObject | HttpResponse:
 
 
 def _asked_besides(call: ApiCall) -> tuple[object, ...]:
-    """What tells two creations with one body apart."""
+    """What distinguishes two requests with the same body."""
     return *first_owner(call), asked_in_headers(call.http), call.http.headers.get(RUN_WHEN)
 
 
@@ -144,7 +144,7 @@ def cancel(call: ApiCall, query: BatchReference) -> BatchObject:
 
 
 def cancel_batch(batch: Batch, actor: str) -> bool:
-    """Cancel a batch, and record who did. False if it is past that."""
+    """Cancel a batch, and record who did. False if it can no longer be cancelled."""
     if not progress.begin_to_cancel(batch, actor):
         return False
     audit.record(organization_id=batch.organization_id, actor=actor, verb="batch.cancelled", target=str(batch))
@@ -166,7 +166,7 @@ def find_batch(call: ApiCall, batch_id: str, param: str | None = None) -> Batch:
 
 
 def shown(batch: Batch) -> BatchObject:
-    """A batch in OpenAI's words. Its result files appear once they are complete."""
+    """A batch in OpenAI's format. Its result files appear once they are complete."""
     ended = {batch.status: _seconds(batch.finished_at)}
     return BatchObject(
         id=str(batch),

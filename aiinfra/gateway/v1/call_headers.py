@@ -1,4 +1,4 @@
-"""Headers of the doors: what a client can ask for besides the vendor's body, and what it learns about its call."""
+"""Headers of the `/v1` endpoints: options besides the vendor's body, and information about the call."""
 
 import time
 from collections.abc import Iterator
@@ -47,7 +47,7 @@ def options_from(request: HttpRequest, fields: dict[str, Any]) -> CallOptions:
 
 @contextmanager
 def client_errors() -> Iterator[None]:
-    """The queue's errors as the contract's, with the name of the header for a field that comes from one."""
+    """Convert the queue's errors to API errors, naming the header for fields that come from one."""
     try:
         with contract_errors():
             yield
@@ -62,7 +62,7 @@ def asked_in_headers(request: HttpRequest) -> dict[str, str]:
 
 
 def _tags(request: HttpRequest) -> list[str] | None:
-    """Comma-separated, as LiteLLM has them."""
+    """Comma-separated tags, as in LiteLLM."""
     text = next(filter(None, map(request.headers.get, TAGS)), None)
     return None if text is None else [tag.strip() for tag in _unicode(text).split(",") if tag.strip()]
 
@@ -96,7 +96,7 @@ def _timeout_ms(request: HttpRequest) -> int:
 
 
 def headers_of(status: RequestStatus) -> dict[str, str]:
-    """What people look up about a call: its request, whether the cache answered, and its cost in dollars."""
+    """Information about a call: its request ID, whether the cache answered, and its cost in dollars."""
     cost = dollars(status.cost_nano)
     return {
         **headers_while_running(status.request),
@@ -109,7 +109,7 @@ def headers_of(status: RequestStatus) -> dict[str, str]:
 
 
 def overhead_of(status: RequestStatus) -> dict[str, str]:
-    """The time since the HTTP request came in, waiting included, without the provider calls made since then."""
+    """The time since the HTTP request arrived, including waiting but not provider calls."""
     running = epochs.current_request()
     if running is None:
         return {}

@@ -12,14 +12,14 @@ Chunk = dict[str, Any]
 
 
 class ChunkSource(Protocol):
-    """Makes chunks of the events of one answer. Their ID, model, and usage are the door's."""
+    """Converts the events of one answer to chunks. The endpoint adds their ID, model, and usage."""
 
     def chunks_of(self, event: StreamEvent) -> Iterable[Chunk]:
         """The chunks of one event."""
         ...
 
     def last_chunks(self, status: RequestStatus) -> Iterable[Chunk]:
-        """The chunks that are still missing once the answer is whole."""
+        """The remaining chunks once the answer is complete."""
         ...
 
 
@@ -29,7 +29,7 @@ def chunk_source(provider: str) -> ChunkSource:
 
 
 class OpenAIChunks:
-    """The provider's own chunks, with every member that it sent."""
+    """The provider's chunks, with every member unchanged."""
 
     def chunks_of(self, event: StreamEvent) -> Iterable[Chunk]:
         """The chunk without its usage; nothing if it is only that."""

@@ -1,4 +1,4 @@
-"""The deltas of chat completion chunks in pieces of one kind each, whatever the server's habits."""
+"""Splits the deltas of chat completion chunks into pieces of one kind each, across server variants."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass

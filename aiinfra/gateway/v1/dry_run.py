@@ -11,7 +11,7 @@ from queue_app.facade import Submission, dry_run
 
 
 class Costs(Protocol):
-    """What a quote says of its costs, in nano-dollars."""
+    """The costs in a quote, in nano-dollars."""
 
     @property
     def low_nano(self) -> int: ...
@@ -26,7 +26,7 @@ class Costs(Protocol):
 
 
 def costs_of(quote: Costs) -> dict[str, Any]:
-    """The members for costs in the answer to any dry run."""
+    """The cost members of a dry run's response."""
     return {
         "cost": {
             "currency": "USD",

@@ -1,7 +1,7 @@
-"""Earlier responses that a call continues: by `previous_response_id`, or with input items that only name theirs.
+"""Loads the earlier responses that a call continues, by `previous_response_id` or by `item_reference`s.
 
-Both are read from the content that the queue keeps of every request, so they end with its retention and erasure. A key
-sees only its own requests, and none that was sent with `store: false`.
+Both are read from the stored content of requests, so they are subject to its retention and erasure. A key sees only its
+own requests, and none that was sent with `store: false`.
 """
 
 import re

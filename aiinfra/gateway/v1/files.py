@@ -30,7 +30,7 @@ from aiinfra.tenants.scope import organization_scope
 from aiinfra.tenants.security_log.reading import note_reading
 
 FORM_BYTES = 64 * 1024
-"""For the other fields of the upload."""
+"""Room for the upload's other form fields."""
 PAGE_MAX = 1_000
 SECONDS = "expires_after[seconds]"
 COMPUTED = frozenset({"file_name", "content", "digest"})
@@ -138,7 +138,7 @@ def owner_of(call: ApiCall) -> Owner:
 
 
 def first_owner(call: ApiCall) -> tuple[object, ...]:
-    """Who must repeat the call to get its answer again: the same person or API key, before or after a rotation."""
+    """Whose retry gets the same response: the same person or API key, before or after a rotation."""
     key_id = call.principal.api_key_id
     return (user_of(call) if key_id is None else keys.line_of(key_id).aggregate(Min("id")),)
 

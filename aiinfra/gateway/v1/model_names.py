@@ -1,4 +1,4 @@
-"""Which provider and model a client means by one name."""
+"""Resolves a client's model name to a provider and model."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -21,7 +21,7 @@ cost = create_cost_optimizer()
 
 
 class ModelChoice(NamedTuple):
-    """The model that a client named; `alias` is what it said, if that was no model."""
+    """The resolved model; `alias` is the client's name for it, if that was an alias."""
 
     provider: str
     model: str

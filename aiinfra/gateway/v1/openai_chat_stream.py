@@ -1,4 +1,4 @@
-"""Chat completions as streams: of answers that are arriving, and of those that are already there."""
+"""Chat completions as streams: of answers in progress, and of completed ones."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
@@ -16,7 +16,7 @@ KEEP_ALIVE = b": keep-alive\n\n"
 
 
 class ChatStream:
-    """How this door streams. The usage comes last, and only `with_usage`."""
+    """Streams chat completions. The usage comes last, and only `with_usage`."""
 
     keep_alive = KEEP_ALIVE
 
@@ -28,7 +28,7 @@ class ChatStream:
         return LiveChunks(envelope_of(request, model), provider, with_usage=self._with_usage)
 
     def whole(self, status: RequestStatus) -> bytes:
-        """All events of an answer that is already there."""
+        """All events of a completed answer."""
         return b"".join(chunks_of(completion_of(status), with_usage=self._with_usage))
 
     def error(self, error: ApiError, request: AIRequest) -> bytes:  # noqa: ARG002 - as in the protocol

@@ -9,7 +9,7 @@ from aiinfra.providers.base import TokenUsage
 from queue_app.facade import AIRequest, RequestStatus
 
 CUT_OFF = {"length": "max_output_tokens", "content_filter": "content_filter"}
-"""Finish reasons of an incomplete answer, in the words of the Responses API."""
+"""Finish reasons of an incomplete answer, in the Responses API's terms."""
 ECHOED = (
     "instructions",
     "max_output_tokens",

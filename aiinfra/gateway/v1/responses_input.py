@@ -42,7 +42,7 @@ Message = dict[str, Any]
 
 
 def parameters_of(given: Mapping[str, Any], functions: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """The parameters in the words of chat completions. Raises CallRejectedError for those that cannot be expressed.
+    """The parameters of the chat completion. Raises CallRejectedError for those that can't be translated.
 
     Without `functions`, what concerns tools is left out: OpenAI refuses it then.
     """

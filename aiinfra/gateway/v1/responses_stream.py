@@ -1,4 +1,4 @@
-"""Responses as streams, made of chat completion chunks: of answers that are arriving, and of those already there."""
+"""Responses as streams, made of chat completion chunks: of answers in progress, and of completed ones."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import count
@@ -28,7 +28,7 @@ SHAPES = {
 
 
 class ResponseStream:
-    """How this door streams one response. `asked` are the parameters of the request, `tools` its tools."""
+    """Streams one response. `asked` are the parameters of the request, `tools` its tools."""
 
     keep_alive = KEEP_ALIVE
 
@@ -43,7 +43,7 @@ class ResponseStream:
         return LiveResponse(request, provider, started, self._tools, self._encoded)
 
     def whole(self, status: RequestStatus) -> bytes:
-        """All events of an answer that is already there."""
+        """All events of a completed answer."""
         live = self.live(status.request, status.request.provider, answering_model(status))
         message = message_of(status.response or {})
         calls = [{**call, "index": index} for index, call in enumerate(message.get("tool_calls", ()))]

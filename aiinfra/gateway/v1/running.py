@@ -1,4 +1,4 @@
-"""Runs a door's call and returns its answer, whatever the dialect."""
+"""Runs a call of a `/v1` endpoint and returns its answer, independent of the API format."""
 
 from django.http import HttpRequest
 
@@ -19,7 +19,7 @@ BY_CODE: dict[str, tuple[int, str]] = {
     ErrorCode.CONTENT_FILTERED: (400, "content_filter"),
     ErrorCode.CIRCUIT_OPEN: (503, "overloaded"),
 }
-"""Why a request failed -> status and code for the client; 502 for everything else, which is not the client's fault."""
+"""Error code of a request -> HTTP status and code for the client; 502 for all others."""
 
 
 def run(submission: Submission, request: HttpRequest) -> RequestStatus:
@@ -32,7 +32,7 @@ def run(submission: Submission, request: HttpRequest) -> RequestStatus:
 
 
 def require_waiting() -> None:
-    """Raise ApiError 503 if this process holds no connections open."""
+    """Raise ApiError 503 if this process doesn't let clients wait."""
     if not chat.can_wait():
         raise ApiError(503, "unavailable", "This server holds no connections open. Use /api/ai/queue.")
 

@@ -1,7 +1,7 @@
-"""Answers a streamed call: its events are passed on as the provider sends them, whatever the door's dialect.
+"""Answers a streamed call in any API format: forwards the events as the provider sends them.
 
-What can still be refused is refused with an HTTP status. Once the first part or a keep-alive was sent, a failure is one
-error event, and the stream ends without the dialect's closing event.
+Errors before the first part use an HTTP status. Once the first part or a keep-alive has been sent, a failure is an
+error event, and the stream ends without the format's closing event.
 """
 
 import logging
@@ -28,16 +28,16 @@ logger = logging.getLogger(__name__)
 KEEP_ALIVE_S = 10.0
 """The longest silence on the connection; until then, the status of the response is open."""
 TICK_S = 1.0
-"""How often a silent stream looks whether its client is still there."""
+"""How often a silent stream checks whether its client is still connected."""
 NO_BUFFERING = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
 NOTHING_YET = b""
 
 
 class LiveEvents(Protocol):
-    """Turns one answer into a door's events, while it arrives."""
+    """Converts one answer to events in an endpoint's API format while it arrives."""
 
     def pass_on(self, event: StreamEvent) -> bytes:
-        """What one event of the provider is in the door's dialect; may be nothing."""
+        """One provider event in the endpoint's API format; may be empty."""
         ...
 
     def end(self, status: RequestStatus) -> bytes:
@@ -46,17 +46,17 @@ class LiveEvents(Protocol):
 
 
 class StreamDialect(Protocol):
-    """How a door streams."""
+    """How an API format streams."""
 
     keep_alive: bytes
-    """Something that clients skip."""
+    """A keep-alive that clients ignore."""
 
     def live(self, request: AIRequest, provider: str, model: str) -> LiveEvents:
         """The events of an answer that this provider is sending."""
         ...
 
     def whole(self, status: RequestStatus) -> bytes:
-        """All events of an answer that is already there."""
+        """All events of a completed answer."""
         ...
 
     def error(self, error: ApiError, request: AIRequest) -> bytes:
@@ -97,7 +97,7 @@ class StreamedAnswer:
                 return
 
     def headers(self) -> dict[str, str]:
-        """What is known of the call by now: its cost only if it has ended."""
+        """What is known about the call so far. The cost is included only if it has ended."""
         if self._status:
             return headers_of(self._status)
         return headers_while_running(self._request) if self._request else {}
@@ -109,7 +109,7 @@ class StreamedAnswer:
         except ApiError as error:
             yield self._failed(error)
         except Exception as error:
-            logger.exception("a stream broke")
+            logger.exception("a stream failed")
             yield self._failed(failure_of(error))
 
     def _failed(self, error: ApiError) -> bytes:
@@ -117,7 +117,7 @@ class StreamedAnswer:
         return self._dialect.error(error, self._request)
 
     def close(self) -> None:
-        """The client has everything, or has left. Waits until the call is booked."""
+        """Called when the client has everything or has left. Waits until the call is recorded."""
         self._parts.close()
 
     def _rest(self) -> Iterator[bytes]:
@@ -148,7 +148,7 @@ class StreamedAnswer:
         yield self._dialect.whole(self._status)
 
     def _live(self, request: AIRequest, direct: DirectCall) -> Generator[bytes, None, bool]:
-        """The parts of a call that is made here. False if it ended without any event, or goes on in the queue."""
+        """The parts of a direct call. False if it ended without any event, or continues in the queue."""
         live, has_begun = self._dialect.live(request, *direct.called), False
         with streamed(direct, self._conclude) as call:
             for events in call.batches(TICK_S):
@@ -162,7 +162,7 @@ class StreamedAnswer:
         return has_begun
 
     def _conclude(self, request: AIRequest) -> RequestStatus | None:
-        """The answer of a booked call; None if the request is not over. Raises ApiError if it failed."""
+        """The answer of a recorded call; None if the request has not ended. Raises ApiError if it failed."""
         if request.status not in ENDED:  # it may have been cancelled during the call
             request = request_by_id(request.id) or request
         return result_of(request, self._submission) if request.status in ENDED else None

@@ -1,4 +1,4 @@
-"""URLs of the doors for existing clients."""
+"""URLs of the `/v1` endpoints."""
 
 from django.urls import path
 

@@ -1,4 +1,4 @@
-"""What all doors under `/v1` share: bodies with parameters of any name, in and out."""
+"""Base classes of the `/v1` endpoints: request and response bodies with arbitrary members."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -27,7 +27,7 @@ class StreamOptions(Shape):
 
 
 class VendorEndpoint(Endpoint):
-    """An endpoint in a vendor's dialect."""
+    """An endpoint in a vendor's API format."""
 
     body_bytes_max = settings.CALL_MIB_MAX * MIB
     body_nodes_max = CALL_NODES_MAX
@@ -35,7 +35,7 @@ class VendorEndpoint(Endpoint):
 
 
 class OpenAIEndpoint(VendorEndpoint):
-    """An endpoint in OpenAI's dialect."""
+    """An endpoint in OpenAI's API format."""
 
 
 def json_of(body: Mapping[str, Any], status: int = 200, headers: Mapping[str, str] | None = None) -> HttpResponse:

@@ -1,5 +1,5 @@
-"""Cleans what a provider sends, so that databases, UTF-8 and JSON can store it. Every text and tree passes through here
-once.
+"""Sanitizes provider responses, so that databases, UTF-8 and JSON can store them. Every text and tree passes through
+here once.
 
 PostgreSQL cannot store NUL, UTF-8 cannot encode a lone surrogate, and JSON has no NaN or infinity. Python refuses to
 print integers of more than 4,300 digits and to walk trees of a thousand levels.

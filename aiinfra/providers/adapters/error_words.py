@@ -1,6 +1,6 @@
-"""What providers' error bodies mean: their labels, and the words of those that use none.
+"""Classifies providers' error bodies by their labels, or by their messages if they have none.
 
-A new spelling needs a line here, and no change of the reader.
+A new variant only needs a line here.
 """
 
 import re
@@ -83,5 +83,5 @@ _BY_WORDS = (
 
 
 def code_by_words(status: int, words: str) -> ErrorCode | None:
-    """What an error's words say of it; None where its status says enough, and where they tell nothing."""
+    """The error code that a message implies; None if its status is specific enough or nothing matches."""
     return next((code for statuses, said, code in _BY_WORDS if status in statuses and said.search(words)), None)

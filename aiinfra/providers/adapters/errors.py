@@ -19,7 +19,7 @@ from aiinfra.retry_after import retry_after_s
 
 MESSAGE_LENGTH = 300
 ECHO_LENGTH = 12
-"""A shared run of this many characters counts as a quotation of the prompt."""
+"""A common substring of this length counts as a quotation of the prompt."""
 WORDS_READ = 4_000
 """Characters of an error body that are searched."""
 
@@ -40,7 +40,7 @@ _BY_STATUS = {
     499: ErrorCode.TIMEOUT,
 }
 _MESSAGES = ("message", "Message", "detail", "msg", "error", "error_msg", "status_msg", "errors")
-"""The members of an error body that have its words, the best first."""
+"""The members of an error body that may contain its message, in order of preference."""
 _UNSENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.UnsupportedProtocol)
 
 
@@ -53,7 +53,7 @@ class StatusError(Protocol):
 
 
 def status_error(error: StatusError, messages: Sequence[Mapping[str, Any]], api_key: str) -> ProviderError:
-    """Convert an HTTP error status; none of those is billed."""
+    """Convert an HTTP error status. These are never billed."""
     status, body = error.status_code, clean_tree(error.body)
     code, text = _read(status, body, messages, api_key)
     wish = retry_after_s(error.response.headers, RETRY_AFTER_MAX_S)
@@ -62,11 +62,11 @@ def status_error(error: StatusError, messages: Sequence[Mapping[str, Any]], api_
 
 
 def error_in(body: Mapping[str, Any], *, has_answer: bool) -> object:
-    """The error in a success: by its name, or the body itself where it has words in place of an answer; else None."""
+    """The error in a success response: its `error` member, or the body if it has a message but no answer; or None."""
     if body.get("error") or has_answer:
         return body.get("error")
-    told = body.get("base_resp") or body  # MiniMax
-    return told if _message_in(told) else None
+    details = body.get("base_resp") or body  # MiniMax
+    return details if _message_in(details) else None
 
 
 def error_in_answer(
@@ -88,7 +88,7 @@ def error_in_answer(
 
 
 def transport_error(cause: BaseException | None) -> ProviderError:
-    """Convert a call that got no answer; assumed billed if the request may have been sent."""
+    """Convert a call without a response; assumed billed if the request may have been sent."""
     may_be_billed = not isinstance(cause, _UNSENT)
     if isinstance(cause, AnswerTooLargeError):
         return ProviderError(ErrorCode.ANSWER_TOO_LARGE, str(cause), may_be_billed=True, status=200)
@@ -107,18 +107,18 @@ def unreadable_answer(usage: TokenUsage | None = None, raw_usage: dict[str, Any]
 
 
 def empty_answer(reason: str, usage: TokenUsage | None, raw_usage: dict[str, Any]) -> ProviderError:
-    """A success that answers nothing; `reason` says what is missing. Billed like any other answer."""
+    """A success response without an answer; `reason` says what is missing. Billed like any other answer."""
     return _billed(ErrorCode.EMPTY_ANSWER, reason, usage, raw_usage)
 
 
 def content_filtered(usage: TokenUsage | None, raw_usage: dict[str, Any]) -> ProviderError:
-    """An answer that the provider's filter emptied; the provider bills it like any other."""
+    """An answer that the provider's content filter removed. Billed like any other answer."""
     message = "The provider's content filter withheld the answer."
     return _billed(ErrorCode.CONTENT_FILTERED, message, usage, raw_usage)
 
 
 def _sentence(happened: str, text: str) -> str:
-    """What happened, and the provider's own words, if any."""
+    """What happened, followed by the provider's message, if any."""
     message = ": ".join(filter(None, [happened, text]))[:MESSAGE_LENGTH]
     is_whole = len(message) == MESSAGE_LENGTH or message.endswith((".", "!", "?"))
     return message if is_whole else f"{message}."
@@ -181,7 +181,7 @@ def _details(body: object) -> Mapping[str, Any]:
 
 
 def _message_in(body: object) -> str:
-    """What a body says, wherever servers put it; empty for a web page and for a body without words."""
+    """The message in an error body; empty for an HTML page and for a body without a message."""
     if isinstance(body, str):
         return "" if body.lstrip().startswith("<") else body
     details = _details(body)
@@ -196,7 +196,7 @@ def _is_label(value: object, api_key: str) -> bool:
 
 
 def _quotable(words: str, messages: Sequence[Mapping[str, Any]], api_key: str) -> str:
-    """The provider's words without the key; empty where they quote the prompt."""
+    """The provider's message without the key; empty if it quotes the prompt."""
     words = words[:WORDS_READ]
     words = one_line(words.replace(api_key, "[key]") if api_key else words, MESSAGE_LENGTH)
     if any(_echoes(words, text) for message in messages for text in _texts(message.get("content"))):

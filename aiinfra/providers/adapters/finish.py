@@ -42,7 +42,7 @@ OpenAI servers."""
 _FAILED = re.compile(
     r"error|fail|abort|cancel|timeout|time_limit|insufficient|overload|interrupt|unavailable|malformed"
 )
-"""Finish reasons of a server that gave up, such as DeepSeek's `insufficient_system_resource`."""
+"""Finish reasons for server failures, such as DeepSeek's `insufficient_system_resource`."""
 
 
 def finish_reason_of(raw: object) -> str:

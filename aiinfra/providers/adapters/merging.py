@@ -1,4 +1,4 @@
-"""Puts the events of a stream together to the body that the same call would have had without streaming."""
+"""Merges the events of a stream into the body that the same call would have returned without streaming."""
 
 import json
 from collections.abc import Mapping
@@ -25,7 +25,7 @@ class MergedBody(Protocol):
         ...
 
     def is_whole(self) -> bool:
-        """Whether the answer has ended by its own account, so that nothing but its usage can be missing."""
+        """Whether the answer has a finish reason, so that only its usage can be missing."""
         ...
 
     def body(self) -> dict[str, Any]:

@@ -39,7 +39,7 @@ _VALUE_OUT_OF_RANGE = re.compile(
     r"|min(imum)? (value|is|allowed)|max(imum)? (value|is|allowed)|<=|>=|\d >|> \d|[\[(]-?\d[\d.]*, ?-?\d"
     r"|(non-?)?(negative|positive)|above|below|beyond|(?<![\w.:-])(?!4\d\d\b)\d{2,7}(?![\w.:-])"
 )
-"""Words of a wrong value, bounds, and whole numbers that are no HTTP status: left out, another value would be used."""
+"""Matches errors about a parameter's value: dropping the parameter would silently use another value."""
 
 
 @dataclass(frozen=True)

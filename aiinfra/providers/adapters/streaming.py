@@ -20,11 +20,11 @@ from aiinfra.providers.usage import storable
 
 DONE = "[DONE]"
 TAIL_S = 0.1
-"""To read the end of a body after its last event, so that the connection can be used again."""
+"""Time for reading the rest of a body after its last event, so that the connection can be reused."""
 
 
 def accept(*, streams: bool) -> dict[str, str]:
-    """The header by which the transport knows a stream, and gives it a larger limit."""
+    """The header that marks a stream for the transport, which then applies a larger size limit."""
     return {"Accept": f"{egress.EVENT_STREAM}, application/json"} if streams else {}
 
 
@@ -49,7 +49,7 @@ def read_stream(
     """Yield the events of an answer until `ends_at` (monotonic), and return it. Closes the response.
 
     A server that answers with a plain body instead yields no event. Raises ProviderError for everything that is not a
-    clean answer; it reports usage only where the answer had ended, because counts before that say too little.
+    clean answer; it includes usage only if the answer had ended, because earlier counts are too low.
     """
     with contextlib.closing(response):
         if not response.headers.get("content-type", "").startswith(egress.EVENT_STREAM):

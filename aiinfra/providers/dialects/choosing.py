@@ -1,4 +1,4 @@
-"""A call in the words of the provider that answers it."""
+"""Translates a call to its provider's API format."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

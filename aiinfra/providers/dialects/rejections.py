@@ -1,4 +1,4 @@
-"""What a chat call may not ask for, in either dialect.
+"""Parameters and content that a chat call may not contain, in either dialect.
 
 Budgets are hard: each call holds its maximum cost before it leaves. A parameter whose cost has no maximum, or whose
 price is not in the price book, is therefore rejected by name. All other parameters are passed on, known or not.

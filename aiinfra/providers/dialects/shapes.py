@@ -1,7 +1,7 @@
 """The types of what a chat call may contain, in both dialects. Members that are not listed have any type.
 
-A wrong type is refused at the door: a provider would reject it after the call was counted, and a translation would
-stop in the middle. Only types are checked here; `rejections` knows what may not be asked for.
+Wrong types are rejected before the call is accepted: a provider would reject them after the call was counted, and a
+translation would fail midway. Only types are checked here; `rejections` has the rules for parameters and content.
 """
 
 from collections.abc import Mapping, Sequence

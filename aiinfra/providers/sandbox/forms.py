@@ -1,4 +1,4 @@
-"""Answers that are no prose: calls of tools, and JSON in the form that the request asks for. Both dialects."""
+"""Structured answers in both dialects: tool calls, and JSON that matches the requested schema."""
 
 import json
 import re

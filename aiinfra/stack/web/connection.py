@@ -16,7 +16,7 @@ from aiinfra.stack.web.request import Request
 from aiinfra.stack.web.uploads import may_send_large_body
 
 HEAD_S = 20.0
-"""For the request line and headers, and for the first byte of a new connection."""
+"""Timeout for the request line and headers, and for the first byte of a new connection."""
 BODY_S = 30.0
 BODY_BYTES_PER_S = 64 * 1024
 """A body may take `BODY_S`, plus its size at this rate."""
@@ -24,10 +24,10 @@ IDLE_S = 75.0
 """For an idle connection between two requests; longer than the 60 s of usual proxies, so that they close first."""
 STALL_S = 30.0
 STALL_BYTES = 30 * 1024
-"""A client must read so many bytes of a pending response in each `STALL_S` seconds."""
+"""A client must read this many bytes of a pending response every `STALL_S` seconds."""
 DRAIN_S = 5.0
 DRAIN_BYTES = 4 * 1024 * 1024
-"""After a refusal, so much more of the request is read and dropped: closing at once would destroy the response."""
+"""After a refusal, this much more of the request is read and dropped: closing at once would lose the response."""
 SMALL_BODY_BYTES = 64 * 1024
 """Accepted even if other bodies fill the memory."""
 
@@ -150,7 +150,7 @@ class Connection(HTTPChannel):
         return not (self.requests or self.request or self.total_outbufs_len)
 
     def waits_since(self) -> float | None:
-        """Since when the server waits for this client; None while a response is made or sent."""
+        """When the server started waiting for this client; None while a response is made or sent."""
         if self.requests or self.total_outbufs_len:
             return None
         return self.request.began_at if self.request else self.idle_since

@@ -99,7 +99,7 @@ class WebServer(TcpWSGIServer):
             del self._per_address[address]
 
     def is_full_of_bodies(self) -> bool:
-        """Whether the bodies of all connections fill the memory that they may use."""
+        """Whether request bodies have used up their memory."""
         return bool(sum(each.buffered_bytes() for each in self.active_channels.values()) > BODIES_BYTES_MAX)
 
     def maintenance(self, now: float) -> None:  # noqa: ARG002 - waitress's clock is not monotonic

@@ -9,7 +9,7 @@ from aiinfra.tenants.login.attempts import TooManyAttemptsError
 
 
 def without_referrer(response: HttpResponse) -> HttpResponse:
-    """For addresses with a token: no page that follows learns where the browser came from."""
+    """For URLs with a token: keep the browser from sending them as a referrer."""
     response.headers["Referrer-Policy"] = "no-referrer"
     return response
 

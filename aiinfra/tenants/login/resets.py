@@ -1,6 +1,6 @@
 """Links to reset a password.
 
-A request does the same work for every address, so neither its answer nor its time tells which ones have an account.
+A request does the same work for every address, so neither the response nor its timing reveals which have an account.
 The scheduler looks for the account and sends the link.
 """
 

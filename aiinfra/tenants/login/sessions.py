@@ -158,7 +158,7 @@ def _is_alive(request: HttpRequest) -> bool:
 
 
 def _is_by_a_person(request: HttpRequest) -> bool:
-    """Whether someone did something: an open page fetches its figures again without anybody in front of it."""
+    """Whether a person sent the request: open pages poll without user activity."""
     is_poll = "HX-Request" in request.headers or request.headers.get("Accept") in {"application/json", EVENT_STREAM}
     return request.method != "GET" or not is_poll
 

@@ -44,7 +44,7 @@ def _claim(identity: Identity) -> bool:
 
 
 def _ask(identity: Identity) -> None:
-    """A provider that does not answer is asked again next time: an outage there logs nobody out."""
+    """Refresh the identity. If the provider is down, it is retried next time: an outage logs no one out."""
     try:
         tokens = client.refresh(identity.provider, identity.refresh_token)
     except client.RefusedError:

@@ -9,7 +9,7 @@ from aiinfra.demo.traffic import NothingToSendError, send_traffic
 
 
 class Command(command.Command):
-    """Send requests as a company would, so that there is something to look at."""
+    """Send simulated traffic, so that the pages have data."""
 
     help = "Send a realistic mix of requests for a while, then exit."
 
