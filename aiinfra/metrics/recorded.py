@@ -36,7 +36,7 @@ class _Recorded(Generic[Keys]):
         self._known: dict[tuple[str, ...], Keys] = {}
 
     def _keys(self, given: tuple[object, ...]) -> Keys:
-        """Two threads may exceed the maximum by one."""
+        """The keys of a label set. Two threads may exceed the maximum by one."""
         texts = tuple(str(label)[:LABEL_MAX] for label in given)
         if texts not in self._known and len(self._known) >= self._series_max:
             texts = (OTHER,) * len(texts)

@@ -1,4 +1,4 @@
-"""Turns single checks into incidents: a problem seen once may be a blip, and a blip is no alert.
+"""Turns check results into incidents, so that a short blip doesn't raise an alert.
 
 A problem becomes an incident when two checks in a row find it, and ends when two in a row do not: a restart of Redis or
 a burst that drains within seconds raises nothing, and a value that hovers around its limit does not alert twice per
@@ -18,7 +18,7 @@ CHECK_EVERY_S = 30
 APART = timedelta(seconds=20)
 """Checks closer together count as one: they come from several schedulers."""
 STALE = timedelta(minutes=3)
-"""A suspicion from before a pause of the scheduler confirms nothing."""
+"""A suspected incident older than this, such as from before a scheduler pause, is not confirmed."""
 SAME_AGAIN = timedelta(minutes=5)
 """As long as an alert is not sent again."""
 

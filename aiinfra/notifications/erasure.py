@@ -1,4 +1,4 @@
-"""Erasing what messages said about a user, or everything that was sent for an organization."""
+"""Erases message content about a user, or all messages of an organization."""
 
 import json
 import re

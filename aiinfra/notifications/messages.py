@@ -45,7 +45,7 @@ class Notification:
 
     @property
     def is_resolution(self) -> bool:
-        """Whether it says that something has ended."""
+        """Whether it reports that a problem was resolved."""
         return self.type == ALERT_RESOLVED
 
     def as_payload(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Sends messages: writes deliveries in the caller's transaction, and does nothing else."""
+"""Queues messages by writing deliveries in the caller's transaction."""
 
 import uuid
 from collections.abc import Collection

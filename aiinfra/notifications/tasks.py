@@ -21,5 +21,5 @@ def jobs() -> Jobs:
 
 
 def webhook_jobs() -> Jobs:
-    """Run these in another thread: they send more than all channels together."""
+    """Run these in another thread: they send more messages than all channels together."""
     return [(1, IfWaiting(is_request_webhook_due, deliver_request_webhooks))]

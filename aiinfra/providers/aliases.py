@@ -1,4 +1,4 @@
-"""The organization's own names of models."""
+"""The organization's model aliases."""
 
 from collections.abc import Mapping
 
@@ -15,11 +15,11 @@ TARGET_MAX = 161
 
 
 class TooManyAliasesError(ValueError):
-    """The organization has as many aliases as it can have."""
+    """The organization has reached its limit of aliases."""
 
 
 def targets_of(organization_id: int) -> Mapping[str, str]:
-    """Alias -> model, as this process remembers them within an epoch."""
+    """Alias -> model, cached in this process within an epoch."""
     return _targets.of(organization_id)
 
 

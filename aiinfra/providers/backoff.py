@@ -12,7 +12,7 @@ RETRY_AFTER_MAX_S = 300.0
 def backoff_s(retry: int, retry_after_s: float | None, random: Callable[[], float] = random.random) -> float:
     """Seconds to wait before retry `retry` (0 for the first): full jitter over 1, 2, 4 ... times the base, capped.
 
-    The jitter is added to the wait that the provider asked for, so that no one is early and not all arrive at once.
+    The jitter is added to the provider's `Retry-After`, so that no retry is early and they don't all arrive at once.
     """
     ceiling = min(settings.RETRY_BASE_S * 2 ** min(retry, 30), settings.RETRY_MAX_S)
     wish = min(max(retry_after_s or 0.0, 0.0), RETRY_AFTER_MAX_S)

@@ -158,7 +158,7 @@ class BreakerState:
 
     @property
     def holds_all(self) -> bool:
-        """Whether it pauses the calls of every organization once it is open."""
+        """Whether it pauses every organization's calls while it is open."""
         return len(self.failing) != 1 or INSTALLATION in self.failing
 
 
@@ -188,7 +188,7 @@ def record_success(provider: str, model: str, organization_id: int = INSTALLATIO
 
 
 def record_error(provider: str, model: str, organization_id: int, error: ProviderError, timeout_s: float) -> None:
-    """The call failed: it counts against the model, or says nothing about the provider's health and frees the probe.
+    """The call failed: count the failure against the model, or release the probe if it isn't the provider's fault.
 
     `timeout_s` is the timeout that the caller set.
     """

@@ -31,7 +31,7 @@ def traced_headers(provider: str) -> dict[str, str]:
 
 
 def describe(span: "Span", answer: ChatAnswer | EmbeddingAnswer, first_token_s: float | None = None) -> None:
-    """Add what was answered, and how many seconds after the call a streamed answer began."""
+    """Add the answer's attributes, and the seconds until the first token of a streamed answer."""
     if first_token_s is not None:
         span.set_attribute("gen_ai.response.time_to_first_chunk", first_token_s)
     if isinstance(answer, ChatAnswer):

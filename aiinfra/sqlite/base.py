@@ -20,7 +20,7 @@ from aiinfra.sqlite import idle
 from aiinfra.sqlite.gate import Gate, gate_of
 
 WRITES = ("INSERT", "UPDATE", "DELETE", "REPLACE", "CREATE", "DROP", "ALTER", "VACUUM", "REINDEX", "ANALYZE")
-"""How statements that write begin. Any others only miss the gate: they wait as SQLite makes them wait."""
+"""First keywords of statements that write. Others that write only bypass the gate and wait for SQLite's lock."""
 KEYWORD_LENGTH_MAX = max(map(len, WRITES))
 
 
@@ -84,7 +84,7 @@ class DatabaseWrapper(KeepsCursor, base.DatabaseWrapper):
         return _ErrorWrapper(self)
 
     def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
-        """One that another thread has released, or a new one."""
+        """A connection that another thread has released, or a new one."""
         self._origin = idle.Origin.now(conn_params)
         kept = idle.take(self._origin) if self._origin else None
         return kept or super().get_new_connection(conn_params)
@@ -100,7 +100,7 @@ class DatabaseWrapper(KeepsCursor, base.DatabaseWrapper):
         idle.keep(self._origin, connection)
 
     def create_cursor(self, name: str | None = None) -> Cursor:  # noqa: ARG002 - Django passes it
-        """A cursor that knows the gate."""
+        """A cursor that uses the gate."""
         cursor: Cursor = self.connection.cursor(factory=Cursor)
         cursor.gate, cursor.timeout_s = self._gate(), self._timeout_s
         return cursor

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 KEPT_MAX = 16
-"""Of one process. More of its threads are rarely between two statements at once."""
+"""Idle connections kept per process."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Origin:
 
     @classmethod
     def now(cls, parameters: dict[str, Any]) -> "Origin | None":
-        """Of a connection that is opened now. None for a file that does not exist yet, and for memory."""
+        """The origin of a new connection. None for a file that doesn't exist yet, and for an in-memory database."""
         try:
             found = Path(parameters["database"]).stat()
         except OSError:

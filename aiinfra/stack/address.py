@@ -1,4 +1,4 @@
-"""Where the web server listens, and how to reach it from this machine."""
+"""The web server's listen address and its URL on this machine."""
 
 from django.conf import settings
 

@@ -28,7 +28,7 @@ def save() -> None:
 
 
 def of_running() -> Addresses:
-    """What was last saved, or the addresses of this process's settings if an earlier release started the product."""
+    """The saved addresses, or those of this process's settings if an earlier release started the product."""
     try:
         return Addresses(**json.loads(_path().read_text(encoding="utf-8")))
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""Which Redis the product uses: the configured one, otherwise one that it runs itself."""
+"""Decides which Redis the product uses: the configured one, or a bundled one that it runs itself."""
 
 import json
 import shutil

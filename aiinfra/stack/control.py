@@ -36,7 +36,7 @@ class NotAllowedError(ControlError):
 
 
 class UnreachableError(ControlError):
-    """Something listens, but its answer is invalid."""
+    """Something listens on the socket, but its response is invalid."""
 
 
 @dataclass(frozen=True)

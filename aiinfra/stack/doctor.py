@@ -173,7 +173,7 @@ def _links() -> Iterator[Finding]:
 
 
 def _clocks() -> Iterator[Finding]:
-    """Compares this host's clock with the others. Whoever cannot be asked has been reported before."""
+    """Compares this host's clock with the others. Unreachable servers have already been reported."""
     readers = (("database", clocks.database_skew_s), ("Redis", clocks.redis_skew_s))
     for name, read in readers:
         try:
@@ -217,7 +217,7 @@ def _secrets() -> Iterator[Finding]:
 
 
 def _stored_secrets() -> Iterator[Finding]:
-    """Encrypted columns. A database that cannot be read has been reported before."""
+    """Encrypted columns. An unreadable database has already been reported."""
     try:
         counts, keys = count_by_key(), count_by_pepper()
     except DatabaseError:
@@ -274,7 +274,7 @@ def _providers() -> Iterator[Finding]:
 
 
 def _embedder() -> Iterator[Finding]:
-    """An embedder that costs money is not tried."""
+    """Paid embedders are not called."""
     if settings.CACHE_EMBEDDER == "openai":
         yield Finding(Level.NOTE, "Questions are embedded by OpenAI, on each organization's account")
         return
@@ -287,7 +287,7 @@ def _embedder() -> Iterator[Finding]:
 
 
 def _traces() -> Iterator[Finding]:
-    """Whether the collector takes spans. The product works without it."""
+    """Whether the collector accepts spans. The product works without it."""
     if settings.TRACING:
         from aiinfra.tracing.sdk import takes_spans
 

@@ -1,4 +1,4 @@
-"""What doctor finds."""
+"""Findings of the doctor command."""
 
 from dataclasses import dataclass
 from enum import StrEnum

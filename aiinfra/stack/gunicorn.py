@@ -14,7 +14,7 @@ from aiinfra.stack.address import bind_host
 from aiinfra.tracing import spans
 
 END_S = 5
-"""After the drain, a process stores what it can and ends; then gunicorn kills it."""
+"""Time after the drain in which a process stores what it can and exits, before gunicorn kills it."""
 
 gc.set_threshold(20_000)  # as in manage.py
 

@@ -1,4 +1,4 @@
-"""Reports the supervisor's state even while it stops, when its own interface rejects every request.
+"""Reports the supervisor's state even while it is stopping, when its own interface rejects all requests.
 
 A supervisord plug-in, loaded in supervisord's process: it cannot use Django.
 """

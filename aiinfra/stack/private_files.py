@@ -32,7 +32,7 @@ OURS = (
 
 
 def exposed() -> list[Path]:
-    """The files and directories that another user may open, or could if a directory above them were not private."""
+    """Files and directories whose mode lets other users open them, even if a parent directory is private."""
     return [path for path in _ours() if not path.is_symlink() and path.stat().st_mode & OTHERS]
 
 
@@ -43,7 +43,7 @@ def protect() -> None:
 
 
 def _ours() -> Iterator[Path]:
-    """The whole data directory, or only what we write there if it is also used for other things."""
+    """The whole data directory, or only our own files if it is shared with other programs."""
     directory = Path(settings.DATA_DIR)
     tops = [directory] if _is_ours_alone(directory) else [directory / name for name in OURS]
     if connection.vendor == "sqlite":

@@ -1,4 +1,4 @@
-"""Copies of the SQLite database, made while the product runs, and put back while it does not."""
+"""Backs up the SQLite database while the product runs, and restores it while it is stopped."""
 
 import os
 import sqlite3
@@ -13,7 +13,7 @@ from django.db.migrations.loader import MigrationLoader
 from aiinfra.fsync import fsync
 
 PAGES_AT_ONCE = 1_000
-"""Writers wait no longer than these take to copy."""
+"""Pages copied at a time, which bounds how long writers wait."""
 BESIDE = ("-wal", "-shm")
 
 
@@ -108,7 +108,7 @@ def _finished_file(target: Path, *, replaces: bool = False) -> Iterator[Path]:
 
 
 def _check_unused(database: Path) -> None:
-    """The last one who closes the database removes the write-ahead log; if it stays, someone else is there."""
+    """The last connection to close removes the write-ahead log. If it remains, the database is still in use."""
     if not database.exists():
         return
     try:

@@ -66,7 +66,7 @@ def _stop_with_the_terminal(_event: object) -> None:
 
 
 def _print(line: str) -> None:
-    """A closed terminal is no reason to die in the middle of stopping."""
+    """Ignore a closed terminal, so that stopping can finish."""
     with contextlib.suppress(OSError):
         sys.stdout.write(line + "\n")
         sys.stdout.flush()

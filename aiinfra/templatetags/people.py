@@ -7,12 +7,12 @@ from aiinfra.tenants import actors
 register = template.Library()
 
 PROVIDER_TITLES = {"openai": "OpenAI", "deepseek": "DeepSeek", "anthropic": "Anthropic"}
-"""How the companies spell their names."""
+"""The companies' own spelling."""
 
 
 @register.filter
 def actor_name(actor: str) -> str:
-    """The name of whoever did something; empty if no one is known."""
+    """The display name of an actor; empty if unknown."""
     return actors.actor_name(actor) if actor else ""
 
 

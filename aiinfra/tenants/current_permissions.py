@@ -16,7 +16,7 @@ CHECK_S = 2.0
 
 
 class LostRightsError(RuntimeError):
-    """The caller lost a right while a file was sent; the connection ends in the middle."""
+    """The caller lost a permission while a file was being sent; the connection is aborted."""
 
 
 def current_permissions(request: HttpRequest, principal: Principal) -> Principal | None:

@@ -9,7 +9,7 @@ DEMO_SUFFIX = "@demo"
 
 
 def obstacles() -> list[str]:
-    """Why this installation must not have demo accounts, one short sentence for each setting; empty if it may."""
+    """Why demo accounts are not allowed here, one short sentence per setting; empty if they are."""
     found = []
     if not is_loopback(settings.BIND):
         found.append(f"BIND is {settings.BIND}")

@@ -19,7 +19,7 @@ SENT_TOO_LATE = "Your session has ended. Your last change was not saved: log in,
 class LoginRequired(LoginRequiredMiddleware):
     """Sends people without a session to the login page, also from an open page whose session has expired.
 
-    A form that was sent is lost: people are told so, and return to its page, since many forms' URLs accept only POST.
+    A submitted form is lost: users see a message, and return to its page, since many forms' URLs accept only POST.
 
     A script that followed a redirect would insert the login page into the open page. It gets 401 with the login page's
     URL in `HX-Redirect` instead. After login, people return to the page, not to the part that the script requested.

@@ -30,7 +30,7 @@ def roles_below(giver: Role) -> list[tuple[str, str]]:
 
 
 class RoleForm(forms.Form):
-    """A member's role; offers no more than the giver has."""
+    """A member's role; offers only roles that the giver may grant."""
 
     role = forms.ChoiceField()
 

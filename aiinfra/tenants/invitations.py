@@ -90,7 +90,7 @@ def find_open(token: str) -> Invitation | None:
 
 
 def _inviter_still_may(invitation: Invitation) -> bool:
-    """Whoever changed their role or account: a page, Django admin, single sign-on."""
+    """Whether the inviter still has the required role, however it was changed since."""
     membership = Membership.objects.filter(
         organization=invitation.organization_id, user=invitation.invited_by, user__is_active=True
     ).first()

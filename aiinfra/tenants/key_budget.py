@@ -1,4 +1,4 @@
-"""The budget that a new API key can begin with. The cost engine, which is built on the tenants, says how to set one."""
+"""The initial budget of a new API key. The cost engine, which depends on this app, registers how to set it."""
 
 from dataclasses import dataclass
 from typing import Protocol

@@ -1,4 +1,4 @@
-"""What one API key may do: how much per minute, from where, and with which models and endpoints."""
+"""Limits of an API key: rates, IP addresses, models, and endpoints."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -50,7 +50,7 @@ NO_LIMITS = KeyLimits()
 
 
 def limit_changes(before: KeyLimits, after: KeyLimits) -> dict[str, list[object]]:
-    """What differs, as the audit log stores it; of a webhook only its host, which may be the same."""
+    """The changes as the audit log stores them. Of a webhook, only its host is included."""
     old, new = before.as_json(), after.as_json()
     differs = {name for name in old if old[name] != new[name]}
     if before.access.webhook != after.access.webhook:

@@ -9,7 +9,7 @@ from aiinfra.tenants.scope import organization_scope
 
 
 class MemberError(ValueError):
-    """A refused change of members; the text is for the person who tried."""
+    """A change of members that isn't allowed; the text is shown to the user."""
 
 
 def role_of(user: User, organization: Organization) -> Role:

@@ -1,5 +1,5 @@
-"""Hands a new secret of an API key to the page that comes next, in the browser's own cookie: it is never stored here,
-and a reload has none.
+"""Passes a new API key secret to the next page in a browser cookie, so that it is never stored on the server and a
+reload doesn't show it again.
 """
 
 from django.http import HttpRequest, HttpResponse
@@ -30,5 +30,5 @@ def take(request: HttpRequest) -> tuple[str, str]:
 
 
 def forget(response: HttpResponse, page: str) -> None:
-    """The page has shown the secret."""
+    """Delete the cookie, once the page has shown the secret."""
     response.delete_cookie(COOKIE, path=page, samesite="Strict")

@@ -1,4 +1,4 @@
-"""Limits which rows the running code may see.
+"""Limits which rows the current code can access.
 
 Every tenant table is read through `TenantManager`, which adds the organization of the current request or job and raises
 if none is set: a forgotten scope is an error, never a leak.
@@ -73,7 +73,7 @@ def owner_scope(organization_id: int | None) -> AbstractContextManager[None]:
 
 
 def organization_in_scope() -> int | None:
-    """The organization that the running code may see; None in another scope, or without any."""
+    """The organization in scope; None in another scope, or without any."""
     organization_id = _organization_id.get()
     return organization_id if organization_id is not None and organization_id > 0 else None
 

@@ -31,7 +31,7 @@ def preload() -> None:
 
 
 def stop() -> None:
-    """Send the spans of this process, which ends, for two seconds at most."""
+    """Flush this process's spans before it exits, for at most two seconds."""
     if settings.TRACING:
         from aiinfra.tracing import sdk
 

@@ -51,7 +51,7 @@ def scraped(request: HttpRequest) -> HttpResponse | None:
 
 
 def recorded_scraped(request: HttpRequest) -> HttpResponse | None:
-    """As `scraped`, with nothing but what processes on this data directory have recorded."""
+    """Like `scraped`, but only with the metrics that processes of this data directory have recorded."""
     return _text(recorded_metrics(_slugs())) if request.method in READING and _has_token(request) else None
 
 

@@ -1,4 +1,4 @@
-"""Metrics of the present state, read from the database and Redis when they are asked for.
+"""Metrics of the current state, read from the database and Redis on each scrape.
 
 They are the same on every host. No query reads ended requests, ledger rows, or windows that are over. What cannot be
 read is left out.

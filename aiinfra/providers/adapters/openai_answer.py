@@ -58,7 +58,7 @@ def answer_in(
 
 
 def _native(body: Mapping[str, Any], choice: Mapping[str, Any], message: Mapping[str, Any]) -> dict[str, Any]:
-    """What only this dialect can say, such as `reasoning_content`, annotations and log probabilities."""
+    """Members that only this dialect has, such as `reasoning_content`, annotations and log probabilities."""
     said = {
         "message": {name: value for name, value in message.items() if name not in COMMON_FIELDS and value},
         "logprobs": choice.get("logprobs"),

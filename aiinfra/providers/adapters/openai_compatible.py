@@ -50,7 +50,7 @@ class OpenAICompatibleAdapter:
         if provider.name != "openai":
             # The client reads these from the environment; other providers must not see them.
             self._client.organization = self._client.project = None
-        # The client would put a relative address together again in each call.
+        # The client would resolve a relative URL again for each call.
         self._base_url = str(self._client.base_url)
 
     def chat(self, attempt: ProviderAttempt, call: ChatCall) -> ChatAnswer:

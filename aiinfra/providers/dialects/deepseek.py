@@ -1,4 +1,4 @@
-"""What DeepSeek's server understands differently from OpenAI's."""
+"""Differences between DeepSeek's API and OpenAI's."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -27,7 +27,7 @@ _ANTHROPIC_STOP_REASONS = {
 
 
 class Dialect(Protocol):
-    """How one provider's clients talk."""
+    """One provider's API format."""
 
     def prompt(self, provider: str, body: dict[str, Any]) -> Prompt:
         """Read a request. Raises BadRequestError."""

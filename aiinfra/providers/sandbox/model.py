@@ -122,7 +122,7 @@ def embed(text: str, dimensions: int) -> list[float]:
 
 
 def _whole(prompt: Prompt) -> str:
-    """What the model writes if no limit cuts it off."""
+    """The model's full answer, before any token limit."""
     if prompt.call:
         return f"{prompt.call.name} {prompt.call.arguments}"
     return _prose(prompt) if prompt.schema is None else json.dumps(example_of(prompt.schema))

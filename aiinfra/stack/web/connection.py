@@ -57,7 +57,7 @@ class _Response(WSGITask):
 
 
 class _Refused(ErrorTask):
-    """A refusal, after which the client may still be sending."""
+    """An error response that is sent while the client may still be sending."""
 
     def execute(self) -> None:
         """Send it."""
@@ -140,7 +140,7 @@ class Connection(HTTPChannel):
         return result
 
     def del_channel(self, map: dict[int, Any] | None = None) -> None:  # noqa: A002 - waitress's name
-        """Called at each close; the first one counts."""
+        """Called at each close; only the first one has an effect."""
         if self._fileno is not None:
             self.server.forget(self.addr[0])
         super().del_channel(map)
@@ -227,7 +227,7 @@ class Connection(HTTPChannel):
             self.handle_close()
 
     def _refuse(self, refusal: Refusal) -> None:
-        """Answer without a thread, and close."""
+        """Send an error response without a thread, and close."""
         with self.requests_lock, self.outbuf_lock:
             if self.request is not None:
                 self.request.close()

@@ -1,4 +1,4 @@
-"""Responses that the web server gives itself, before Django sees the request."""
+"""Error responses that the web server sends itself, before Django sees the request."""
 
 import json
 import re
@@ -8,7 +8,7 @@ FOR_PROGRAMS = re.compile(rb"\s*[A-Za-z]+ (https?://[^/\s]*)?/+(?P<path>(api|v1)
 
 
 class Refusal:
-    """A response without a thread or a view behind it. Programs get the API's error shape, people get a sentence."""
+    """An error response that needs no thread or view: JSON for API clients, a sentence for browsers."""
 
     def __init__(
         self, status: int, reason: str, kind: str, message: str, *, start: bytes = b"", retry_after_s: int | None = None

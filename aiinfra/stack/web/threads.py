@@ -11,7 +11,7 @@ from waitress.task import ThreadedTaskDispatcher
 from aiinfra.gateway.waiting_threads import release_connections
 
 SPARE = 4
-"""Threads that may stay when a wait ends, for the next one: to end a thread, waitress wakes all that are idle."""
+"""Extra threads kept after a wait ends, for the next one: to end a thread, waitress wakes all idle ones."""
 
 
 class Threads(ThreadedTaskDispatcher):

@@ -36,7 +36,7 @@ class BufferingWorker(Worker):
         spans.stop()
 
     def _stay_for_a_while(self, loop: dict[int, Any]) -> None:
-        """Serve on, while `/readyz` answers 503, until load balancers have noticed."""
+        """Keep serving, with `/readyz` returning 503, until load balancers have noticed."""
         end = time.monotonic() + settings.WEB_LAME_DUCK_S
         while time.monotonic() < end and self.ppid == os.getppid():
             self.notify()

@@ -1,1 +1,1 @@
-"""Proving who someone is: passwords, limits on guessing, second factors, sessions, single sign-on."""
+"""Authentication of people: passwords, brute-force limits, second factors, sessions, single sign-on."""

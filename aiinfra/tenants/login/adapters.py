@@ -1,4 +1,4 @@
-"""What django-allauth asks the product: accounts, addresses, messages, encryption."""
+"""Adapters for django-allauth: accounts, addresses, messages, encryption."""
 
 from typing import Any
 
@@ -25,7 +25,7 @@ INACTIVE = "This account cannot log in."
 
 
 class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth has no types
-    """Nobody signs up: accounts come from invitations, administrators, and single sign-on."""
+    """Sign-up is closed: accounts come from invitations, administrators, and single sign-on."""
 
     def is_open_for_signup(self, request: HttpRequest) -> bool:  # noqa: ARG002 - allauth's signature
         """Never."""
@@ -36,7 +36,7 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth ha
         return client_address(request) or "::"
 
     def pre_login(self, request: HttpRequest, user: User, **_: Any) -> HttpResponse | None:
-        """Refuse accounts that may not log in, whatever they proved."""
+        """Reject accounts that may not log in, even with valid credentials."""
         if PersonBackend().user_can_authenticate(user):
             return None
         return self.respond_user_inactive(request, user)

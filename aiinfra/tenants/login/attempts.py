@@ -87,7 +87,7 @@ def _begin_in_redis(keys: Sequence[str], limits: Sequence[int]) -> float:
 
 
 def _key(kind: str, *parts: str) -> str:
-    """Names and addresses are personal, so Redis gets only their hash."""
+    """A Redis key. Names and addresses are personal data, so only their hash is used."""
     digest = hashlib.sha256("\0".join(parts).encode(errors="surrogatepass")).hexdigest()
     return f"{{login}}:{kind}:{digest}"
 

@@ -1,4 +1,4 @@
-"""The one place where a name and a password become a person, whichever page or program asks."""
+"""Authenticates users by name and password, for every page and program."""
 
 from typing import Any
 

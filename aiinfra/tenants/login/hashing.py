@@ -1,4 +1,4 @@
-"""Bounds the CPU that password checks can take: a hash costs a third of a second on purpose."""
+"""Limits the CPU time of password checks: a hash takes a third of a second by design."""
 
 import threading
 from collections.abc import Iterator

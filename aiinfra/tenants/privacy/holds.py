@@ -1,4 +1,4 @@
-"""Legal holds: what must not be deleted, whoever asks."""
+"""Legal holds: content that must not be deleted."""
 
 from django.db import transaction
 from django.db.models import Q

@@ -83,7 +83,7 @@ def _texts(client: Redis, key: str) -> dict[str, str]:
 
 
 def _record_first(event: str, **fields: str | None) -> None:
-    """The caller is being refused already: an unreachable database must not become another error."""
+    """Log database errors instead of raising them: the caller is already returning an error."""
     try:
         record(event, **fields)  # type: ignore[arg-type]
     except DatabaseError:

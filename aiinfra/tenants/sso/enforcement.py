@@ -1,4 +1,4 @@
-"""Organizations in which people can work only after single sign-on."""
+"""Organizations that require single sign-on."""
 
 from django.db.models import QuerySet
 

@@ -1,4 +1,4 @@
-"""From what the identity provider says to an account, a membership, and a role."""
+"""Maps an identity provider's claims to an account, a membership, and a role."""
 
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
@@ -20,7 +20,7 @@ STAFF = "Administrators of the installation log in with their password and a sec
 
 
 class NotAdmittedError(Exception):
-    """The provider knows the person, and the organization does not admit them; the message says why."""
+    """The organization doesn't admit a person who authenticated at the provider; the message says why."""
 
 
 @transaction.atomic

@@ -1,4 +1,4 @@
-"""`/installation/staff/`: who may do what for the whole installation."""
+"""`/installation/staff/`: staff and their rights over the installation."""
 
 from django.http import HttpResponse
 from django.shortcuts import render
