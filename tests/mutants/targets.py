@@ -65,6 +65,7 @@ TESTS: dict[str, tuple[str, ...]] = {
     "cost_app/ledger/tracking.py": (
         "tests/cost_app/ledger/test_tracking.py",
         "tests/cost_app/ledger/test_repeated_reports.py",
+        "tests/cost_app/budgets/test_api.py",
     ),
     "cost_app/ledger/rollups.py": (
         "tests/cost_app/ledger/test_rollups.py",

@@ -107,6 +107,12 @@ def test_unsupported_languages_are_served_only_if_the_policy_allows_it() -> None
     assert judged(pair[0], pair[0] + "\u200b", 0.99).serve
 
 
+@pytest.mark.parametrize(("similarity", "guard"), [(0.89, "threshold"), (0.91, "")])
+def test_unsupported_languages_need_a_higher_similarity(similarity: float, guard: str) -> None:
+    pair = "Как сбросить мой пароль?", "как сбросить мой пароль?"
+    assert decide(*pair, similarity, 0.85, SCALE, any_language=True).guard == guard
+
+
 @pytest.mark.parametrize(
     "text",
     ["How do I pay?", "Hamburg plant water Q3 2024", "pay invoice", "", "Who was last year's champion?", "café prices"],
