@@ -33,6 +33,7 @@ from queue_app.payloads import (
     ResponseOut,
     UsageOut,
     priority_name,
+    turn_schema,
 )
 from queue_app.presenting import page_out, request_out, stats_out
 from queue_app.queries import RequestFilter, page_of, request_by_id, status_of
@@ -60,6 +61,7 @@ __all__ = [
     "quoted",
     "request_out",
     "submission_of",
+    "turn_schema",
 ]
 
 

@@ -1,7 +1,7 @@
 """Request and response bodies of the queue's JSON operations."""
 
 import operator
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Annotated, Any, Literal, cast, get_args
 
@@ -36,15 +36,16 @@ def _turn(roles: frozenset[str], required: list[str], content: dict[str, Any]) -
     return {"required": required, "properties": {**OTHER_MEMBERS, "role": {"enum": sorted(roles)}, "content": content}}
 
 
-def _turns(prompt: dict[str, Any]) -> list[Any]:
-    """JSON Schema of a turn, with the content of a prompt."""
-    return [_turn(SPEAKERS, ["role", "content"], prompt), _turn(MAY_BE_EMPTY, ["role"], CONTENT_OR_NOTHING)]
+def turn_schema(prompt: dict[str, Any], roles: Iterable[str] = get_args(Role)) -> dict[str, Any]:
+    """JSON Schema of a turn with one of these roles. `prompt` is the schema of the content that must not be empty."""
+    speakers, others = SPEAKERS.intersection(roles), MAY_BE_EMPTY.intersection(roles)
+    return {"anyOf": [_turn(speakers, ["role", "content"], prompt), _turn(others, ["role"], CONTENT_OR_NOTHING)]}
 
 
 class Message(ApiModel):
     """One turn of the conversation as OpenAI's chat completions have it; further fields are passed on."""
 
-    model_config = ConfigDict(extra="allow", json_schema_extra={"anyOf": _turns(CONTENT)})
+    model_config = ConfigDict(extra="allow", json_schema_extra=turn_schema(CONTENT))
 
     role: Role
     content: Annotated[Any, Field(description="text or an array of content parts", validate_default=True)] = None
@@ -67,7 +68,7 @@ class Message(ApiModel):
 class MessageWithText(Message):
     """One turn of the conversation. The text of a user or a system prompt is not empty."""
 
-    model_config = ConfigDict(json_schema_extra={"anyOf": _turns(CONTENT_NOT_EMPTY)})
+    model_config = ConfigDict(json_schema_extra=turn_schema(CONTENT_NOT_EMPTY))
 
     @field_validator("content")
     @classmethod

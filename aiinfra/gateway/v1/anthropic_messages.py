@@ -4,7 +4,7 @@ For Anthropic's own models the call is passed on as it came, and the answer's bl
 the signatures of thinking. For other models both are translated.
 """
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from django.http import HttpResponse, StreamingHttpResponse
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
@@ -21,29 +21,34 @@ from aiinfra.gateway.v1.running import run
 from aiinfra.gateway.v1.streaming import stream
 from aiinfra.gateway.v1.vendor_endpoint import OpenBody, json_of
 from aiinfra.providers.base import Dialect
+from aiinfra.providers.dialects.part_schema import CONTENT_NOT_EMPTY
 from aiinfra.providers.dialects.rejections import CallRejectedError
 from aiinfra.providers.dialects.shapes import check_shape
 from cost_app import create_cost_optimizer
-from queue_app.api import DRY_RUN_HEADER, MessageWithText, check_model, is_dry_run, submission_of
+from queue_app.api import DRY_RUN_HEADER, MessageWithText, check_model, is_dry_run, submission_of, turn_schema
 from queue_app.facade import Submission
 
 PASSED_ON = ("anthropic-beta", "anthropic-version")
 TIERS = {"auto": "auto", "standard_only": "standard"}
 
+Role = Literal["user", "assistant", "system"]
+
 cost = create_cost_optimizer()
 
 
-class Turn(MessageWithText):
+class AnthropicTurn(MessageWithText):
     """One turn of the conversation. Claude Code sends system messages between the others."""
 
-    role: Literal["user", "assistant", "system"]
+    model_config = ConfigDict(json_schema_extra=turn_schema(CONTENT_NOT_EMPTY, get_args(Role)))
+
+    role: Role
 
 
 class CountTokensRequest(OpenBody):
     """A call whose prompt is counted."""
 
     model: Annotated[str, StringConstraints(min_length=1, max_length=161)]
-    messages: Annotated[list[Turn], Field(min_length=1)]
+    messages: Annotated[list[AnthropicTurn], Field(min_length=1)]
 
 
 class MessagesRequest(CountTokensRequest):
