@@ -124,7 +124,7 @@ def first_error(root: object, nodes_max: int = NODES_MAX) -> tuple[str, str] | N
         if depth > DEPTH_MAX:
             return path, f"This is nested more than {DEPTH_MAX} levels deep."
         if seen > nodes_max:
-            return "", f"This has more than {nodes_max} members."
+            return path.partition(".")[0], f"The request has more than {nodes_max:,} members and array elements."
         if problem := _problem_of(value):
             return path, problem
         if INPUT.fullmatch(path) and _are_tokens(value):

@@ -92,4 +92,6 @@ def test_outage_alerts_once_and_ends_with_recovery(watched: Stack, queue_page: P
 
 
 def _alerts(receiver: Receiver, kind: str) -> list[str]:
-    return sorted(message["data"]["type"] for message in receiver.messages() if message["type"] == kind)
+    """The outage's alerts of this kind. A busy machine also raises `queue_latency`, because requests wait longer."""
+    found = sorted(message["data"]["type"] for message in receiver.messages() if message["type"] == kind)
+    return [each for each in found if each != "queue_latency"]

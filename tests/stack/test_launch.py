@@ -41,13 +41,13 @@ def test_the_sandbox_port_is_checked_if_the_sandbox_is_started(settings: Setting
 
 
 def test_run_refuses_to_start_twice(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(control, "look", lambda _: control.Supervisor(1, False, {"web": 2}))
+    monkeypatch.setattr(control, "find_supervisor", lambda _: control.Supervisor(1, False, {"web": 2}))
     with pytest.raises(CommandError, match="already running"):
         call_command("run")
 
 
 def test_run_refuses_to_start_while_stopping(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(control, "look", lambda _: control.Supervisor(1, True, {"workers": 2, "redis": 3}))
+    monkeypatch.setattr(control, "find_supervisor", lambda _: control.Supervisor(1, True, {"workers": 2, "redis": 3}))
     with pytest.raises(CommandError, match=r"still stopping in .*\(redis, workers\)"):
         call_command("run")
 
@@ -56,7 +56,7 @@ def test_run_refuses_to_start_if_another_user_s_supervisor_runs(monkeypatch: pyt
     def somebodys(_: object) -> None:
         raise control.NotAllowedError("Another user runs it")
 
-    monkeypatch.setattr(control, "look", somebodys)
+    monkeypatch.setattr(control, "find_supervisor", somebodys)
     with pytest.raises(CommandError, match="Another user"):
         call_command("run")
 

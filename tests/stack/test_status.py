@@ -30,7 +30,7 @@ def _programs(monkeypatch: pytest.MonkeyPatch, settings: Settings, tmp_path: Pat
     settings.DATA_DIR = tmp_path
     settings.REDIS_URL = "redis://:secret@127.0.0.1:6390/0"
     programs = {"workers": os.getpid(), "banner": 1}
-    monkeypatch.setattr(control, "look", lambda _: control.Supervisor(1, False, programs))
+    monkeypatch.setattr(control, "find_supervisor", lambda _: control.Supervisor(1, False, programs))
 
 
 def output_of(*arguments: str) -> str:
@@ -82,6 +82,6 @@ def test_status_fails_if_nothing_is_running(monkeypatch: pytest.MonkeyPatch) -> 
     def nothing(_: object) -> None:
         raise control.NotRunningError("Nothing runs")
 
-    monkeypatch.setattr(control, "look", nothing)
+    monkeypatch.setattr(control, "find_supervisor", nothing)
     with pytest.raises(CommandError, match="Nothing runs"):
         output_of("--json")
