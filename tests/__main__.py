@@ -21,6 +21,7 @@ from xml.etree import ElementTree
 
 import psycopg
 
+from tests.support.chromium import chromium_path
 from tests.support.selection import (
     ON_SQLITE_ALONE,
     POSTGRES_AREAS,
@@ -35,7 +36,6 @@ from tests.support.selection import (
 
 ROOT = Path(__file__).resolve().parents[1]
 POSTGRES_URL = "postgres://postgres@127.0.0.1:5432/aiinfra"
-CHROMIUM = "/usr/bin/chromium"
 NOTHING_COLLECTED = 5
 # With a provider's key in .env, tests would call that provider.
 PROVIDER_KEYS = dict.fromkeys(("OPENAI_API_KEY", "DEEPSEEK_API_KEY", "ANTHROPIC_API_KEY"), "")
@@ -102,7 +102,7 @@ def main(arguments: list[str]) -> int:
         gap = "slow, process and browser tests, and PostgreSQL: `make test` runs them"
         return _last_word(_run_all(QUICK, ""), [gap], is_failing=False)
     postgres = _postgres()
-    missing = set() if Path(CHROMIUM).exists() else {*BROWSERS}
+    missing = set() if chromium_path() else {*BROWSERS}
     missing |= set() if postgres else {*UNITS_POSTGRES, *PROCESSES_POSTGRES, *HOSTS}
     missing |= {*HOSTS} if list(_missing_servers()) else set()
     results = _run_all([part for part in PARTS if part not in missing], postgres)
@@ -191,7 +191,7 @@ def _gaps(missing: set[Part]) -> Iterator[str]:
     if missing.issuperset(HOSTS):
         yield f"the tests of several hosts: they need {', '.join(_missing_servers()) or 'PostgreSQL'}"
     if missing.issuperset(BROWSERS):
-        yield f"the browser tests: there is no {CHROMIUM}"
+        yield "the browser tests: Chromium is not installed"
 
 
 def _last_word(results: Sequence[Result], gaps: Sequence[str], *, is_failing: bool) -> int:

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from tests.support.chromium import ARGUMENTS, chromium_path
 from tests.support.processes import ROOT, answers, free_port, start, wait_until
 
-CHROMIUM = "/usr/bin/chromium"
 TARGET = ROOT / "docs" / "img" / "screens"
 PAGES = {
     "queue": "/queue/",
@@ -69,7 +69,7 @@ def take(browser: Browser, url: str, password: str, scheme: str) -> None:
 def main() -> None:
     TARGET.mkdir(parents=True, exist_ok=True)
     with product() as (url, password), sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        browser = playwright.chromium.launch(executable_path=chromium_path(), args=ARGUMENTS)
         for scheme in ("light", "dark"):
             take(browser, url, password, scheme)
 

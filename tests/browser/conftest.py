@@ -3,7 +3,6 @@
 import os
 import warnings
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,11 +15,11 @@ from aiinfra import web_stopping
 from aiinfra.gateway.feed import feed
 from aiinfra.tenants.models import User
 from tests.queue_app.conftest import _no_provider_keys, claimed, provider, queue, submit
+from tests.support.chromium import ARGUMENTS, chromium_path
 from tests.support.processes import wait_until
 
 __all__ = ["_no_provider_keys", "claimed", "provider", "queue", "submit"]
 
-CHROMIUM = Path("/usr/bin/chromium")
 WIDE, NARROW = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
 SOON_MS = 60_000
 
@@ -37,8 +36,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Browser]:
     """The browser. If it is not installed, tests are skipped, or fail if AIINFRA_CI is set."""
-    if not CHROMIUM.exists():
-        missing = f"{CHROMIUM} is missing: the pages are not tested in a browser"
+    path = chromium_path()
+    if path is None:
+        missing = "Chromium is not installed: the pages are not tested in a browser"
         if os.environ.get("AIINFRA_CI"):
             pytest.fail(missing)
         warnings.warn(missing, stacklevel=1)
@@ -47,7 +47,7 @@ def chromium() -> Iterator[Browser]:
         # Playwright runs an event loop in this thread, so Django would refuse to use the ORM.
         monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
         expect.set_options(timeout=SOON_MS)
-        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
+        browser = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
         yield browser
         browser.close()
 

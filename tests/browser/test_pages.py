@@ -37,8 +37,11 @@ DOUBLE_IDS = """() => {
 HEADING_LEVELS = """() => [...document.querySelectorAll("h1, h2, h3, h4")].filter((e) => e.checkVisibility())
   .map((e) => Number(e.tagName[1]))"""
 FAINT_TEXT = """() => {
-  const parts = (color) => {
-    const canvas = document.createElement("canvas").getContext("2d");
+  const canvas = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
+  const known = {};
+  const parts = (color) => (known[color] ??= read(color));
+  const read = (color) => {
+    canvas.clearRect(0, 0, 1, 1);
     canvas.fillStyle = color;
     canvas.fillRect(0, 0, 1, 1);
     return [...canvas.getImageData(0, 0, 1, 1).data];
