@@ -17,6 +17,7 @@ from django.http.response import HttpResponseBase
 
 from aiinfra import timed_cache
 from aiinfra.failures import ApiError
+from aiinfra.plurals import plural
 from aiinfra.rate_limits import Rate, Slots, Taken, leave, take
 from aiinfra.tenants.authorization import Principal
 from aiinfra.tenants.caller import client_address, network_of
@@ -192,16 +193,12 @@ def _refusal(limit: Rate | Slots, retry_after_s: int, headers: dict[str, str]) -
     whose = limit.name.partition(":")[0]
     whose = {"key": "This API key", "organization": "Your organization"}.get(whose, "Your address")
     if isinstance(limit, Rate):
-        what = f"{_counted(limit.per_minute, limit.unit)} per minute"
+        what = f"{plural(limit.per_minute, limit.unit.removesuffix('s'))} per minute"
     else:
-        what = f"{_counted(limit.most, REQUESTS)} at a time"
+        what = f"{plural(limit.most, 'request')} at a time"
     after = max(1, retry_after_s)
     message = f"{whose} can send {what}. Try again in {after} s."
     return ApiError(429, "rate_limited", message, headers={**headers, "Retry-After": str(after)})
-
-
-def _counted(number: int, unit: str) -> str:
-    return f"{number} {unit.removesuffix('s') if number == 1 else unit}"
 
 
 def _headers(rates: Sequence[Rate], taken: Taken) -> dict[str, str]:

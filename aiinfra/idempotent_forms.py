@@ -62,7 +62,7 @@ class IdempotentForms:
 
 
 def is_form(request: HttpRequest, view: Any) -> bool:
-    """Whether someone who is logged in sends a form, rather than a program JSON."""
+    """Whether a logged-in user submitted a form, as opposed to a program that sends JSON."""
     return (
         request.method == "POST"
         and not getattr(view, "csrf_exempt", False)

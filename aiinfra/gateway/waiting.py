@@ -57,23 +57,23 @@ class Visit:
         self._slots = slots
         self._organization_id = organization_id
         self._client = client
-        self._has_place = False
+        self._has_slot = False
 
     def take_slot(self) -> None:
         """Take a slot before the request is accepted; idempotent. Raises TooManyWaitingError."""
-        if self._has_place:
+        if self._has_slot:
             return
         try:
             self._slots.take(self._organization_id)
         except NoSlotError:
             raise TooManyWaitingError from None
-        self._has_place = True
+        self._has_slot = True
 
     def leave(self) -> None:
         """Release the slot, if it has one."""
-        if self._has_place:
+        if self._has_slot:
             self._slots.leave(self._organization_id)
-        self._has_place = False
+        self._has_slot = False
 
     def wait(self, request_id: UUID, timeout_s: float, turn: Turn | None = None) -> bool:
         """True once the request has ended; False after the timeout, if the client left, or if its `turn` has come.

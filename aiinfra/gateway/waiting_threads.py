@@ -1,4 +1,4 @@
-"""Lets threads wait on behalf of a client while other threads take over their work."""
+"""Lets threads wait on behalf of a client while other threads serve requests in their place."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext

@@ -12,6 +12,7 @@ from typing import Any
 
 from aiinfra.monitoring.health import Health
 from aiinfra.monitoring.models import AlertRules
+from aiinfra.plurals import plural
 from aiinfra.providers.breaker import BreakerState, CircuitState
 from aiinfra.templatetags.formats import duration_ms
 from cost_app.facade import AlertKind, Severity
@@ -96,7 +97,7 @@ def _error_rate(owner: int | None, queue: Pressure, limit: int, now: datetime) -
             f"{queue.error_percent:.3g}% of the requests of the last {MINUTES} minutes failed: {queue.failed:,} of "
             f"{queue.ended:,}. The limit is {limit}%."
         ),
-        figures=[(f"{code or 'UNKNOWN'} at {model}", _count(count, "request")) for code, model, count in causes],
+        figures=[(f"{code or 'UNKNOWN'} at {model}", plural(count, "request")) for code, model, count in causes],
         facts={
             "failed": queue.failed,
             "ended": queue.ended,
@@ -206,12 +207,8 @@ def _named(models: list[tuple[str, int]]) -> list[dict[str, Any]]:
     return [{"model": model, "requests": count} for model, count in models]
 
 
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
 def _are_waiting(number: int) -> str:
-    return f"{_count(number, 'request') if number else 'No requests'} {'is' if number == 1 else 'are'} waiting"
+    return f"{plural(number, 'request') if number else 'No requests'} {'is' if number == 1 else 'are'} waiting"
 
 
 def _seconds(seconds: float) -> str:

@@ -1,5 +1,5 @@
-"""`{% csrf_token %}` also adds to each rendered form a unique key, so that it is submitted only once, and the page's
-organization, so that it changes no other one.
+"""Extends `{% csrf_token %}`: each form also carries a unique key, so that it is submitted only once, and the page's
+organization, so that it changes no other organization.
 """
 
 import secrets

@@ -1,4 +1,4 @@
-"""Where someone lands who leaves a page for another organization."""
+"""Finds the page to show after a switch to another organization."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from aiinfra.tenants.authorization import Principal
 
 
 def nearest_page(path: str, principal: Principal, user: Any) -> str:
-    """The page at the path or, since ids mean nothing in another organization, the nearest one above it without any."""
+    """The page at the path, or its nearest parent without an id: ids belong to one organization."""
     while path not in {"", "/"}:
         try:
             found = resolve(path)

@@ -1,4 +1,4 @@
-"""Keeps a page that shows one organization from changing another, to which its person has switched in another tab."""
+"""Rejects changes from a tab that still shows another organization than the one the user has switched to."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -22,8 +22,8 @@ OF_NO_ORGANIZATION = {"switch_organization", "logout"}
 
 
 class StaleTabs:
-    """Middleware: answers what was sent from a page of another organization than the session's with the nearest page
-    of that one. Requests that name no organization pass.
+    """Middleware: if a page of another organization than the session's sends a change, the user is redirected to the
+    nearest page of the session's organization. Requests that name no organization pass.
     """
 
     def __init__(self, get_response: GetResponse) -> None:

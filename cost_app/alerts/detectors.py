@@ -5,6 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 
 from django.db.models import Count, Sum
 
+from aiinfra.plurals import plural
 from aiinfra.templatetags.formats import money
 from cost_app.alerts.baseline import Baseline, baseline, is_spike
 from cost_app.alerts.cause import Cause
@@ -71,7 +72,7 @@ def _name(budget: Budget) -> str:
 def _refusing(each: OpenWindow) -> Cause:
     """A budget may refuse every call below its alert threshold, if no call fits."""
     window, budget = each.window, each.window.budget
-    calls = "1 call" if window.refused_calls == 1 else f"{window.refused_calls} calls"
+    calls = plural(window.refused_calls, "call")
     return Cause(
         name=f"budget:{budget.id}:{window.starts_at:%Y-%m-%dT%H:%M}:refusing",
         kind=AlertKind.BUDGET_EXCEEDED,
@@ -187,7 +188,7 @@ def _volume(hours: Hours, calendar: Calendar, now: datetime) -> Iterator[Cause]:
             name=f"volume:{hour:%Y-%m-%dT%H:%M}",
             kind=AlertKind.UNUSUAL_USAGE,
             severity=Severity.MEDIUM,
-            message=f"The last full hour had {_calls(calls)}; the usual number is {usual.median:,}.",
+            message=f"The last full hour had {plural(calls, 'call')}; the usual number is {usual.median:,}.",
             current_nano=hours[hour][0],
             since=hour,
             facts={"calls": calls, "expectedCalls": usual.median},
@@ -205,7 +206,7 @@ def _off_hours(hours: Hours, calendar: Calendar, now: datetime) -> Iterator[Caus
             name=f"off-hours:{hour:%Y-%m-%dT%H}",
             kind=AlertKind.UNUSUAL_USAGE,
             severity=Severity.LOW,
-            message=f"{_calls(calls)} on {begins:%A} between {begins:%H:%M} and {ends:%H:%M}. "
+            message=f"{plural(calls, 'call')} on {begins:%A} between {begins:%H:%M} and {ends:%H:%M}. "
             f"The same hour of the last {len(before)} weeks had none.",
             current_nano=nano,
             since=hour,
@@ -260,11 +261,8 @@ def _overruns(organization_id: int, calendar: Calendar, now: datetime) -> Iterat
             name=f"overrun:{today}",
             kind=AlertKind.OVERRUN,
             severity=Severity.HIGH,
-            message=f"{_calls(found['calls'])} today cost more than reserved: {money(found['nano'])} more in total.",
+            message=f"{plural(found['calls'], 'call')} today cost more than reserved: "
+            f"{money(found['nano'])} more in total.",
             current_nano=found["nano"],
             facts={"calls": found["calls"]},
         )
-
-
-def _calls(number: int) -> str:
-    return f"{number:,} call{'' if number == 1 else 's'}"

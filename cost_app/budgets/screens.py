@@ -6,6 +6,7 @@ from datetime import date, timedelta
 
 from django.utils import timezone
 
+from aiinfra.plurals import plural
 from aiinfra.templatetags.formats import money_places
 from aiinfra.tenants.audit import audit_events
 from aiinfra.tenants.audit_sentences import Sentence, sentence
@@ -106,8 +107,7 @@ class BudgetRow:
     @property
     def refused(self) -> str:
         """How many calls of this period did not fit."""
-        count = self.window.refused_calls
-        return f"{count:,} call{'' if count == 1 else 's'} refused"
+        return f"{plural(self.window.refused_calls, 'call')} refused"
 
     @property
     def warning_mark(self) -> int:

@@ -9,6 +9,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from aiinfra.names import normal_name, normal_names
+from aiinfra.plurals import plural
 from cost_app.budgets.holds import reserve
 from cost_app.budgets.refusals import BudgetExceededError
 from cost_app.budgets.windows import OpenWindow, windows_for
@@ -107,8 +108,7 @@ def _with_advice(refusal: BudgetExceededError, planned: Plan) -> BudgetExceededE
     order, attempt, mode = planned.order, planned.attempt, planned.policy.bound_mode
     prices = prices_ahead(attempt.provider, attempt.model, served_tiers(order.service_tier))
     fits = tokens_within(refusal.available_nano, order.messages, order.max_tokens, prices, mode, order.parameters)
-    tokens = "1 output token" if fits == 1 else f"{fits} output tokens"
-    advice = f"It fits with at most {tokens}." if fits else "Its prompt alone doesn't fit."
+    advice = f"It fits with at most {plural(fits, 'output token')}." if fits else "Its prompt alone doesn't fit."
     return BudgetExceededError(refusal.budget, refusal.needed_nano, refusal.available_nano, f"{refusal} {advice}", fits)
 
 

@@ -10,6 +10,7 @@ from dataclasses import replace
 
 import pydantic_core
 
+from aiinfra.plurals import plural
 from aiinfra.rate_limits import Rate, take
 from aiinfra.tenants.key_limits import NANO, KeyLimits
 from cost_app import create_cost_optimizer
@@ -64,4 +65,4 @@ def _message(rate: Rate) -> str:
     if rate.unit == "dollars":
         dollars = f"${rate.per_minute / NANO:.2f}"
         return f"This API key can spend {dollars} per minute, and too little of it is left for this call."
-    return f"This API key can use {rate.per_minute} tokens per minute, and this call needs {rate.cost}."
+    return f"This API key can use {plural(rate.per_minute, 'token')} per minute, and this call needs {rate.cost:,}."

@@ -131,7 +131,7 @@ document.addEventListener("click", (event) => {
   }
 });
 
-/* A menu that has lost focus would cover what has it now. */
+/* Close a menu that loses focus, or it would cover the element that has focus now. */
 document.addEventListener("focusout", (event) => {
   const menu = event.target.closest("details.menu[open]");
   if (menu && event.relatedTarget && !menu.contains(event.relatedTarget)) {

@@ -1,7 +1,7 @@
 /* Lists: wide tables, filter URLs, selection boxes, rows that update in place, and ages that count up. */
 "use strict";
 
-/* A table that is wider than its card scrolls in it, at the price of a header that does not stay in view. */
+/* Let a table that is wider than its card scroll inside it. Its header then does not stay in view. */
 function fitTable(wrap) {
   wrap.classList.remove("table-scroll");
   wrap.classList.toggle("table-scroll", wrap.scrollWidth > wrap.clientWidth + 1);

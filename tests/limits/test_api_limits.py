@@ -168,7 +168,7 @@ def test_tokens_per_minute_count_the_prompt_and_the_maximum_output(limited: Call
     refusal = caller.post(QUEUE, enqueue_body(maxTokens=600))
     error = refused(refusal, 429)
     assert error["type"] == "rate_limited"
-    assert "1000 tokens per minute" in error["message"]
+    assert "1,000 tokens per minute" in error["message"]
     assert int(refusal["Retry-After"]) >= 1
     assert int(refusal["x-ratelimit-remaining-tokens"]) < 400
     with system_scope():

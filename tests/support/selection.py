@@ -176,7 +176,7 @@ def unit_shares(areas: Sequence[Sequence[str]] = UNIT_AREAS) -> list[list[str]]:
 
 
 def _inside(area: Sequence[str], placed: Sequence[str]) -> list[str]:
-    """Paths within the area that have another place."""
+    """Paths within the area that belong to another part."""
     return [path for path in placed if path.startswith(tuple(f"{directory}/" for directory in area))]
 
 

@@ -8,8 +8,8 @@ from queue_app.facade import AIRequest, DirectCall
 def make(call: DirectCall) -> AIRequest:
     """Make a started call. Returns its request, which has ended or is queued for its next attempt.
 
-    Another thread takes over this one's work, and no database connection is held during the call. Raises the same
-    errors as `running.run`.
+    Another thread serves requests in place of this one, and no database connection is held during the call. Raises
+    the same errors as `running.run`.
     """
     release_connections()
     with waiting():

@@ -13,6 +13,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
+from aiinfra.plurals import plural
 from aiinfra.tenants.access import public, signed_in
 from aiinfra.tenants.audit import user_actor
 from aiinfra.tenants.login import sessions
@@ -66,7 +67,7 @@ def end_other_sessions(request: HttpRequest) -> HttpResponse:
         organization_id=sessions.bound_to(request),
         why="ended by the person",
     )
-    messages.success(request, f"{count} other session{'' if count == 1 else 's'} logged out.")
+    messages.success(request, f"{plural(count, 'other session')} logged out.")
     return redirect("mfa_index")
 
 

@@ -6,7 +6,6 @@ from datetime import timedelta
 import pytest
 
 from aiinfra.tenants.models import Organization
-from cost_app.alerts import detectors
 from cost_app.alerts.api import _out
 from cost_app.alerts.checks import check_all, check_budgets, check_usage
 from cost_app.alerts.lifecycle import acknowledge, get_alerts, resolve, snooze
@@ -253,11 +252,6 @@ def test_amounts_have_a_currency_sign_and_few_decimals(window: BudgetWindow) -> 
     BudgetWindow.objects.filter(id=window.id).update(committed_nano=81_234_567_891)
     check_budgets(window.organization_id, NOW)
     assert Alert.objects.get().message.endswith("is used: $81.23 of $100.00.")
-
-
-@pytest.mark.parametrize(("calls", "words"), [(1, "1 call"), (2, "2 calls"), (1_234, "1,234 calls")])
-def test_one_call_is_singular(calls: int, words: str) -> None:
-    assert detectors._calls(calls) == words
 
 
 def test_only_budget_alerts_have_a_budget_limit(scoped: Organization) -> None:
