@@ -36,8 +36,9 @@ from queue_app.payloads import (
     turn_schema,
 )
 from queue_app.presenting import page_out, request_out, stats_out
-from queue_app.queries import RequestFilter, page_of, request_by_id, status_of
+from queue_app.queries import request_by_id, status_of
 from queue_app.quoting import DRY_RUN, DRY_RUN_HEADER, DryRunOut, is_dry_run, quoted
+from queue_app.request_lists import RequestFilter, page_of
 from queue_app.stats.summary import queue_stats
 from queue_app.submission.from_payload import NO_HEADERS, submission_from
 from queue_app.submission.intake import IdempotencyConflictError, QueueFullError, accept

@@ -19,7 +19,8 @@ from queue_app.payloads import (
     priority_name,
 )
 from queue_app.processing.heartbeat import WorkerBeat
-from queue_app.queries import RequestList, RequestStatus, Sums
+from queue_app.queries import RequestStatus
+from queue_app.request_lists import RequestList, Sums
 from queue_app.stats.summary import QueueStats
 
 

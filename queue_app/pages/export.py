@@ -7,7 +7,7 @@ from datetime import datetime, tzinfo
 from aiinfra.money import dollars
 from queue_app.models import AIRequest
 from queue_app.pages.screens import RequestRow, request_rows
-from queue_app.queries import RequestFilter, page_of
+from queue_app.request_lists import RequestFilter, page_of
 
 COLUMNS = [
     "request_id", "created_at", "completed_at", "status", "error_code", "priority", "provider", "model", "user_id",

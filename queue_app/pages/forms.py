@@ -19,7 +19,7 @@ from cost_app import create_cost_optimizer
 from cost_app.facade import ProviderLimit
 from queue_app.models import Priority, Status
 from queue_app.processing.outcomes import WORKER_LOST
-from queue_app.queries import RequestFilter
+from queue_app.request_lists import RequestFilter
 
 PRIORITIES = [(priority.name.lower(), priority.label) for priority in sorted(Priority, reverse=True)]
 HELD = "held"

@@ -19,7 +19,7 @@ from queue_app.control import CANCELLED
 from queue_app.models import LIVE, AIRequest, Priority, QueuePolicy, Status
 from queue_app.processing.heartbeat import WorkerBeat
 from queue_app.processing.outcomes import WORKER_LOST
-from queue_app.queries import PAGE_SIZE, RequestList, Sums, sums_of
+from queue_app.request_lists import PAGE_SIZE, RequestList, Sums, sums_of
 from queue_app.stats.outages import Outage, outages
 from queue_app.stats.summary import RATE_WINDOW, LaneStats, QueueStats, queue_stats
 

@@ -32,17 +32,8 @@ from queue_app.pages.export import COLUMNS, exported
 from queue_app.pages.forms import LaneForm, RequestFilterForm
 from queue_app.pages.screens import RequestRow, changed_rows, live_queue, request_rows, timeline
 from queue_app.pages.truncation import shown_content
-from queue_app.queries import (
-    MAX_NEWER,
-    PAGE_SIZE,
-    RequestFilter,
-    Sums,
-    count_newer,
-    cursor_of,
-    page_of,
-    request_by_id,
-    status_of,
-)
+from queue_app.queries import request_by_id, status_of
+from queue_app.request_lists import MAX_NEWER, PAGE_SIZE, RequestFilter, Sums, count_newer, cursor_of, page_of
 from queue_app.stats.figures import CHARTS, STAFF_CHARTS
 
 cache = create_semantic_cache()

@@ -11,7 +11,7 @@ from django.utils import timezone
 from aiinfra.tenants.models import Organization
 from aiinfra.tenants.scope import organization_scope
 from queue_app.models import AIRequest
-from queue_app.queries import PAGE_SIZE
+from queue_app.request_lists import PAGE_SIZE
 from tests.api.requests import enqueue, read
 from tests.api.support import QUEUE, Caller, queries_of, refused
 

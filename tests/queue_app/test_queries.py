@@ -18,11 +18,12 @@ from aiinfra.tenants.authorization import Role
 from aiinfra.tenants.keys import create_key
 from aiinfra.tenants.models import Organization
 from aiinfra.tenants.scope import organization_scope
-from queue_app import queries
+from queue_app import request_lists
 from queue_app.models import AIRequest, Priority, Status
 from queue_app.ordering.claims import Claim
 from queue_app.processing.provider_call import process
-from queue_app.queries import RequestFilter, Sums, count_newer, cursor_of, page_of, request_by_id, status_of
+from queue_app.queries import request_by_id, status_of
+from queue_app.request_lists import RequestFilter, Sums, count_newer, cursor_of, page_of
 from tests.queue_app.conftest import ScriptedProvider, answer, refusal
 from tests.support.processes import free_port
 
@@ -129,7 +130,7 @@ def test_the_tag_filter_matches_exactly(organization: Organization, tag: str) ->
 def test_a_filtered_page_searches_a_limited_number_of_requests(
     organization: Organization, monkeypatch: pytest.MonkeyPatch, oldest_first: bool
 ) -> None:
-    monkeypatch.setattr(queries, "SEARCHED", 3)
+    monkeypatch.setattr(request_lists, "SEARCHED", 3)
     seconds = range(8) if oldest_first else range(7, -1, -1)
     rows = [stored(organization, second) for second in seconds]
     wanted = [rows[2], rows[7]]
@@ -152,7 +153,7 @@ def test_newer_matching_requests_are_counted_up_to_a_limit(
     assert count_newer(RequestFilter(), cursor) == 4
     assert count_newer(RequestFilter(user_ref="ann"), cursor) == 2
     assert count_newer(RequestFilter(), "") == 7
-    monkeypatch.setattr(queries, "MAX_NEWER", 3)
+    monkeypatch.setattr(request_lists, "MAX_NEWER", 3)
     assert count_newer(RequestFilter(), cursor) == 3
     with pytest.raises(ValueError):
         count_newer(RequestFilter(), "nonsense")

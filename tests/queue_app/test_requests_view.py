@@ -17,7 +17,7 @@ from aiinfra.tenants.models import AuditEvent, Organization, User
 from aiinfra.tenants.scope import organization_scope
 from cost_app.facade import ModelNotPricedError
 from cost_app.ledger.rollups import fold
-from queue_app import control, queries
+from queue_app import control, request_lists
 from queue_app.models import AIRequest, Priority, RequestContent
 from queue_app.ordering.claims import Claim
 from queue_app.pages import export
@@ -113,8 +113,8 @@ def test_an_invalid_filter_is_ignored(submit: Submit, browser: Client) -> None:
 def test_older_requests_are_on_the_next_page_with_the_same_filter(
     submit: Submit, browser: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(queries, "PAGE_SIZE", 2)
-    monkeypatch.setattr(queries.page_of, "__defaults__", (None, 2))
+    monkeypatch.setattr(request_lists, "PAGE_SIZE", 2)
+    monkeypatch.setattr(request_lists.page_of, "__defaults__", (None, 2))
     sent = [str(submit(user_ref="mara").id) for _ in range(3)]
     first = browser.get(URL, {"user": "mara"})
     link = re.search(r'href="([^"]*cursor=[^"]+)"', first.text)
@@ -136,7 +136,7 @@ def test_htmx_gets_only_the_table(submit: Submit, browser: Client) -> None:
 def test_only_the_first_page_refreshes_itself(submit: Submit, browser: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     submit()
     assert "data-live" in browser.get(URL, headers=HTMX).text
-    monkeypatch.setattr(queries.page_of, "__defaults__", (None, 1))
+    monkeypatch.setattr(request_lists.page_of, "__defaults__", (None, 1))
     submit()
     older = browser.get(URL).context["older"]
     assert "data-live" not in browser.get(f"{URL}?{older}", headers=HTMX).text

@@ -19,7 +19,7 @@ from aiinfra.tenants.security_log.export import lines
 from aiinfra.tenants.security_log.recorder import record
 from aiinfra.tenants.sso import client as oidc
 from queue_app.models import AIRequest
-from queue_app.queries import PAGE_SIZE
+from queue_app.request_lists import PAGE_SIZE
 from tests.api.authorization_cells import PAGE_CELLS, PUBLIC
 from tests.api.support import (
     COMPLETIONS,
