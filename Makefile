@@ -24,7 +24,7 @@ install-dev:
 test-quick: install-dev  ## Run the unit tests on SQLite, without the slow ones (about 2 minutes)
 	@$(BIN)/python -m tests quick
 
-test: install-dev  ## Run all tests on SQLite and, if a server answers, PostgreSQL (17 to 45 minutes)
+test: install-dev  ## Run all tests on SQLite and, if a server answers, PostgreSQL (14 to 45 minutes)
 	@$(BIN)/python -m tests
 
 test-hosts: install-dev  ## Test several hosts with their servers (needs PostgreSQL, HAProxy, pgbouncer, root; about 5 minutes)
