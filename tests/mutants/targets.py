@@ -78,7 +78,7 @@ TESTS: dict[str, tuple[str, ...]] = {
         "tests/queue_app/test_coalescing_ends.py",
         "tests/queue_app/test_bystanders.py",
     ),
-    "queue_app/caching/cache_answer.py": (*QUEUE, "tests/gateway/test_cached.py"),
+    "queue_app/caching/cache_answer.py": (*QUEUE, "tests/gateway/test_cached.py", "tests/queue_app/test_warming.py"),
     "queue_app/processing/provider_call.py": (*QUEUE, "tests/gateway/test_first_token.py"),
     "cache_app/writing.py": (
         "tests/cache_app/learning/test_judging.py",
@@ -89,7 +89,7 @@ TESTS: dict[str, tuple[str, ...]] = {
     "aiinfra/tenants/key_authentication.py": KEYS,
     "aiinfra/tenants/key_text.py": KEYS,
     "aiinfra/tenants/keys.py": KEYS,
-    "aiinfra/tenants/scope.py": KEYS,
+    "aiinfra/tenants/scope.py": (*KEYS, "tests/tenants/test_statements.py"),
     "aiinfra/egress.py": ("tests/test_egress.py", "tests/test_public_addresses.py"),
     **{str(path): GUARDS for path in sorted(Path("cache_app/guards").glob("[a-z]*.py"))},
 }

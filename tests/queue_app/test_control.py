@@ -60,7 +60,9 @@ def test_an_answer_after_cancellation_is_booked_and_dropped(claimed: Claimed, pr
     assert RequestContent.objects.get().response is None
 
 
-def test_a_failure_after_cancellation_is_not_retried(claimed: Claimed, provider: ScriptedProvider) -> None:
+def test_a_failure_after_cancellation_is_not_retried(
+    claimed: Claimed, provider: ScriptedProvider, caplog: pytest.LogCaptureFixture
+) -> None:
     def fail(_attempt: object) -> object:
         cancel()
         raise refusal("SERVER_ERROR")
@@ -68,6 +70,7 @@ def test_a_failure_after_cancellation_is_not_retried(claimed: Claimed, provider:
     provider.script = [fail]  # type: ignore[list-item]
     process(claimed())
     assert (row().status, row().error_code, states()) == (Status.CANCELLED, "", ["released"])
+    assert "outcome cannot be booked" not in caplog.text
 
 
 def test_a_request_waiting_for_a_retry_can_be_cancelled(claimed: Claimed, provider: ScriptedProvider) -> None:

@@ -15,6 +15,7 @@ from cache_app.embedding.minilm import MiniLmEmbedder
 from cache_app.facade import Payer, SemanticCache
 from cache_app.manage import clear
 from cache_app.models import CacheHit
+from cache_app.store import entries
 from queue_app.models import AIRequest, Priority
 from queue_app.ordering.claims import claim_next
 from queue_app.processing.provider_call import process
@@ -73,6 +74,16 @@ def cached(organization: Organization, text: str = QUESTION, **fields: object) -
         return served.response["content"] if served else None
 
 
+def origin(organization: Organization) -> str:
+    with organization_scope(organization.pk):
+        question = submission(organization, QUESTION)
+        hit = cache.look_up(question_of(question, call_terms(question)), Payer(organization.pk)).hit
+        assert hit is not None
+        entry = entries.fetch_one(organization.pk, hit.entry_id)
+        assert entry is not None
+        return entry.origin
+
+
 def requests() -> list[AIRequest]:
     with system_scope():
         return list(AIRequest.objects.order_by("created_at"))
@@ -80,7 +91,7 @@ def requests() -> list[AIRequest]:
 
 def test_supplied_answer_is_served(warm: Warm, organization: Organization) -> None:
     printed = warm(lines=[{"question": QUESTION, "answer": "Two years.", "maxTokens": 100, "tags": ["faq"]}])
-    assert printed.startswith("1 answers stored, 0 already in the cache, 0 questions sent")
+    assert printed.startswith("1 answer stored, 0 already in the cache, 0 questions sent")
     assert cached(organization) == "Two years."
     assert not requests()
     with organization_scope(organization.pk):
@@ -109,11 +120,20 @@ def test_a_files_questions_are_embedded_ten_per_call(
 def test_a_question_without_an_answer_is_queued(
     warm: Warm, organization: Organization, provider: ScriptedProvider
 ) -> None:
-    assert "1 questions sent" in warm(lines=[{"question": QUESTION, "maxTokens": 100}, ""])
+    assert "1 question sent" in warm(lines=[{"question": QUESTION, "maxTokens": 100}, ""])
     (request,) = requests()
     assert (request.priority, request.cache_mode) == (Priority.LOW, "refresh")
     process_all(provider, "Two years.")
     assert cached(organization) == "Two years."
+    assert origin(organization) == "warmed"
+
+
+def test_an_answer_to_a_client_is_stored_as_fetched(
+    queue: None, organization: Organization, provider: ScriptedProvider
+) -> None:
+    asked(organization)
+    process_all(provider, "Two years.")
+    assert origin(organization) == "fetched"
 
 
 def test_a_cached_question_is_neither_queued_nor_counted(
@@ -137,7 +157,7 @@ def test_file_with_byte_order_mark_and_line_separators_is_read(warm: Warm) -> No
 
 
 def test_a_repeated_line_is_queued_once(warm: Warm, provider: ScriptedProvider) -> None:
-    assert "1 already in the cache, 1 questions sent" in warm(lines=[{"question": QUESTION}] * 2)
+    assert "1 already in the cache, 1 question sent" in warm(lines=[{"question": QUESTION}] * 2)
     assert len(requests()) == 1
 
 
@@ -152,7 +172,7 @@ def test_a_frequent_question_is_queued_again_after_expiry(
     assert "0 questions sent" in warm(days=7)
     with organization_scope(organization.pk):
         clear(organization_id=organization.pk, everything=True, actor="user:x")
-    assert "1 questions sent" in warm(days=7)
+    assert "1 question sent" in warm(days=7)
     process_all(provider, "Three years.")
     hit = asked(organization, context_key="desk")
     assert hit.cached
@@ -161,14 +181,14 @@ def test_a_frequent_question_is_queued_again_after_expiry(
 
 def test_a_dry_run_changes_nothing(warm: Warm, organization: Organization) -> None:
     printed = warm("--dry-run", lines=[{"question": QUESTION}, {"question": "Why?", "answer": "So."}])
-    assert printed.strip() == "1 answers would be stored, 0 already in the cache, 1 questions would be sent"
+    assert printed.strip() == "1 answer would be stored, 0 already in the cache, 1 question would be sent"
     assert not requests()
     assert cached(organization) is None
 
 
 def test_an_unpriced_question_is_reported_and_the_rest_continues(warm: Warm) -> None:
     printed = warm(lines=[{"question": QUESTION, "model": "no-such"}, {"question": QUESTION}])
-    assert "1 questions sent" in printed
+    assert "1 question sent" in printed
     assert "1 not sent: " in printed
 
 

@@ -8,6 +8,7 @@ from django.core.management.base import CommandError
 
 from aiinfra import command
 from aiinfra.json_body import json_lines
+from aiinfra.plurals import plural
 from aiinfra.tenants.models import Organization
 from aiinfra.tenants.scope import organization_scope
 from cache_app.facade import CacheAwayError
@@ -58,6 +59,6 @@ def _summary(warmed: WarmResult, *, dry_run: bool) -> str:
     would = "would be " if dry_run else ""
     later = "" if dry_run else "; their answers are cached once the queue has processed them"
     return (
-        f"{warmed.given} answers {would}stored, {warmed.known} already in the cache, "
-        f"{warmed.asked} questions {would}sent{later}"
+        f"{plural(warmed.given, 'answer')} {would}stored, {warmed.known} already in the cache, "
+        f"{plural(warmed.asked, 'question')} {would}sent{later}"
     )

@@ -2,6 +2,8 @@
 
 import pytest
 
+from cache_app.guards.difference import are_alike
+from cache_app.guards.parsing import parse
 from cache_app.guards.stems import is_derived, is_typo, stem
 
 
@@ -53,3 +55,28 @@ def test_words_with_the_same_root_are_derived(one: str, other: str, derived: boo
 )
 def test_forms_of_a_word_have_one_stem(word: str, stemmed: str) -> None:
     assert stem(word) == stemmed
+
+
+@pytest.mark.parametrize(
+    ("word", "phrase", "alike"),
+    [
+        ("pool", "swimming pool", True),
+        ("pan", "frying pan", False),
+        ("pool", "pool", True),
+        ("pool", "whirlpool bath", False),
+    ],
+)
+def test_a_phrase_matches_its_longer_words(word: str, phrase: str, alike: bool) -> None:
+    assert are_alike(word, phrase) is are_alike(phrase, word) is alike
+
+
+@pytest.mark.parametrize(
+    ("text", "statements"),
+    [
+        ("Reset the router.", 0),
+        ("Reset the router. Restart the modem.", 2),
+        ("Reset the router. Restart the modem. Check the cable.", 3),
+    ],
+)
+def test_statements_are_separated_if_there_are_several(text: str, statements: int) -> None:
+    assert len(parse(text).statements) == statements
