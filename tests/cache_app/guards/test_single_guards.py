@@ -79,6 +79,7 @@ BOUNDS = {
     "5 days ago": {"ago"},
     "Every 5 days": {"every"},
     "every day": set(),
+    "tenants or more": set(),
 }
 REFUSED_BOUNDS = [
     ({"at least"}, {"at most"}, differs("numbers", "at least", "at most")),
@@ -93,6 +94,8 @@ REFUSED_BOUNDS = [
 ALIKE = [
     ("pool", "swimming pool", True),
     ("set", "set up", False),
+    ("kick", "kick off", True),
+    ("off", "kick off", False),
     ("card", "gift card", False),
     ("hot", "cold", False),
     ("sulfate", "sulfite", False),
