@@ -173,3 +173,41 @@ def test_call_that_cannot_be_swept_does_not_block_others(
     assert provider.asked == [good.id]
     with system_scope():
         assert Attempt.objects.get(id=bad.id).state == AttemptState.DISPATCHED
+
+
+def test_call_is_overdue_after_its_deadline(overdue: Open, provider: Provider, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So a call that must wait is not looked up twice at the same time."""
+    attempt, now = overdue(), timezone.now()
+    with system_scope():
+        Attempt.objects.filter(id=attempt.id).update(deadline_at=now)
+    monkeypatch.setattr(timezone, "now", lambda: now)
+    assert sweeper.sweep_unknown_outcomes() == 0
+    monkeypatch.setattr(timezone, "now", lambda: now + timedelta(microseconds=1))
+    assert sweeper.sweep_unknown_outcomes() == 1
+
+
+def test_swept_call_is_recorded_as_lost(overdue: Open, provider: Provider) -> None:
+    overdue()
+    sweeper.sweep_unknown_outcomes()
+    with system_scope():
+        assert Attempt.objects.get().error_code == "WORKER_LOST"
+
+
+@pytest.mark.parametrize("state", [BillState.CANNOT_SAY, BillState.RUNNING])
+def test_looking_up_a_call_leaves_others_unchanged(overdue: Open, provider: Provider, state: BillState) -> None:
+    running, lost = overdue(seconds=-30), overdue()
+    with system_scope():
+        deadline_at = Attempt.objects.get(id=running.id).deadline_at
+    provider.answer = (state, None)
+    sweeper.sweep_unknown_outcomes()
+    assert provider.asked == [lost.id]
+    with system_scope():
+        assert Attempt.objects.get(id=running.id).deadline_at == deadline_at
+
+
+def test_the_bill_is_stored_with_its_source(overdue: Open, provider: Provider) -> None:
+    overdue()
+    provider.answer = (BillState.BILLED, USAGE)
+    sweeper.sweep_unknown_outcomes()
+    with system_scope():
+        assert Attempt.objects.get().raw_usage == {"source": "provider lookup"}
