@@ -1,6 +1,7 @@
 """Budget rules about models: unpriced models, and downgrades near the limit."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -76,3 +77,85 @@ def test_only_downgrading_budgets_downgrade_and_only_above_their_threshold(
     bound = open_attempt(provider="openai", model="gpt-4").bound_nano
     make_budget(limit_nano=2 * bound, **columns)
     assert open_attempt(provider="openai", model="gpt-4").model == model
+
+
+NEAR_ITS_LIMIT = {"enforcement": "downgrade", "alert_percent": 1, "warning_percent": 1}
+GPT_4 = {"provider": "openai", "model": "gpt-4"}
+PICTURE = [{"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA", "detail": "low"}}]
+TOOLS = [{"type": "function", "function": {"name": "search", "parameters": {"type": "object"}}}]
+
+
+@pytest.fixture
+def cheaper_model(scoped: Organization) -> None:
+    """The organization allows a cheaper model for simple requests."""
+    allowed = [{"provider": "deepseek", "model": "deepseek-chat", "classes": ["simple"]}]
+    CostPolicy.objects.create(organization=scoped, allowed_models=allowed)
+
+
+@pytest.mark.usefixtures("cheaper_model")
+@pytest.mark.parametrize(
+    ("call", "model"),
+    [
+        ({}, "deepseek-chat"),
+        ({"parameters": {"tools": TOOLS}}, "gpt-4"),
+        ({"messages": [{"role": "user", "content": "What is this?"}, {"role": "user", "content": PICTURE}]}, "gpt-4"),
+        ({"messages": [{"role": "assistant", "tool_calls": []}]}, "gpt-4"),
+        ({"request_class": "creative"}, "gpt-4"),
+        ({"messages": [{"role": "user", "content": "Write a poem."}]}, "gpt-4"),
+        ({"max_tokens": 2_001}, "gpt-4"),
+    ],
+    ids=["plain", "tools", "picture", "no text", "named class", "class of the text", "class of the answer's limit"],
+)
+def test_only_plain_calls_of_an_allowed_class_are_downgraded(
+    open_attempt: Open, make_budget: MakeBudget, call: dict[str, Any], model: str
+) -> None:
+    bound = open_attempt(**GPT_4, max_tokens=2_000).bound_nano
+    make_budget(limit_nano=50 * bound, **NEAR_ITS_LIMIT)
+    assert open_attempt(**GPT_4, **{"max_tokens": 2_000, **call}).model == model
+
+
+@pytest.mark.usefixtures("cheaper_model")
+def test_downgraded_call_counts_in_the_budgets_of_its_new_model(open_attempt: Open, make_budget: MakeBudget) -> None:
+    make_budget(limit_nano=10**8, **NEAR_ITS_LIMIT)
+    new = make_budget(scope="model", scope_value="deepseek/deepseek-chat")
+    make_budget(scope="model", scope_value="openai/gpt-4", limit_nano=10**9)
+    attempt = open_attempt(**GPT_4, user_ref="ann", tags=["red"], number=2)
+    assert (attempt.model, attempt.user_ref, attempt.tags, attempt.number) == ("deepseek-chat", "ann", ["red"], 2)
+    reserved = BudgetWindow.objects.filter(reserved_nano=attempt.bound_nano).values_list("budget__scope", flat=True)
+    assert sorted(reserved) == ["model", "organization"]
+    assert BudgetWindow.objects.get(budget=new).reserved_nano == attempt.bound_nano
+
+
+@pytest.mark.usefixtures("cheaper_model")
+def test_any_of_several_budgets_can_downgrade(open_attempt: Open, make_budget: MakeBudget) -> None:
+    make_budget(limit_nano=10**12)
+    make_budget(limit_nano=10**8, period="weekly", **NEAR_ITS_LIMIT)
+    make_budget(limit_nano=10**12, period="monthly", **{**NEAR_ITS_LIMIT, "alert_percent": 100})
+    assert open_attempt(**GPT_4).model == "deepseek-chat"
+
+
+@pytest.mark.parametrize(
+    "call",
+    [{}, {"parameters": {"tools": TOOLS}}, {**GPT_4}, {"messages": [{"role": "user", "content": "long " * 50}]}],
+    ids=["plain", "tools", "other model", "other text"],
+)
+@pytest.mark.parametrize("mode", ["strict", "normal"])
+def test_a_refusal_names_the_longest_answer_that_fits(
+    organization: Organization, open_attempt: Open, make_budget: MakeBudget, call: dict[str, Any], mode: str
+) -> None:
+    CostPolicy.objects.create(organization=organization, bound_mode=mode)
+    least = open_attempt(**call, max_tokens=40).bound_nano
+    budget = make_budget(limit_nano=least)
+    with pytest.raises(BudgetExceededError, match="It fits with at most 40 output tokens") as refusal:
+        open_attempt(**call)
+    error = refusal.value
+    assert (error.budget, error.available_nano, error.needed_nano > least) == (budget, least, True)
+    assert error.fits_tokens == 40
+    with pytest.raises(BudgetExceededError):
+        open_attempt(**call, max_tokens=41)
+    assert open_attempt(**call, max_tokens=40).bound_nano == least
+
+
+def test_admission_stores_users_and_tags_in_their_normal_form(open_attempt: Open) -> None:
+    attempt = open_attempt(user_ref=" ann ", tags=[" red", "red", ""])
+    assert (attempt.user_ref, attempt.tags, attempt.number) == ("ann", ["red"], 1)
