@@ -1,6 +1,7 @@
 """Temporary increases of budgets."""
 
-from datetime import timedelta
+from collections.abc import Callable
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -61,3 +62,32 @@ def test_removing_a_budget_ends_its_increases(set_to: Set, scoped: Organization)
         grant_increase(budget=budget, nano=1, reason="again", expires_at=NOON + DAY, actor=ACTOR)
     set_to()
     assert only_window(scoped).limit_nano == 10 * DOLLAR
+
+
+def test_only_increases_in_effect_count_toward_the_maximum(set_to: Set, clock: Callable[[datetime], None]) -> None:
+    budget, other = set_to(), set_to(period="monthly")
+    terms: dict[str, Any] = {"nano": NANO_MAX, "reason": "x" * 200, "actor": ACTOR}
+    grant_increase(budget=other, expires_at=NOON + DAY, **terms)
+    withdrawn = grant_increase(budget=budget, expires_at=NOON + DAY, **terms)
+    withdraw_increase(increase=withdrawn, actor=ACTOR)
+    expired = grant_increase(budget=budget, expires_at=NOON + timedelta(hours=1), **terms)
+    clock(NOON + timedelta(hours=1))
+    assert not withdraw_increase(increase=expired, actor=ACTOR)
+    grant_increase(budget=budget, expires_at=NOON + DAY, **terms)
+
+
+def test_removing_a_budget_leaves_ended_increases_and_those_of_others(
+    set_to: Set, clock: Callable[[datetime], None]
+) -> None:
+    budget, other = set_to(), set_to(period="monthly")
+    later = NOON + timedelta(hours=1)
+    terms: dict[str, Any] = {"nano": DOLLAR, "reason": "launch", "actor": ACTOR}
+    others = grant_increase(budget=other, expires_at=NOON + DAY, **terms)
+    expired = grant_increase(budget=budget, expires_at=later, **terms)
+    withdrawn = grant_increase(budget=budget, expires_at=NOON + DAY, **terms)
+    withdraw_increase(increase=withdrawn, actor=ACTOR)
+    current = grant_increase(budget=budget, expires_at=NOON + DAY, **terms)
+    clock(later)
+    remove_budget(budget=budget, actor=ACTOR)
+    ends = dict(BudgetIncrease.objects.values_list("id", "withdrawn_at"))
+    assert ends == {others.id: None, expired.id: None, withdrawn.id: NOON, current.id: later}
