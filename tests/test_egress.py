@@ -112,6 +112,12 @@ def test_host_without_an_address_raises_a_connect_error(monkeypatch: pytest.Monk
             egress.http_client(trusted_hosts=LOCAL).get("http://service.internal/")
 
 
+def test_unknown_trusted_host_is_named_in_the_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(socket, "getaddrinfo", raise_unknown_name)
+    with pytest.raises(httpx2.ConnectError, match=r"could not resolve service\.internal"):
+        egress.http_client(trusted_hosts=LOCAL).get("http://service.internal/")
+
+
 def test_a_redirect_is_not_followed() -> None:
     with server(Recorder("HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n")) as port:
         assert egress.http_client(trusted_hosts=LOCAL).get(f"http://127.0.0.1:{port}/").status_code == 302

@@ -159,6 +159,15 @@ def test_closing_the_client_closes_connections_in_use(server: Server) -> None:
     assert pool.connections == []
 
 
+def test_call_after_the_deadline_counts_as_unsent_despite_an_open_connection(
+    client: httpx2.Client, server: Server
+) -> None:
+    client.get(server.url)
+    with egress.deadline(0), pytest.raises(httpx2.ConnectTimeout):
+        client.get(server.url)
+    assert len(server.client_ports) == 1
+
+
 def test_unsupported_protocols_are_refused() -> None:
     request = httpcore2.Request("GET", "ftp://127.0.0.1/")
     with pytest.raises(httpcore2.UnsupportedProtocol):

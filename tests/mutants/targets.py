@@ -45,10 +45,14 @@ QUEUE = (
 )
 KEYS = (
     "tests/tenants/test_keys.py",
+    "tests/tenants/test_key_text.py",
+    "tests/tenants/test_key_changes.py",
+    "tests/tenants/test_key_callers.py",
     "tests/tenants/test_key_rotation.py",
     "tests/tenants/test_keys_page.py",
     "tests/tenants/test_commands.py",
     "tests/tenants/test_scope.py",
+    "tests/tenants/test_scope_kinds.py",
     "tests/api/test_credentials.py",
     "tests/limits/test_keys_api.py",
 )
@@ -91,10 +95,15 @@ TESTS: dict[str, tuple[str, ...]] = {
         "tests/gateway/test_cached.py",
     ),
     "queue_app/repair/index_repair.py": QUEUE,
-    "aiinfra/tenants/key_authentication.py": KEYS,
+    "aiinfra/tenants/key_authentication.py": (*KEYS, "tests/security/test_rotating_peppers.py"),
     "aiinfra/tenants/key_text.py": KEYS,
     "aiinfra/tenants/keys.py": KEYS,
     "aiinfra/tenants/scope.py": (*KEYS, "tests/tenants/test_statements.py"),
-    "aiinfra/egress.py": ("tests/test_egress.py", "tests/test_public_addresses.py"),
+    "aiinfra/egress.py": (
+        "tests/test_egress.py",
+        "tests/test_egress_bodies.py",
+        "tests/test_egress_pool.py",
+        "tests/test_public_addresses.py",
+    ),
     **{str(path): GUARDS for path in sorted(Path("cache_app/guards").glob("[a-z]*.py"))},
 }
