@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from datetime import timedelta
 
 import pytest
@@ -8,8 +9,8 @@ from redis.exceptions import RedisError
 
 from aiinfra.redis import redis_client
 from aiinfra.tenants.models import Organization
-from aiinfra.tenants.scope import system_scope
-from queue_app.models import AIRequest, Status
+from aiinfra.tenants.scope import organization_scope, system_scope
+from queue_app.models import DIRECT, AIRequest, Status
 from queue_app.ordering import claims, index
 from queue_app.ordering.claims import Claim, claim_next
 from tests.support.processes import free_port
@@ -121,3 +122,38 @@ def test_renewing_does_not_revive_a_cancelled_request(claimed: Callable[..., Cla
         AIRequest.objects.update(status=Status.CANCELLED, completed_at=timezone.now(), lease_until=None)
     claims.renew([(claim.request.id, 1)])
     assert row().lease_until is None
+
+
+@pytest.mark.parametrize(("worker", "lane"), [(DIRECT + "web", "direct"), ("worker-1", "worker")])
+def test_a_claim_is_counted_by_organization_and_lane_after_the_commit(
+    submit: Submit,
+    monkeypatch: pytest.MonkeyPatch,
+    django_capture_on_commit_callbacks: Callable[..., AbstractContextManager[object]],
+    worker: str,
+    lane: str,
+) -> None:
+    counted: list[tuple[int, str]] = []
+    monkeypatch.setattr(claims.recorded, "claimed", lambda *labels: counted.append(labels))
+    request = submit()
+    with organization_scope(request.organization_id), django_capture_on_commit_callbacks(execute=True):
+        assert claims.take(request, worker) is True
+        assert counted == []
+        assert claims.take(request, "another") is False
+    assert counted == [(request.organization_id, lane)]
+    assert (row().worker, request.worker, request.status) == (worker, worker, Status.PROCESSING)
+
+
+@pytest.mark.parametrize("moved", [{"attempt_number": 2}, {"status": Status.PROCESSING}])
+def test_a_request_that_changed_since_it_was_read_is_not_taken(submit: Submit, moved: dict[str, object]) -> None:
+    request = submit()
+    with organization_scope(request.organization_id):
+        AIRequest.objects.update(**moved)
+        assert claims.take(request, "worker") is False
+    assert row().worker == ""
+
+
+def test_a_lease_lasts_for_the_configured_time(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> None:
+    moment = timezone.now()
+    monkeypatch.setattr(timezone, "now", lambda: moment)
+    assert claims.lease_end() == moment + timedelta(seconds=settings.QUEUE_LEASE_S)
+    assert claims.lease_end(timedelta(seconds=5)) == moment + timedelta(seconds=settings.QUEUE_LEASE_S + 5)

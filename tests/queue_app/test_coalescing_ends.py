@@ -15,12 +15,14 @@ from aiinfra.tenants.authorization import Role
 from aiinfra.tenants.models import Organization
 from cache_app.facade import CacheKey
 from cache_app.models import CacheHit, Layer
+from cache_app.store import entries
 from cost_app.ledger import admission
 from cost_app.models import Attempt, Budget, BudgetWindow, LedgerEntry, LedgerKind
 from cost_app.prices.lookup import ModelNotPricedError
 from queue_app import control, events
 from queue_app.caching import coalescing
 from queue_app.models import AIRequest, Priority, Status
+from queue_app.ordering import index
 from queue_app.ordering.claims import claim_next
 from queue_app.processing.provider_call import process
 from tests.queue_app.conftest import ScriptedProvider, answer, refusal
@@ -177,6 +179,7 @@ def test_a_follower_of_a_model_without_a_price_is_not_admitted(
     [
         replace(answer("Cut of"), finish_reason="length"),
         replace(answer(""), finish_reason="length"),
+        answer(" "),
         replace(answer("Half"), finish_reason="content_filter"),
         replace(answer(), finish_reason="other"),
         replace(answer(), tool_calls=[{"id": "c1"}]),
@@ -222,3 +225,41 @@ def test_follower_lookup_uses_the_index_without_statistics(send: Ask) -> None:
         cursor.execute(f"EXPLAIN QUERY PLAN {asked[0]['sql']}")
         plan = "\n".join(row[3] for row in cursor.fetchall())
     assert "request_followers (organization_id=? AND leader_id=?)" in plan
+
+
+def test_released_followers_wait_for_their_turn_in_the_index(
+    send: Ask, provider: ScriptedProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(coalescing, "SPREAD", timedelta(seconds=20))
+    _, *followers = [send() for _ in range(5)]
+    provider.script = [replace(answer(), finish_reason="length")]
+    claim, moment = claimed(), timezone.now()
+    monkeypatch.setattr(timezone, "now", lambda: moment)
+    process(claim)
+    assert [(now(each).not_before - moment).seconds for each in followers] == [0, 20, 30, 30]
+    assert (index.ready_total(), index.state().size) == (1, 4)
+
+
+@pytest.mark.parametrize(
+    "moved", [{"status": Status.CANCELLED, "completed_at": timezone.now()}, {"leader_id": None}], ids=["ended", "moved"]
+)
+def test_a_follower_that_moved_on_during_an_internal_error_does_not_fail(
+    send: Ask, provider: ScriptedProvider, monkeypatch: pytest.MonkeyPatch, moved: dict[str, object]
+) -> None:
+    def move(_leader: AIRequest, each: AIRequest, **_how: object) -> None:
+        AIRequest.objects.filter(id=each.id).update(**moved)
+        raise ValueError("a defect")
+
+    monkeypatch.setattr(coalescing, "_take_over", move)
+    _, follower = send(), send()
+    provider.script = [refusal("INVALID_REQUEST")]
+    process(claimed())
+    assert (now(follower).status, now(follower).error_code) == (moved.get("status", Status.PENDING), "")
+
+
+def test_each_follower_counts_as_a_use_of_the_entry(send: Ask, provider: ScriptedProvider) -> None:
+    leader, *_ = [send() for _ in range(3)]
+    claim = claimed()
+    process(claim)
+    entry = entries.fetch_one(leader.organization_id, CacheKey.unpacked(claim.call["cache"]).entry_id)
+    assert entry and entry.hits == 2

@@ -156,6 +156,14 @@ def test_a_valid_lease_is_unchanged(claimed: Callable[..., Claim]) -> None:
     assert in_flight() == {str(claim.request.organization_id): "1"}
 
 
+def test_a_running_requests_old_claim_keeps_its_slot(claimed: Callable[..., Claim]) -> None:
+    claim, repair = claimed(), repair_after_first_run()
+    age_claims()
+    repair.run()
+    assert in_flight() == {str(claim.request.organization_id): "1"}
+    assert redis_client().zrange(index.PREFIX + "claims", 0, -1) == [str(claim.entry)]
+
+
 def test_concurrent_repairs_take_a_lost_request_once(claimed: Callable[..., Claim]) -> None:
     lost = claimed()
     AIRequest.objects.update(lease_until=timezone.now() - timedelta(seconds=1))

@@ -174,3 +174,15 @@ def test_a_zombie_renews_nothing(claimed: Claimed) -> None:
     assert row().lease_until == before
     renew([(zombie.request.id, 2)])
     assert row().lease_until > timezone.now()
+
+
+@each_outcome
+def test_a_late_outcome_leaves_a_cancelled_request_cancelled(claimed: Claimed, outcome: str) -> None:
+    claim = claimed()
+    attempt = sent(claim)
+    control.cancel(row(), actor="user:x")
+    before = AIRequest.objects.values().get()
+    OUTCOMES[outcome](claim, attempt)
+    assert AIRequest.objects.values().get() == before
+    assert (before["status"], RequestContent.objects.get().response) == (Status.CANCELLED, None)
+    assert (Attempt.objects.count(), index.state().size) == (1, 0)

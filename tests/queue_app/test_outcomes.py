@@ -10,6 +10,9 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from aiinfra.providers.base import ChatAnswer, TokenUsage
+from aiinfra.tenants.authorization import Role
+from aiinfra.tenants.keys import create_key
+from aiinfra.tenants.models import Organization
 from cache_app.facade import CacheKey
 from cache_app.store import entries
 from cost_app.models import Attempt, AttemptState, LedgerEntry
@@ -21,7 +24,7 @@ from queue_app.packing import unpack
 from queue_app.processing import outcomes
 from queue_app.processing.provider_call import process
 from queue_app.queries import status_of
-from tests.queue_app.conftest import ScriptedProvider, answer, refusal
+from tests.queue_app.conftest import USAGE, ScriptedProvider, answer, refusal
 from tests.queue_app.outcomes import COST, Claimed, booked, delay_ends, lease_expires, recover, row, sent, states
 
 pytestmark = pytest.mark.usefixtures("scoped")
@@ -154,6 +157,29 @@ def test_the_cached_latency_is_valid_for_any_clock(
     took_ms = max(0, passed // timedelta(milliseconds=1))
     assert entry and (entry.latency_ms, LedgerEntry.objects.get().latency_ms) == (took_ms, took_ms)
     assert (entry.provider, entry.model, entry.request_id) == ("deepseek", "deepseek-chat", str(claim.request.id))
+
+
+@pytest.mark.parametrize(
+    ("metadata", "origin"), [({"purpose": "warm"}, "warmed"), ({"purpose": "chat"}, "fetched"), ({}, "fetched")]
+)
+def test_the_cached_answer_names_who_asked_for_it(
+    claimed: Claimed, provider: ScriptedProvider, metadata: dict[str, str], origin: str
+) -> None:
+    organization = Organization.objects.get()
+    key, _ = create_key(organization=organization, name="bot", role=Role.OPERATOR, actor="command:test")
+    claim = claimed(metadata=metadata, tags=["red"], user_ref="ann", api_key_id=key.pk)
+    process(claim)
+    entry = entries.fetch_one(claim.request.organization_id, CacheKey.unpacked(claim.call["cache"]).entry_id)
+    assert entry and (entry.origin, entry.tags, entry.usage) == (origin, ("red",), USAGE)
+    assert (entry.user_ref, entry.api_key_id) == ("ann", key.pk)
+
+
+def test_an_answer_without_usage_is_cached_with_our_count(claimed: Claimed, provider: ScriptedProvider) -> None:
+    provider.script = [answer(usage=None)]
+    claim = claimed()
+    process(claim)
+    entry = entries.fetch_one(claim.request.organization_id, CacheKey.unpacked(claim.call["cache"]).entry_id)
+    assert entry and entry.usage == LedgerEntry.objects.get().usage
 
 
 def test_tool_calls_are_part_of_the_answer(claimed: Claimed, provider: ScriptedProvider) -> None:

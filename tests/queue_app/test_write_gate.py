@@ -5,8 +5,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from queue_app.processing import write_gate
+from queue_app.processing import outcomes, provider_call, write_gate
+from queue_app.processing.provider_call import process
 from queue_app.processing.write_gate import AT_ONCE, slot
+from tests.queue_app.conftest import ScriptedProvider, answer
+from tests.queue_app.outcomes import Claimed
 
 
 def test_limited_number_of_threads_write_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -55,3 +58,20 @@ def test_a_failed_booking_frees_its_slot(monkeypatch: pytest.MonkeyPatch) -> Non
     assert all(write_gate._turns.acquire(blocking=False) for _ in range(AT_ONCE))
     for _ in range(AT_ONCE):
         write_gate._turns.release()
+
+
+@pytest.mark.usefixtures("scoped")
+def test_a_request_takes_a_slot_for_its_writes_and_none_for_its_call(
+    claimed: Claimed, provider: ScriptedProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken: list[tuple[str, int]] = []
+    dispatch, complete = provider_call.dispatch, outcomes.complete
+
+    def note(step: str) -> None:
+        taken.append((step, AT_ONCE - write_gate._turns._value))
+
+    monkeypatch.setattr(provider_call, "dispatch", lambda claim: (note("dispatch"), dispatch(claim))[1])
+    monkeypatch.setattr(outcomes, "complete", lambda *arguments: (note("complete"), complete(*arguments))[1])
+    provider.script = [lambda _attempt: (note("call"), answer())[1]]
+    process(claimed())
+    assert taken == [("dispatch", 1), ("call", 0), ("complete", 1)]
