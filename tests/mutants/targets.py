@@ -33,6 +33,7 @@ QUEUE = (
     "tests/queue_app/test_outcomes.py",
     "tests/queue_app/test_retries.py",
     "tests/queue_app/test_lost_workers.py",
+    "tests/queue_app/test_broken_requests.py",
     "tests/queue_app/test_latecomers.py",
     "tests/queue_app/test_bystanders.py",
     "tests/queue_app/test_coalescing.py",
@@ -41,6 +42,8 @@ QUEUE = (
     "tests/queue_app/test_index_repair.py",
     "tests/queue_app/test_facade.py",
     "tests/queue_app/test_control.py",
+    "tests/queue_app/test_events.py",
+    "tests/queue_app/test_webhooks.py",
     "tests/queue_app/test_worker.py",
 )
 KEYS = (
@@ -80,16 +83,29 @@ TESTS: dict[str, tuple[str, ...]] = {
         "tests/cost_app/ledger/test_rollups.py",
         "tests/cost_app/ledger/test_rollup_tags.py",
     ),
-    "queue_app/ordering/claims.py": (*QUEUE, "tests/queue_app/test_worker_costs.py"),
+    "queue_app/ordering/claims.py": (
+        *QUEUE,
+        "tests/queue_app/test_worker_costs.py",
+        "tests/queue_app/test_provider_limits.py",
+    ),
     "queue_app/processing/outcomes.py": QUEUE,
     "queue_app/caching/coalescing.py": (
         "tests/queue_app/test_coalescing.py",
         "tests/queue_app/test_coalescing_ends.py",
         "tests/queue_app/test_bystanders.py",
+        "tests/queue_app/test_events.py",
+        "tests/queue_app/test_webhooks.py",
     ),
     "queue_app/caching/cache_answer.py": (*QUEUE, "tests/gateway/test_cached.py", "tests/queue_app/test_warming.py"),
-    "queue_app/processing/provider_call.py": (*QUEUE, "tests/gateway/test_first_token.py"),
+    "queue_app/processing/provider_call.py": (
+        *QUEUE,
+        "tests/queue_app/test_whole_calls.py",
+        "tests/queue_app/test_write_gate.py",
+        "tests/queue_app/test_database_outage.py",
+        "tests/gateway/test_first_token.py",
+    ),
     "cache_app/writing.py": (
+        "tests/cache_app/test_writing.py",
         "tests/cache_app/learning/test_judging.py",
         "tests/cache_app/test_lookup.py",
         "tests/gateway/test_cached.py",
