@@ -165,7 +165,7 @@ def differences(organization_id: int) -> list[str]:
 
 def _compare(unit: str, expected: SumsByKey, stored: QuerySet[UsageHour] | QuerySet[UsageDay]) -> Iterator[str]:
     rows = {tuple(row[:3]): list(row[3:]) for row in stored.values_list("dimension", unit, "value", *SUMS).iterator()}
-    for key in sorted(expected.keys() | rows.keys(), key=str):
+    for key in sorted(expected.keys() | rows.keys()):
         zero = [0] * len(SUMS)
         should, has = expected.get(key, zero), rows.get(key, zero)
         if should != has:
