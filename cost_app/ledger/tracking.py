@@ -169,7 +169,7 @@ def _earlier(attempt: Attempt, call: TrackedCall) -> Attempt:
     mean the same one.
     """
     earlier = Attempt.objects.get(organization_id=attempt.organization_id, external_id=call.external_id)
-    entry = earlier.ledger_entries.get(kind__in=(LedgerKind.EXTERNAL, LedgerKind.CACHE_HIT), repricing=None)
+    entry = earlier.ledger_entries.get(kind__in=(LedgerKind.EXTERNAL, LedgerKind.CACHE_HIT))
     same = (
         all(getattr(earlier, name) == getattr(attempt, name) for name in REPORTED)
         and entry.kind == _kind(call)

@@ -8,9 +8,10 @@ from django.utils import timezone
 
 from aiinfra.providers.base import TokenUsage
 from aiinfra.tenants.models import Organization
-from aiinfra.tenants.scope import organization_scope
+from aiinfra.tenants.scope import organization_scope, system_scope
+from cost_app.ledger import attempts
 from cost_app.ledger.tracking import ReportConflictError, TrackedCall, track_request
-from cost_app.models import Attempt, LedgerEntry
+from cost_app.models import Attempt, LedgerEntry, Repricing
 from tests.cost_app.ledger.tracked import COST, USAGE, Track
 
 pytestmark = pytest.mark.usefixtures("scoped")
@@ -82,6 +83,14 @@ def test_a_repeat_is_recognized_after_a_price_change(track: Track) -> None:
     assert track(external_id="invoice-7", tags=["red"]).id == first.id
 
 
+def test_a_repeat_is_recognized_after_its_call_was_repriced(track: Track) -> None:
+    first, now = track(external_id="invoice-7", at=AT), timezone.now()
+    run = Repricing.objects.create(provider="deepseek", starts_at=now, ends_at=now, by="user:x", reason="x")
+    assert first.price
+    assert attempts.reprice(first, 70_000, run, first.price)
+    assert track(external_id="invoice-7", at=AT).id == first.id
+
+
 @pytest.mark.parametrize(
     "other",
     [
@@ -111,3 +120,12 @@ def test_organizations_can_use_the_same_id(track: Track, other_organization: Org
         call = TrackedCall(external_id="invoice-7")
         track_request(other_organization.pk, "deepseek", "deepseek-chat", USAGE, call)
         assert LedgerEntry.objects.get().nano == COST
+
+
+def test_repeat_finds_the_report_of_its_organization(track: Track, other_organization: Organization) -> None:
+    first = track(external_id="invoice-7")
+    track(external_id="invoice-8")
+    call = TrackedCall(external_id="invoice-7")
+    with system_scope():
+        theirs = [track_request(other_organization.pk, "deepseek", "deepseek-chat", USAGE, call) for _ in range(2)]
+    assert theirs[0].id == theirs[1].id != first.id == track(external_id="invoice-7").id

@@ -181,6 +181,17 @@ def test_a_model_with_only_a_batch_price_is_priced(track: Track) -> None:
         track(model="batch-only")
 
 
+def test_an_earlier_call_is_booked_at_the_price_of_its_time(track: Track) -> None:
+    now = timezone.now()
+    for dollars, days in ((1, 20), (3, 5)):
+        terms = PriceTerms("deepseek", "changed", *[dollars * 1_000_000] * 4, source="a test")
+        add_version(terms=terms, effective_from=now - timedelta(days=days), actor="user:staff")
+    before, after = track(model="changed", at=now - timedelta(days=9)), track(model="changed")
+    assert (before.cost_nano, after.cost_nano) == (250, 750)
+    assert before.price and after.price
+    assert (before.price.input, after.price.input) == (1_000_000, 3_000_000)
+
+
 def add_batch_price(model: str) -> None:
     terms = PriceTerms("deepseek", model, *[70_000_000] * 3, output=140_000_000, source="a test", tier="batch")
     add_version(terms=terms, effective_from=timezone.now() - timedelta(days=1), actor="user:staff")
