@@ -70,18 +70,24 @@ TESTS: dict[str, tuple[str, ...]] = {
         "tests/cost_app/budgets/test_holds_by_model.py",
         "tests/queue_app/test_intake.py",
     ),
-    "cost_app/ledger/attempts.py": LEDGER,
+    "cost_app/ledger/attempts.py": (
+        "tests/cost_app/ledger/test_billing.py",
+        "tests/cost_app/ledger/test_one_transaction.py",
+        *LEDGER,
+    ),
     "cost_app/ledger/cache_hits.py": ("tests/cost_app/ledger", "tests/queue_app/test_coalescing_ends.py"),
     "cost_app/ledger/entries.py": (*LEDGER, "tests/monitoring/test_metrics.py"),
     "cost_app/ledger/sweeper.py": LEDGER,
     "cost_app/ledger/tracking.py": (
         "tests/cost_app/ledger/test_tracking.py",
         "tests/cost_app/ledger/test_repeated_reports.py",
+        "tests/cost_app/ledger/test_report_limits.py",
         "tests/cost_app/budgets/test_api.py",
     ),
     "cost_app/ledger/rollups.py": (
         "tests/cost_app/ledger/test_rollups.py",
         "tests/cost_app/ledger/test_rollup_tags.py",
+        "tests/cost_app/ledger/test_rollup_writers.py",
     ),
     "queue_app/ordering/claims.py": (
         *QUEUE,

@@ -15,6 +15,7 @@ from cost_app.models import (
     Budget,
     BudgetWindow,
     LedgerEntry,
+    Repricing,
 )
 from tests.cost_app.ledger.sent_calls import USAGE, Open, ledger, sent
 
@@ -120,3 +121,47 @@ def test_released_attempt_books_nothing_but_a_late_charge_is_booked(open_attempt
     assert not attempts.dispatch(attempt, timedelta(seconds=30))
     attempts.settle(attempt, USAGE, {})
     assert sum(nano for _, nano in ledger()) == 56_000
+
+
+def test_caller_sees_the_new_cost_and_error_only_if_its_step_was_taken(open_attempt: Open) -> None:
+    attempt = sent(open_attempt(max_tokens=200))
+    outdated = Attempt.objects.get(id=attempt.id)
+    attempts.settle(attempt, USAGE, {}, "X", "why")
+    assert (attempt.cost_nano, attempt.error_code) == (56_000, "X")
+    attempts.estimate(outdated, "TIMEOUT")
+    assert (outdated.cost_nano, outdated.error_code) == (0, "")
+
+
+def test_current_attempt_is_found_by_request_and_number(open_attempt: Open) -> None:
+    first, second = uuid4(), uuid4()
+    opened = {
+        (each, number): open_attempt(request_id=each, number=number) for each in (first, second) for number in (1, 2)
+    }
+    for (request_id, number), attempt in opened.items():
+        assert attempts.current_attempt(request_id, number) == attempt
+    with pytest.raises(Attempt.DoesNotExist, match=f"{first} has no attempt 3"):
+        attempts.current_attempt(first, 3)
+
+
+@pytest.mark.parametrize(
+    ("end", "is_repriced"),
+    [
+        (lambda _: None, False),
+        (lambda attempt: attempts.release(attempt), False),
+        (lambda attempt: attempts.estimate(attempt), True),
+        (lambda attempt: attempts.settle(attempt, USAGE, {}), True),
+    ],
+    ids=["sent", "released", "estimated", "settled"],
+)
+def test_only_booked_calls_are_repriced(
+    open_attempt: Open, end: Callable[[Attempt], object], is_repriced: bool
+) -> None:
+    end(sent(open_attempt(max_tokens=200)))
+    attempt, now = Attempt.objects.get(), timezone.now()
+    run = Repricing.objects.create(provider="deepseek", starts_at=now, ends_at=now, by="user:x", reason="x")
+    assert attempt.price
+    before = attempt.cost_nano
+    assert attempts.reprice(attempt, 60_000, run, attempt.price, "tier_unpriced") is is_repriced
+    row = Attempt.objects.get()
+    assert (row.cost_nano, row.usage_issue) == ((60_000, "tier_unpriced") if is_repriced else (before, ""))
+    assert sum(nano for _, nano in ledger()) == row.cost_nano
