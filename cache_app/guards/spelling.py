@@ -94,7 +94,7 @@ def _inner_forms(text: str) -> dict[str, set[str]]:
     """Lowercase word -> its spellings inside sentences."""
     found: dict[str, set[str]] = {}
     for match in WORD.finditer(text):
-        if not SENTENCE_START.search(text, max(0, match.start() - 8), match.start()) and match.start() > 0:
+        if not SENTENCE_START.search(text, max(0, match.start() - 8), match.start()):
             found.setdefault(match[0].lower(), set()).add(match[0])
     return found
 
