@@ -1,4 +1,4 @@
-"""Rejects changes from a tab that still shows another organization than the one the user has switched to."""
+"""Rejects changes from a tab that shows an organization the user has switched away from."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -22,7 +22,7 @@ OF_NO_ORGANIZATION = {"switch_organization", "logout"}
 
 
 class StaleTabs:
-    """Middleware: if a page of another organization than the session's sends a change, the user is redirected to the
+    """Middleware: a change sent from a page of another organization is rejected, and the user is redirected to the
     nearest page of the session's organization. Requests that name no organization pass.
     """
 
