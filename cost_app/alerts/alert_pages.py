@@ -13,6 +13,7 @@ from django_htmx.http import trigger_client_event
 from aiinfra.failures import WrongStateError
 from aiinfra.keyset import page_links, page_or_first, row_page
 from aiinfra.pages import PageOwner, is_partial, with_toast
+from aiinfra.plurals import plural
 from aiinfra.row_ids import is_row_id
 from aiinfra.tenants.access import MemberRequest
 from cost_app.alerts import lifecycle
@@ -64,7 +65,7 @@ def acknowledge_selected(request: MemberRequest, owner: PageOwner) -> HttpRespon
             count += 1
         except WrongStateError:
             continue
-    text = f"{count} {'alert' if count == 1 else 'alerts'} acknowledged." if count else "No alerts selected."
+    text = f"{plural(count, 'alert')} acknowledged." if count else "No alerts selected."
     response = _changed(list_page(request, owner)) if request.htmx else redirect(owner.names["alerts"])
     return with_toast(request, response, "success" if count else "warning", text)
 

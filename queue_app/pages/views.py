@@ -20,6 +20,7 @@ from aiinfra.chart_views import ChartPage, chart_views
 from aiinfra.csv_stream import csv_response
 from aiinfra.keyset import page_links, page_or_first
 from aiinfra.pages import is_partial, kept_by_open_pages, with_toast
+from aiinfra.plurals import plural
 from aiinfra.tenants.access import MemberRequest, permission_required
 from aiinfra.tenants.security_log.reading import note_reading
 from aiinfra.tenants.staff import StaffRight, has_right
@@ -229,7 +230,7 @@ def _summary(count: int, problems: list[str], done: str) -> tuple[str, str]:
     """Level and text of the toast about several requests."""
     if not count and not problems:
         return "warning", "No request was selected."
-    said = [f"{count} {'request' if count == 1 else 'requests'} {done}."] if count else []
+    said = [f"{plural(count, 'request')} {done}."] if count else []
     if problems:
         said.append(f"{len(problems)} skipped: {' '.join(sorted(set(problems)))}")
     return ("warning" if count else "error") if problems else "success", " ".join(said)
