@@ -102,7 +102,7 @@ TESTS: dict[str, tuple[str, ...]] = {
         "tests/queue_app/test_events.py",
         "tests/queue_app/test_webhooks.py",
     ),
-    "queue_app/caching/cache_answer.py": (*QUEUE, "tests/gateway/test_cached.py", "tests/queue_app/test_warming.py"),
+    "queue_app/caching/cache_answer.py": (*QUEUE, "tests/gateway/test_cached.py"),
     "queue_app/processing/provider_call.py": (
         *QUEUE,
         "tests/queue_app/test_whole_calls.py",

@@ -15,7 +15,6 @@ from cache_app.embedding.minilm import MiniLmEmbedder
 from cache_app.facade import Payer, SemanticCache
 from cache_app.manage import clear
 from cache_app.models import CacheHit
-from cache_app.store import entries
 from queue_app.models import AIRequest, Priority
 from queue_app.ordering.claims import claim_next
 from queue_app.processing.provider_call import process
@@ -74,16 +73,6 @@ def cached(organization: Organization, text: str = QUESTION, **fields: object) -
         return served.response["content"] if served else None
 
 
-def origin(organization: Organization) -> str:
-    with organization_scope(organization.pk):
-        question = submission(organization, QUESTION)
-        hit = cache.look_up(question_of(question, call_terms(question)), Payer(organization.pk)).hit
-        assert hit is not None
-        entry = entries.fetch_one(organization.pk, hit.entry_id)
-        assert entry is not None
-        return entry.origin
-
-
 def requests() -> list[AIRequest]:
     with system_scope():
         return list(AIRequest.objects.order_by("created_at"))
@@ -125,15 +114,6 @@ def test_a_question_without_an_answer_is_queued(
     assert (request.priority, request.cache_mode) == (Priority.LOW, "refresh")
     process_all(provider, "Two years.")
     assert cached(organization) == "Two years."
-    assert origin(organization) == "warmed"
-
-
-def test_an_answer_to_a_client_is_stored_as_fetched(
-    queue: None, organization: Organization, provider: ScriptedProvider
-) -> None:
-    asked(organization)
-    process_all(provider, "Two years.")
-    assert origin(organization) == "fetched"
 
 
 def test_a_cached_question_is_neither_queued_nor_counted(

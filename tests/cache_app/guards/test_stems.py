@@ -2,7 +2,6 @@
 
 import pytest
 
-from cache_app.guards.difference import are_alike
 from cache_app.guards.parsing import parse
 from cache_app.guards.stems import is_derived, is_typo, stem
 
@@ -55,19 +54,6 @@ def test_words_with_the_same_root_are_derived(one: str, other: str, derived: boo
 )
 def test_forms_of_a_word_have_one_stem(word: str, stemmed: str) -> None:
     assert stem(word) == stemmed
-
-
-@pytest.mark.parametrize(
-    ("word", "phrase", "alike"),
-    [
-        ("pool", "swimming pool", True),
-        ("pan", "frying pan", False),
-        ("pool", "pool", True),
-        ("pool", "whirlpool bath", False),
-    ],
-)
-def test_a_phrase_matches_its_longer_words(word: str, phrase: str, alike: bool) -> None:
-    assert are_alike(word, phrase) is are_alike(phrase, word) is alike
 
 
 @pytest.mark.parametrize(

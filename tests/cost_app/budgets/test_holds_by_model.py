@@ -52,8 +52,6 @@ def test_a_downgrading_budget_uses_a_cheaper_model_near_its_limit(
     budget = make_budget(limit_nano=2 * bound, enforcement="downgrade", alert_percent=60, warning_percent=50)
     models = [open_attempt(**expensive).model for _ in range(3)]
     assert models == ["gpt-4", "deepseek-chat", "deepseek-chat"]
-    parts = [{"role": "user", "content": [{"type": "text", "text": "Hello"}]}]
-    assert open_attempt(**expensive, messages=parts, max_tokens=50).model == "gpt-4"
     BudgetWindow.objects.filter(budget=budget).update(limit_nano=1)
     with pytest.raises(BudgetExceededError):
         open_attempt(**expensive)

@@ -1,7 +1,7 @@
 """Creating, changing, and removing budgets."""
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -240,17 +240,3 @@ def test_a_recreated_budget_continues_with_its_spending(set_to: Set, scoped: Org
     window = only_window(scoped)
     assert (window.limit_nano, window.free_nano) == (5 * DOLLAR, DOLLAR)
     assert [changes["limit"] for changes in changes_of("created")] == [[None, "10.00"], [None, "5.00"]]
-
-
-@pytest.mark.parametrize(("days", "counts_earlier_calls"), [(0, True), (40, False)])
-def test_a_recreated_budget_counts_from_now_if_its_last_window_has_ended(
-    scoped: Organization, clock: Clock, days: int, counts_earlier_calls: bool
-) -> None:
-    terms = BudgetTerms(period="daily", limit_nano=DOLLAR)
-    budget = set_budget(organization_id=scoped.pk, terms=terms, actor=ACTOR)
-    before = budget.counts_from
-    remove_budget(budget=budget, actor=ACTOR)
-    recreated_at = NOON + timedelta(days=days, hours=1)
-    clock(recreated_at)
-    recreated = set_budget(organization_id=scoped.pk, terms=terms, actor=ACTOR, from_now=True)
-    assert recreated.counts_from == (before if counts_earlier_calls else recreated_at)
