@@ -20,8 +20,8 @@ from tests.support import template
 
 ROOT = Path(__file__).resolve().parents[2]
 LEFT_OUT = shutil.ignore_patterns(".*", "var", "staticfiles", "test-results")
-PASSED, NOTHING_RAN = 0, {4, 5}
-"""Exit statuses of pytest. Any other status means that the tests failed."""
+PASSED = 0
+"""Exit status of pytest. Any other status means that a test failed, or that the mutant can't even be imported."""
 VERDICTS = KILLED, TIMED_OUT, SURVIVED = "killed", "timed out", "survived"
 # With a provider's key in .env, tests would call that provider.
 NO_KEYS = dict.fromkeys(("OPENAI_API_KEY", "DEEPSEEK_API_KEY", "ANTHROPIC_API_KEY"), "")
@@ -128,6 +128,4 @@ def verdict_of(status: int) -> str:
     """The verdict for pytest's exit status. An endless loop or wait counts as detected."""
     if status < 0:
         return TIMED_OUT
-    if status in NOTHING_RAN:
-        sys.exit("pytest found no tests; see tests/mutants/targets.py")
     return SURVIVED if status == PASSED else KILLED
