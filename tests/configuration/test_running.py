@@ -6,12 +6,13 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from aiinfra.configuration.running import ADDRESSES, CONFIGURATION, PROCESS_ID
 from aiinfra.configuration.setting import Values
 from aiinfra.configuration.table import places, providers
-from tests.support.processes import stop
+from tests.support.processes import stop, wait_until
 
 SLEEP = [sys.executable, "-c", "import time; time.sleep(60)"]
 Start = Callable[..., None]
@@ -23,8 +24,10 @@ def started(tmp_path: Path) -> Iterator[Start]:
     processes = []
 
     def start(*arguments: str) -> None:
-        processes.append(subprocess.Popen([*SLEEP, *arguments]))
-        (tmp_path / PROCESS_ID).write_text(f"{processes[-1].pid}\n", encoding="utf-8")
+        processes.append(process := subprocess.Popen([*SLEEP, *arguments]))
+        # The system shows a new program's arguments a moment after it has started it.
+        wait_until(lambda: psutil.Process(process.pid).cmdline() == [*SLEEP, *arguments], "the arguments to be visible")
+        (tmp_path / PROCESS_ID).write_text(f"{process.pid}\n", encoding="utf-8")
         (tmp_path / ADDRESSES).write_text(json.dumps({"web": "http://127.0.0.1:8500"}), encoding="utf-8")
 
     yield start

@@ -86,9 +86,7 @@ def test_every_explained_mutant_exists(mutants: dict[str, list[Mutant]]) -> None
     assert [key for key in explanations() if key not in known] == []
 
 
-@pytest.mark.parametrize(
-    ("status", "verdict"), [(0, SURVIVED), (1, KILLED), (2, KILLED), (4, KILLED), (-9, TIMED_OUT)]
-)
+@pytest.mark.parametrize(("status", "verdict"), [(0, SURVIVED), (1, KILLED), (2, KILLED), (4, KILLED), (-9, TIMED_OUT)])
 def test_a_mutant_survives_only_if_all_tests_pass(status: int, verdict: str) -> None:
     """pytest ends with 4 if a mutant breaks an import of the tests."""
     assert verdict_of(status) == verdict
