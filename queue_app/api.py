@@ -41,8 +41,9 @@ from queue_app.quoting import DRY_RUN, DRY_RUN_HEADER, DryRunOut, is_dry_run, qu
 from queue_app.request_lists import RequestFilter, page_of
 from queue_app.stats.summary import queue_stats
 from queue_app.submission.from_payload import NO_HEADERS, submission_from
-from queue_app.submission.intake import IdempotencyConflictError, QueueFullError, accept
+from queue_app.submission.intake import IdempotencyConflictError, accept
 from queue_app.submission.key_rates import KeyRateError
+from queue_app.submission.room import QueueFullError
 from queue_app.submission.submission import Submission
 
 __all__ = [

@@ -44,7 +44,8 @@ from queue_app.stats.pressure import (
 )
 from queue_app.stats.summary import QueueStats, has_overdue, held_by_model, limited_of, queue_stats
 from queue_app.submission.dry_run import DryRun, dry_run
-from queue_app.submission.intake import IdempotencyConflictError, QueueFullError, UnknownProviderError
+from queue_app.submission.intake import IdempotencyConflictError, UnknownProviderError
+from queue_app.submission.room import QueueFullError
 from queue_app.submission.submission import Submission
 from queue_app.submission.submit import CacheMissError, submit
 from queue_app.webhooks import check_webhook

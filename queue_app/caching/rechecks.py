@@ -21,7 +21,8 @@ from queue_app.caching.cache_answer import RECHECKS
 from queue_app.caching.repeat import copy_of
 from queue_app.models import ENDED, AIRequest, RequestContent, Status
 from queue_app.packing import unpack
-from queue_app.submission.intake import QueueFullError, UnknownProviderError, accept
+from queue_app.submission.intake import UnknownProviderError, accept
+from queue_app.submission.room import QueueFullError
 
 logger = logging.getLogger(__name__)
 cache = create_semantic_cache()

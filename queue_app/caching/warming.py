@@ -20,7 +20,8 @@ from queue_app.caching.cache_answer import WARMS
 from queue_app.caching.repeat import copy_of
 from queue_app.models import RequestContent, Status
 from queue_app.packing import unpack
-from queue_app.submission.intake import QueueFullError, UnknownProviderError, accept, call_terms
+from queue_app.submission.intake import UnknownProviderError, accept, call_terms
+from queue_app.submission.room import QueueFullError
 from queue_app.submission.submission import Submission
 
 cache = create_semantic_cache()

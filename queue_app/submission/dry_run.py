@@ -7,6 +7,7 @@ from cost_app import create_cost_optimizer
 from cost_app.facade import DEFAULT_OUTPUT_TOKENS, AttemptOrder, Quote
 from queue_app.submission import intake
 from queue_app.submission.intake import UnknownProviderError
+from queue_app.submission.room import place_in_queue
 from queue_app.submission.submission import Submission
 
 cost = create_cost_optimizer()
@@ -29,7 +30,7 @@ def dry_run(submission: Submission, *, has_answer: bool = True) -> DryRun:
     """
     if not is_configured(submission.provider):
         raise UnknownProviderError("provider", f"There is no provider {submission.provider!r}.")
-    position = intake.place_in_queue(submission)
+    position = place_in_queue(submission)
     terms = intake.call_terms(submission)
     order = AttemptOrder(
         organization_id=submission.organization_id,

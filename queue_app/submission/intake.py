@@ -13,7 +13,6 @@ from typing import Any, Protocol
 from uuid import UUID
 
 from django.db import IntegrityError
-from django.db.models import Count
 from redis.exceptions import RedisError
 
 from aiinfra import database_time
@@ -27,25 +26,19 @@ from cache_app.facade import CacheKey, LookupResult, Question
 from cost_app import create_cost_optimizer
 from cost_app.facade import DEFAULT_OUTPUT_TOKENS, Attempt, AttemptOrder, CallTerms
 from queue_app import events
-from queue_app.models import ENDED, AIRequest, QueuePolicy, RequestContent, Status
+from queue_app.models import ENDED, AIRequest, RequestContent, Status
 from queue_app.ordering import index, tickets, turns
 from queue_app.packing import pack
 from queue_app.submission import key_rates
+from queue_app.submission.room import place_in_queue
 from queue_app.submission.submission import Submission
 
 logger = logging.getLogger(__name__)
 cache = create_semantic_cache()
 cost = create_cost_optimizer()
 
-RETRY_AFTER_FULL_S = 5
 TRACE = "trace"
 """Member of a stored call: the trace that its client's request belongs to. Only traced requests have it."""
-
-
-class QueueFullError(Exception):
-    """The organization has as many pending requests as its limit allows. Retry after `retry_after_s` seconds."""
-
-    retry_after_s = RETRY_AFTER_FULL_S
 
 
 class UnknownProviderError(InvalidValueError):
@@ -142,25 +135,6 @@ def find_earlier(submission: Submission, lifetime: timedelta | None = None) -> A
     if request and request.fingerprint != submission.fingerprint:
         raise IdempotencyConflictError("This idempotency key was already used with a different request.")
     return request
-
-
-def place_in_queue(submission: Submission) -> int:
-    """Approximate position in the organization's queue, starting at 1. Raises QueueFullError."""
-    try:
-        depth, limit = index.room_of(submission.organization_id)
-    except RedisError:
-        depth, limit = _room_by_rows(submission.organization_id)
-    if sum(depth.values()) >= limit:
-        raise QueueFullError("Too many requests are already waiting.")
-    return 1 + sum(count for priority, count in depth.items() if priority >= submission.priority)
-
-
-def _room_by_rows(organization_id: int) -> tuple[dict[int, int], int]:
-    """What `index.room_of` returns, while Redis is down."""
-    pending = AIRequest.objects.filter(organization_id=organization_id, status=Status.PENDING)
-    policy = QueuePolicy.objects.filter(organization_id=organization_id).first()
-    limit = policy.depth_limit if policy else QueuePolicy.DEPTH_LIMIT
-    return dict(pending.values_list("priority").annotate(Count("id"))), limit
 
 
 def call_terms(submission: Submission) -> CallTerms:

@@ -21,7 +21,8 @@ from queue_app.ordering.tickets import ticket_queue
 from queue_app.packing import unpack
 from queue_app.repair.index_repair import IndexRepair
 from queue_app.submission import intake
-from queue_app.submission.intake import IdempotencyConflictError, QueueFullError, UnknownProviderError
+from queue_app.submission.intake import IdempotencyConflictError, UnknownProviderError
+from queue_app.submission.room import QueueFullError
 from queue_app.submission.submission import Submission
 from tests.support.processes import free_port
 from tests.support.tcp import server
