@@ -12,11 +12,13 @@ from aiinfra.tenants.models import User
 from tests.support.processes import free_port
 
 pytestmark = pytest.mark.django_db
+SANDBOX_NOTE = "No provider key is set. A local sandbox answers instead of a real provider."
 
 
 @pytest.fixture(autouse=True)
-def _temporary_data_directory(settings: Settings, tmp_path: Path) -> None:
-    settings.DATA_DIR, settings.PORT = tmp_path, 8100
+def _temporary_data_directory(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """The banner shows its path, so the path must not contain the name of the test, as `tmp_path` does."""
+    settings.DATA_DIR, settings.PORT = tmp_path_factory.mktemp("data"), 8100
     settings.PROVIDER_API_KEYS = dict.fromkeys(("openai", "deepseek", "anthropic"), "")
 
 
@@ -41,7 +43,11 @@ def test_the_example_calls_a_configured_provider(settings: Settings) -> None:
     demo.seed()
     settings.PROVIDER_API_KEYS = {**settings.PROVIDER_API_KEYS, "openai": "sk-real"}
     assert '"provider": "openai"' in banner()
-    assert "sandbox" not in banner()
+    assert SANDBOX_NOTE not in banner()
+
+
+def test_banner_says_that_the_sandbox_answers_without_a_provider_key() -> None:
+    assert SANDBOX_NOTE in banner()
 
 
 def test_banner_shows_no_credentials_without_demo_users() -> None:

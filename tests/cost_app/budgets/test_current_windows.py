@@ -1,10 +1,11 @@
 """Which windows are current, which ones count a report, and whether they refuse calls."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
 
 from aiinfra.providers.base import TokenUsage
 from aiinfra.tenants.models import Organization
@@ -36,15 +37,31 @@ def test_window_is_refusing_if_the_last_refused_call_would_not_fit(changes: dict
     assert OpenWindow(window, 10).is_refusing == is_refusing
 
 
-def test_of_two_windows_at_the_same_time_the_later_one_is_current(
+@pytest.fixture
+def _no_order_by_index(db: None) -> Iterator[None]:
+    """Rows are not in the order of an index by chance, but only if the query says so."""
+    if connection.vendor == "sqlite":
+        off, on = ["PRAGMA reverse_unordered_selects = ON"], ["PRAGMA reverse_unordered_selects = OFF"]
+    else:
+        off, on = ([f"SET enable_{scan} = {value}" for scan in ("indexscan", "bitmapscan")] for value in ("off", "on"))
+    with connection.cursor() as cursor:
+        for statement in off:
+            cursor.execute(statement)
+        yield
+        for statement in on:
+            cursor.execute(statement)
+
+
+@pytest.mark.usefixtures("_no_order_by_index")
+def test_of_two_windows_at_the_same_time_the_one_that_ends_later_is_current(
     scoped: Organization, make_budget: MakeBudget
 ) -> None:
-    """A budget has two of them if its calendar has changed."""
+    """A budget has two of them if its calendar has changed. The order of IDs and of starts would give the other."""
     budget = make_budget()
     window = {"organization": scoped, "budget": budget, "limit_nano": 1, "enforcement": "block"}
     later, _ = (
-        BudgetWindow.objects.create(**window, starts_at=NOON - hours * HOUR, ends_at=NOON + (9 - hours) * HOUR)
-        for hours in (1, 2)
+        BudgetWindow.objects.create(**window, starts_at=NOON - hours * HOUR, ends_at=NOON + hours * HOUR)
+        for hours in (2, 1)
     )
     assert [each.window.id for each in windows_now(scoped.pk)] == [later.id]
 

@@ -102,18 +102,6 @@ def test_each_organization_has_its_own_calendar(organization: Organization, othe
         assert zones[other_organization.pk] == "Asia/Tokyo" != zones[organization.pk]
 
 
-def test_rebuilding_keeps_the_hours_of_other_organizations(
-    book: Book, organization: Organization, other_organization: Organization
-) -> None:
-    book()
-    book(organization_id=other_organization.pk, nano=5)
-    rollups.fold()
-    with system_scope():
-        before = list(UsageHour.objects.filter(organization=other_organization).order_by("id").values())
-        rollups.rebuild(organization.pk)
-        assert list(UsageHour.objects.filter(organization=other_organization).order_by("id").values()) == before
-
-
 def test_differences_are_in_order_of_time_and_include_rollups_without_entries(
     book: Book, organization: Organization
 ) -> None:
