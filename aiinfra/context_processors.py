@@ -27,10 +27,13 @@ class NavigationLink:
     """A keyboard shortcut: two keys, pressed one after the other."""
     is_primary: bool = False
     """Always visible on phones, where "More" opens the others."""
+    or_staff: str = ""
+    """Staff with this right also see the link."""
 
 
 ALERTS = STAFF_PREFIX + StaffRight.MANAGE_ALERTS
 NOTIFICATIONS = STAFF_PREFIX + StaffRight.MANAGE_NOTIFICATIONS
+APPROVE_PRICES = STAFF_PREFIX + StaffRight.APPROVE_PRICES
 SECURITY_LOG = STAFF_PREFIX + StaffRight.READ_SECURITY_LOG
 
 NAVIGATION = [
@@ -44,7 +47,7 @@ NAVIGATION = [
     NavigationLink("Spend", "Budgets", "budgets", "banknotes", "cost:read", "g b", is_primary=True),
     NavigationLink("Spend", "Alerts", "alerts", "bell-alert", "cost:read", "g l", is_primary=True),
     NavigationLink("Spend", "Recommendations", "recommendations", "light-bulb", "cost:read", "g r"),
-    NavigationLink("Spend", "Prices", "prices", "tag", "cost:read", "g p"),
+    NavigationLink("Spend", "Prices", "prices", "tag", "cost:read", "g p", or_staff=APPROVE_PRICES),
     NavigationLink("Spend", "Finance", "finance", "document-chart-bar", "finance:read", "g f"),
     NavigationLink("Administer", "Members", "members", "users", "member:read", "g m"),
     NavigationLink("Administer", "API keys", "keys", "key", "key:manage", "g k"),
@@ -85,7 +88,7 @@ def base_template(request: HttpRequest) -> dict[str, Any]:
         "membership": membership,
         "memberships": getattr(request, "memberships", []),
         "organization": membership.organization if membership else None,
-        "navigation": navigation(principal, request.path, request.user if principal else None),
+        "navigation": navigation(principal, request.path, getattr(request, "user", None)),
         "staff": RightsOf(getattr(request, "user", None)),
         "sandbox": sandbox_in_use(),
     }
@@ -96,11 +99,16 @@ def navigation(principal: Principal | None, path: str, user: Any = None) -> dict
     groups: dict[str, list[Link]] = {}
     for page in NAVIGATION:
         url = _address(page.url_name)
-        if principal and url and is_allowed(page.permission, principal, user):
+        if url and _is_shown(page, principal, user):
             groups.setdefault(page.group, []).append(
                 Link(page.title, url, page.url_name, page.icon, page.shortcut, path.startswith(url), page.is_primary)
             )
     return groups
+
+
+def _is_shown(page: NavigationLink, principal: Principal | None, user: Any) -> bool:
+    permissions = filter(None, (page.permission, page.or_staff))
+    return any(is_allowed(permission, principal, user) for permission in permissions)
 
 
 def _address(url_name: str) -> str | None:

@@ -7,14 +7,17 @@ from functools import cached_property, wraps
 from typing import Any
 
 from django import forms
-from django.db import transaction
+from django.db import connection, transaction
 from django.http.response import HttpResponseBase
 
 from aiinfra.idempotency import digest_of
 from aiinfra.tenants.access import MemberRequest
 from aiinfra.tenants.models import Organization
+from aiinfra.tenants.scope import organization_in_scope
 
 FIELD = "version"
+INSTALLATION_LOCK = 7_200_451
+"""Distinguishes this advisory lock of PostgreSQL from others in the database."""
 CHANGED_MEANWHILE = "This was changed after you opened it."
 
 
@@ -68,10 +71,17 @@ class RecordForm(EditForm, forms.ModelForm):  # type: ignore[type-arg]  # not ge
 
 
 @contextmanager
-def one_edit(organization_id: int) -> Iterator[None]:
-    """Allow one edit of an organization's settings at a time. Calls continue: they lock only the row's key."""
+def one_edit(organization_id: int | None) -> Iterator[None]:
+    """Allow one edit of the settings of an organization, or of the installation for None, at a time.
+
+    Calls continue: they lock only the organization's key. On SQLite, the transaction itself is the lock.
+    """
     with transaction.atomic():
-        Organization.objects.select_for_update(no_key=True).get(id=organization_id)
+        if organization_id is not None:
+            Organization.objects.select_for_update(no_key=True).get(id=organization_id)
+        elif connection.vendor == "postgresql":
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT pg_advisory_xact_lock(%s)", [INSTALLATION_LOCK])
         yield
 
 
@@ -82,7 +92,7 @@ def one_edit_at_a_time(view: Callable[..., HttpResponseBase]) -> Callable[..., H
     def in_turn(request: MemberRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         if request.method != "POST":
             return view(request, *args, **kwargs)
-        with one_edit(request.principal.organization_id):
+        with one_edit(organization_in_scope()):
             return view(request, *args, **kwargs)
 
     return in_turn

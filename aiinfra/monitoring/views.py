@@ -10,6 +10,7 @@ from aiinfra.monitoring.forms import AlertRulesForm
 from aiinfra.monitoring.rules import change_rules, rules_of
 from aiinfra.pages import INSTALLATION, ORGANIZATION, PageOwner
 from aiinfra.tenants.access import MemberRequest, installation_required, permission_required
+from aiinfra.tenants.audit import user_actor
 from aiinfra.tenants.staff import StaffRight
 
 
@@ -33,7 +34,7 @@ def _rules(request: MemberRequest, owner: PageOwner, url_name: str) -> HttpRespo
     owner_id = owner.owner_id(request)
     form = AlertRulesForm(request.POST or None, instance=rules_of(owner_id))
     if request.method == "POST" and form.is_valid():
-        change_rules(organization_id=owner_id, changes=form.cleaned_data, actor=request.principal.actor)
+        change_rules(organization_id=owner_id, changes=form.cleaned_data, actor=user_actor(request.user))
         messages.success(request, "Thresholds saved.")
         return redirect(url_name)
     context = {"form": form, "owner": owner}

@@ -16,6 +16,7 @@ from aiinfra.notifications.messages import Notification
 from aiinfra.notifications.models import OF_CHANNELS, OF_REQUESTS, Channel, Delivery, DeliveryState
 from aiinfra.pages import PageOwner, is_partial
 from aiinfra.tenants.access import MemberRequest
+from aiinfra.tenants.audit import user_actor
 
 DELIVERIES_SHOWN = 50
 TONES = {DeliveryState.SENT: "good", DeliveryState.GIVEN_UP: "bad", DeliveryState.FAILED: "warn"}
@@ -85,7 +86,7 @@ def add(request: MemberRequest, owner: PageOwner) -> HttpResponse:
         return _page(request, owner, form, status=422)
     try:
         channel, secret = channels.add_channel(
-            organization_id=owner.owner_id(request), actor=request.principal.actor, **form.cleaned_data
+            organization_id=owner.owner_id(request), actor=user_actor(request.user), **form.cleaned_data
         )
     except channels.ChannelError as error:
         form.add_error(None, str(error))
@@ -98,7 +99,7 @@ def set_enabled(request: MemberRequest, owner: PageOwner, channel_id: int) -> Ht
     channel = _found(channel_id)
     is_on = request.POST.get("enabled", "off" if channel.enabled else "on") == "on"
     channels.change_channel(
-        channel=channel, min_severity=channel.min_severity, enabled=is_on, actor=request.principal.actor
+        channel=channel, min_severity=channel.min_severity, enabled=is_on, actor=user_actor(request.user)
     )
     messages.success(request, f"Channel {channel} {'enabled' if is_on else 'disabled'}.")
     return redirect(owner.names["notifications"])
@@ -107,7 +108,7 @@ def set_enabled(request: MemberRequest, owner: PageOwner, channel_id: int) -> Ht
 def remove(request: MemberRequest, owner: PageOwner, channel_id: int) -> HttpResponse:
     """Remove the channel."""
     channel = _found(channel_id)
-    channels.remove_channel(channel=channel, actor=request.principal.actor)
+    channels.remove_channel(channel=channel, actor=user_actor(request.user))
     messages.success(request, f"Channel {channel} removed.")
     return redirect(owner.names["notifications"])
 
@@ -116,7 +117,7 @@ def test(request: MemberRequest, owner: PageOwner, channel_id: int) -> HttpRespo
     """Queue a test message; the page follows it until the result is known."""
     channel = _found(channel_id)
     try:
-        delivery = channels.send_test(channel=channel, actor=request.principal.actor)
+        delivery = channels.send_test(channel=channel, actor=user_actor(request.user))
     except channels.ChannelError as error:
         messages.error(request, str(error))
         return redirect(owner.names["notifications"])
@@ -128,7 +129,7 @@ def retry(request: MemberRequest, owner: PageOwner, delivery_id: int) -> HttpRes
     delivery = get_object_or_404(Delivery.objects.select_related("channel"), id=delivery_id)
     done = "Message queued again."
     return _done(
-        request, owner, lambda: channels.retry_delivery(delivery=delivery, actor=request.principal.actor), done
+        request, owner, lambda: channels.retry_delivery(delivery=delivery, actor=user_actor(request.user)), done
     )
 
 

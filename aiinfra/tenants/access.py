@@ -32,9 +32,12 @@ PUBLIC = "public"
 SIGNED_IN = "signed-in"
 
 
-def permission_required(permission: str) -> Callable[[ViewFunction], ViewFunction]:
+def permission_required(
+    permission: str, *, or_staff: StaffRight | None = None
+) -> Callable[[ViewFunction], ViewFunction]:
     """Allow members of an organization whose role has the permission: others get 403, strangers 404.
 
+    `or_staff` also allows staff with that right, members or not: for data that applies to all organizations.
     Raises KeyError at import for a permission that the authorization table does not have.
     """
     PERMISSIONS[permission]
@@ -42,7 +45,8 @@ def permission_required(permission: str) -> Callable[[ViewFunction], ViewFunctio
     def decorate(view: ViewFunction) -> ViewFunction:
         @wraps(view)
         def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-            if not principal_of_request(request).can(permission):
+            is_staff = or_staff is not None and has_right(request.user, or_staff)
+            if not is_staff and not principal_of_request(request).can(permission):
                 raise PermissionDenied(permission)
             return view(request, *args, **kwargs)
 
@@ -52,15 +56,15 @@ def permission_required(permission: str) -> Callable[[ViewFunction], ViewFunctio
 
 
 def staff_required(right: StaffRight) -> Callable[[ViewFunction], ViewFunction]:
-    """Allow staff with the right who are working in one of the installation's organizations: others get 403.
+    """Allow staff with the right, whether or not they are members of an organization: others get 403.
 
-    For data that belongs to no organization and applies to all, such as the price book.
+    For data that belongs to no organization and applies to all, such as the price book. `request.principal` is None
+    for staff without an organization.
     """
 
     def decorate(view: ViewFunction) -> ViewFunction:
         @wraps(view)
         def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-            principal_of_request(request)
             if not has_right(request.user, right):
                 raise PermissionDenied(right)
             return view(request, *args, **kwargs)
@@ -84,11 +88,13 @@ def installation_required(right: StaffRight) -> Callable[[ViewFunction], ViewFun
     return decorate
 
 
-def is_allowed(permission: str, principal: Principal, user: Any) -> bool:
-    """Whether the person may open what declares this permission; `user` is None for no person."""
+def is_allowed(permission: str, principal: Principal | None, user: Any) -> bool:
+    """Whether the person may open what declares this permission. `user` is None for no person, `principal` for someone
+    without an organization.
+    """
     if right := declared(permission):
         return user is not None and has_right(user, right)
-    return permission == SIGNED_IN or principal.can(permission)
+    return permission == SIGNED_IN or (principal is not None and principal.can(permission))
 
 
 def public(view: AnyView) -> AnyView:

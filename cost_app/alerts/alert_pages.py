@@ -16,6 +16,7 @@ from aiinfra.pages import PageOwner, is_partial, with_toast
 from aiinfra.plurals import plural
 from aiinfra.row_ids import is_row_id
 from aiinfra.tenants.access import MemberRequest
+from aiinfra.tenants.audit import user_actor
 from cost_app.alerts import lifecycle
 from cost_app.alerts.links import links_of
 from cost_app.budgets.names import budget_names
@@ -61,7 +62,7 @@ def acknowledge_selected(request: MemberRequest, owner: PageOwner) -> HttpRespon
     chosen = [each for each in request.POST.getlist("id") if is_row_id(each)][:PAGE_SIZE]
     for found in Alert.objects.filter(id__in=chosen):
         try:
-            lifecycle.acknowledge(found, actor=request.principal.actor)
+            lifecycle.acknowledge(found, actor=user_actor(request.user))
             count += 1
         except WrongStateError:
             continue
@@ -76,7 +77,7 @@ def apply_action(
     """Apply an action to one alert, and show it again."""
     found = _found(alert_id)
     try:
-        action(found, actor=request.principal.actor)
+        action(found, actor=user_actor(request.user))
         level, text = "success", done
     except WrongStateError as error:
         level, text = "error", str(error)

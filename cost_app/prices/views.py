@@ -14,6 +14,7 @@ from django.views.decorators.vary import vary_on_headers
 from aiinfra.pages import is_partial, with_toast
 from aiinfra.row_ids import is_row_id
 from aiinfra.tenants.access import MemberRequest, permission_required, staff_required
+from aiinfra.tenants.audit import user_actor
 from aiinfra.tenants.staff import StaffRight
 from cost_app.models import ModelPrice, PriceProposal, Repricing
 from cost_app.prices import proposals, repricing
@@ -27,7 +28,7 @@ RUNS_SHOWN = 20
 PAGE_SIZE = 50
 
 
-@permission_required("cost:read")
+@permission_required("cost:read", or_staff=StaffRight.APPROVE_PRICES)
 @require_GET
 @vary_on_headers("HX-Request")
 def price_list(request: MemberRequest) -> HttpResponse:
@@ -46,7 +47,7 @@ def price_list(request: MemberRequest) -> HttpResponse:
     return render(request, _template(request, "_prices.html", "prices.html"), context)
 
 
-@permission_required("cost:read")
+@permission_required("cost:read", or_staff=StaffRight.APPROVE_PRICES)
 @require_GET
 def history(request: MemberRequest, name: str) -> HttpResponse:
     """Every version of `provider/model`."""
@@ -68,7 +69,7 @@ def add(request: MemberRequest) -> HttpResponse:
         return _price_form(request, form, status=422)
     try:
         version = proposals.submit_version(
-            terms=form.chosen_terms(), effective_from=form.chosen_beginning(), actor=request.principal.actor
+            terms=form.chosen_terms(), effective_from=form.chosen_beginning(), actor=user_actor(request.user)
         )
     except PriceError as error:
         form.add_error(None, str(error))
@@ -80,7 +81,7 @@ def add(request: MemberRequest) -> HttpResponse:
     return redirect("price_history", f"{version.provider}/{version.model}")
 
 
-@permission_required("cost:read")
+@permission_required("cost:read", or_staff=StaffRight.APPROVE_PRICES)
 @require_GET
 def proposal_list(request: MemberRequest) -> HttpResponse:
     """Pending proposals, and the most recent decisions."""
@@ -119,7 +120,7 @@ def repricing_post(request: MemberRequest) -> HttpResponse:
     if not (form.is_valid() and reason.is_valid()) or _is_too_long(form):
         return _repricing(request, form, reason, status=422, show_difference=True)
     done = repricing.reprice(
-        period=form.chosen_period(), actor=request.principal.actor, reason=reason.cleaned_data["reason"]
+        period=form.chosen_period(), actor=user_actor(request.user), reason=reason.cleaned_data["reason"]
     )
     messages.success(request, "Corrections posted." if done else "There was nothing to correct.")
     return redirect("price_repricing")
@@ -142,7 +143,7 @@ def _decide(request: MemberRequest, proposal_id: int, decide: Any, done: str) ->
     proposal = get_object_or_404(PriceProposal, pk=proposal_id)
     level, text, status = "success", done, 200
     try:
-        decide(proposal=proposal, actor=request.principal.actor)
+        decide(proposal=proposal, actor=user_actor(request.user))
     except PriceError as error:
         level, text, status = "error", str(error), 422
     if not request.htmx:

@@ -11,6 +11,7 @@ from django.views.decorators.http import require_GET
 from aiinfra.keyset import RowPage, page_links, page_or_first, row_page
 from aiinfra.pages import is_partial
 from aiinfra.tenants.access import MemberRequest, staff_required
+from aiinfra.tenants.audit import user_actor
 from aiinfra.tenants.forms import SecurityFilter
 from aiinfra.tenants.security_log import export
 from aiinfra.tenants.security_log.events import Event
@@ -29,7 +30,7 @@ def security_log(request: MemberRequest) -> HttpResponse:
     form = SecurityFilter(request.GET)
     cursor = request.GET.get("cursor", "")
     if not cursor:
-        record(Event.LOG_READ, actor=request.principal.actor, details=form.shown())
+        record(Event.LOG_READ, actor=user_actor(request.user), details=form.shown())
     page = page_or_first(partial(_events, form.chosen()), cursor)
     context = {
         "form": form,
@@ -46,7 +47,7 @@ def security_log(request: MemberRequest) -> HttpResponse:
 @require_GET
 def security_log_export(request: MemberRequest) -> StreamingHttpResponse:
     """The events that match the filters as JSON lines, oldest first."""
-    lines = export.lines(actor=request.principal.actor, filters=SecurityFilter(request.GET).chosen())
+    lines = export.lines(actor=user_actor(request.user), filters=SecurityFilter(request.GET).chosen())
     response = StreamingHttpResponse(_bytes(lines), content_type="application/x-ndjson")
     response["Content-Disposition"] = 'attachment; filename="security-log.jsonl"'
     response["Cache-Control"] = "private, no-store"
