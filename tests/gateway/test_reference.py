@@ -74,17 +74,26 @@ def test_every_example_is_valid() -> None:
     known, refused = operations(), []
     for endpoint in whole_reference().endpoints:
         for entry in (each for each in endpoint.operations if not each.example_form):
-            is_get = entry.method == "GET"
+            assert "<" not in entry.example_address and bool(entry.example_body) == (entry.method == "POST")
             query = dict(parse_qsl(urlsplit(entry.example_address).query))
             raw = resolve(urlsplit(entry.example_address).path).kwargs | query
             raw |= json.loads(entry.example_body or "{}")
             raw.pop("action", None)
             payload = known[endpoint.address, entry.method, entry.action].payload
             try:
-                payload.model_validate(raw, by_alias=True, by_name=False, strict=not is_get)
+                payload.model_validate(raw, by_alias=True, by_name=False, strict=entry.method == "POST")
             except ValidationError as error:
                 refused.append(f"{entry.anchor} {raw}: {error}")
     assert refused == []
+
+
+def test_examples_with_curl_name_the_method_and_show_values_of_json(page: str) -> None:
+    deleted = [
+        each for endpoint in whole_reference().endpoints for each in endpoint.operations if each.method == "DELETE"
+    ]
+    assert deleted and page.count("curl -sS -X DELETE ") == len(deleted)
+    assert "default True" not in page and "default true" in page
+    assert "What is a queue?" in page and "{&quot;role&quot;: &quot;system&quot;" not in page
 
 
 def test_page_loads_no_external_resources(page: str) -> None:

@@ -47,7 +47,7 @@ class OperationEntry:
     example_address: str
     """The URL, with its query if the operation has one."""
     example_body: str
-    """JSON; empty for GET."""
+    """JSON; empty for all methods but POST."""
     example_form: str = ""
     """The form fields for curl, instead of a body."""
 
@@ -158,8 +158,8 @@ def _operation(
         fields=[] if form else fields_of(schema),
         headers=[_header(each) for each in operation.headers],
         answers=[(status, names[model]) for status, model in operation.results],
-        example_address=_address(address, payload) if method == "GET" else address,
-        example_body="" if form or method == "GET" else json.dumps(payload),
+        example_address=_address(address, payload, has_query=method != "POST"),
+        example_body="" if form or method != "POST" else json.dumps(_not_in_path(address, payload)),
         example_form=form,
     )
 
@@ -168,9 +168,13 @@ def _header(header: Header) -> Field:
     return Field(header.name, header.schema["type"], is_required=False, description=header.description, models=())
 
 
-def _address(address: str, payload: dict[str, Any]) -> str:
-    """The address of a call, with its parameters in the path or the query."""
-    captured = CAPTURED.findall(address)
+def _address(address: str, payload: dict[str, Any], *, has_query: bool) -> str:
+    """The address of a call, with its parameters in the path and, unless they are in the body, in the query."""
     path = CAPTURED.sub(lambda match: str(payload[match[1]]), address)
-    query = "&".join(f"{name}={value}" for name, value in payload.items() if name not in captured)
-    return f"{path}?{query}" if query else path
+    query = "&".join(f"{name}={value}" for name, value in _not_in_path(address, payload).items())
+    return f"{path}?{query}" if query and has_query else path
+
+
+def _not_in_path(address: str, payload: dict[str, Any]) -> dict[str, Any]:
+    captured = CAPTURED.findall(address)
+    return {name: value for name, value in payload.items() if name not in captured}

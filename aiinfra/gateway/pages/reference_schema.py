@@ -1,5 +1,6 @@
 """Renders JSON schemas for the reference: types in words, and examples."""
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -82,7 +83,8 @@ def _plain_type(schema: Schema) -> str:
 def _description(schema: Schema) -> str:
     text = str(schema.get("description", "")).replace("`", "")
     if (default := schema.get("default")) not in (None, "", [], {}):
-        text = f"{text}; default {default}" if text else f"default {default}"
+        shown = default if isinstance(default, str) else json.dumps(default)
+        text = f"{text}; default {shown}" if text else f"default {shown}"
     return text
 
 
@@ -109,7 +111,8 @@ def example_of(schema: Schema, schemas: Schemas, name: str = "", depth: int = 0)
     if options := schema.get("anyOf") or schema.get("oneOf"):
         return example_of(options[0], schemas, name, depth)
     if "const" in schema or "enum" in schema:
-        return schema.get("const", next(iter(schema.get("enum", ())), None))
+        choices = schema.get("enum") or [schema.get("const")]
+        return USUAL[name] if USUAL.get(name) in choices else choices[0]
     if "properties" in schema and depth < DEPTH:
         members = schema["properties"]
         return {each: example_of(members[each], schemas, each, depth + 1) for each in schema.get("required", ())}
