@@ -72,17 +72,19 @@ def windows_for(attempt: Attempt, now: datetime) -> list[OpenWindow]:
 def windows_at(attempt: Attempt, at: datetime) -> list[BudgetWindow]:
     """Every window at `at` that counts a past call of that time; by ID.
 
-    A budget whose calendar changed may have two of them. Windows that start counting later are excluded. Call it in
-    the transaction that books the call, like `windows_for`.
+    A budget whose calendar changed may have two of them. Windows that start counting later are excluded. Those of a
+    budget that was removed after the call are included: restoring it adds only what was spent since. Call it in the
+    transaction that books the call, like `windows_for`.
     """
     creation_lock.lock_shared(attempt.organization_id)
     budgets = [
         budget
-        for budget in budgets_counting(attempt).filter(is_active=True)
+        for budget in budgets_counting(attempt).filter(Q(is_active=True) | Q(updated_at__gt=at))
         if budget.counts_from is None or budget.counts_from <= at
     ]
     for budget in budgets:
-        open_windows(budget, max(at, timezone.now()))
+        if budget.is_active:
+            open_windows(budget, max(at, timezone.now()))
     return list(BudgetWindow.objects.filter(budget__in=budgets, starts_at__lte=at, ends_at__gt=at).order_by("id"))
 
 

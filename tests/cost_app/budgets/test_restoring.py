@@ -161,3 +161,15 @@ def test_terms_of_a_budget_can_be_read_with_changes(set_to: Set) -> None:
     terms = {"period": "daily", "scope": "tag", "scope_value": "red", "rollover_unused": True}
     expected = BudgetTerms(**terms, rollover_cap_nano=DOLLAR, limit_nano=7)  # type: ignore[arg-type]
     assert budget_terms(budget, limit_nano=7) == expected
+
+
+def test_budget_restored_counts_calls_of_before_its_removal_that_were_reported_while_removed(
+    set_to: Set, scoped: Organization, clock: Clock
+) -> None:
+    budget = set_to()
+    clock(NOON + SECOND)
+    remove_budget(budget=budget, actor=ACTOR)
+    clock(NOON + 3 * SECOND)
+    late = report(scoped, NOON)
+    restore(budget)
+    assert only_window(scoped).window.committed_nano == late

@@ -29,6 +29,7 @@ from cost_app.ledger import attempts
 from cost_app.ledger.admission import AttemptOrder, open_attempt
 from cost_app.ledger.reconciliation import disagreements
 from cost_app.ledger.rollups import fold, follow_time_zones
+from cost_app.ledger.tracking import TrackedCall, track_request
 from cost_app.models import Attempt, Budget, BudgetIncrease, LedgerEntry
 from cost_app.policy import change_policy
 from tests.support.examples import examples
@@ -123,6 +124,10 @@ class Subject:
         attempt.refresh_from_db()
         return attempt
 
+    def report(self, name: str, at: datetime) -> int:
+        call = TrackedCall(at=at, api_key_id=self.key.pk, user_ref=name, tags=[name])
+        return track_request(self.organization.pk, "deepseek", "deepseek-chat", TokenUsage(input=9), call).cost_nano
+
     def rotate(self) -> None:
         self.key = keys.rotate_key(key=self.key, overlap=timedelta(0), actor=ACTOR)[0]
         if self.terms["scope"] == "api_key":
@@ -193,6 +198,14 @@ class Run:
             self.admitted += 1
         return first is not None
 
+    def report(self) -> None:
+        """Report a call from outside that was made in the current period, perhaps before the last change."""
+        begin = max(self.model.current[0], BEGIN) if self.model.current else BEGIN
+        at = begin + (self.now - begin) * self.rng.random()
+        name = self.rng.choice(SPELLINGS)
+        for nano in set(self._all(lambda subject: subject.report(name, at))):
+            self.model.calls.append((at, nano))
+
     def wait(self) -> None:
         self._wait(timedelta(hours=self.rng.choice([1, 5, 26, 80]), minutes=self.rng.choice([0, 7])))
         if self.rng.random() < 0.6:
@@ -246,7 +259,7 @@ class Run:
 
 BEGINNING = ["call", "set", "call", "rotate", "call", "wait", "call"]
 """Steps of every run: a budget set during a period with calls, a key rotation, and a new period."""
-ACTS = ["call"] * 8 + ["wait"] * 5 + ["set", "remove", "zone", "day", "rotate", "more", "withdraw"]
+ACTS = ["call"] * 8 + ["wait"] * 5 + ["report"] * 3 + ["set", "remove", "zone", "day", "rotate", "more", "withdraw"]
 
 
 @pytest.mark.usefixtures("records_use_the_test_clock")
