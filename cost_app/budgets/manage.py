@@ -16,6 +16,7 @@ from django.db.models import F, Sum
 from django.utils import timezone
 
 from aiinfra.money import dollars
+from aiinfra.names import normal_name
 from aiinfra.tenants import audit
 from aiinfra.tenants.models import Organization
 from aiinfra.tenants.scope import organization_scope
@@ -116,7 +117,7 @@ def grant_increase(*, budget: Budget, nano: int, reason: str, expires_at: dateti
     It applies to each window that is open during that time, and is never carried over.
     """
     check_amount("nano", nano, least=1)
-    reason = reason.strip()
+    reason = normal_name(reason)  # hidden characters could stand for a reason, or disguise it in the audit log
     if not reason or len(reason) > REASON_MAX:
         raise BudgetTermsError("reason", f"Enter a reason of 1 to {REASON_MAX} characters.")
     with _changing(budget.organization_id):

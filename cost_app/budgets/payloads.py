@@ -19,11 +19,15 @@ ScopeName = Literal["organization", "api_key", "user", "model", "tag"]
 EnforcementName = Literal["warn", "block", "downgrade"]
 
 AMOUNT_END = 100_000_000
+EXACT_UP_TO = 2**23
+"""Dollars. Up to here, a JSON number can hold nine decimals; above, up to `AMOUNT_END`, it can hold seven."""
 AMOUNT_TEXT = r"^[0-9]{1,8}(\.[0-9]{1,9})?$"
 
 
 def _nano(value: object) -> int:
-    """Dollars in nano-dollars. A JSON number is read from its shortest text, which is what was sent."""
+    """Dollars in nano-dollars. A JSON number is read from its shortest text. Raises ValueError if that may not be what was
+    sent.
+    """
     if isinstance(value, str) and not re.fullmatch(AMOUNT_TEXT[1:-1], value):
         raise ValueError("An amount has up to eight digits before the decimal point and up to nine after it.")
     if isinstance(value, bool) or not isinstance(value, str | Real | Decimal):
@@ -34,6 +38,8 @@ def _nano(value: object) -> int:
     nano = amount.scaleb(9)
     if nano != int(nano):
         raise ValueError("An amount can have at most nine decimals.")
+    if not isinstance(value, str | int | Decimal) and amount > EXACT_UP_TO and nano % 100:
+        raise ValueError("A number of this size is not exact. Send the amount as a string.")
     return int(nano)
 
 

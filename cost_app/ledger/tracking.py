@@ -22,7 +22,8 @@ from cost_app.prices.lookup import ModelNotPricedError, price_of
 
 REPORTED_AT_LATEST = timedelta(days=31)
 """How long after a call its usage can be reported: until the month's figures are final."""
-
+CLOCKS_DIFFER = timedelta(minutes=5)
+"""How far a reporter's clock may be ahead of ours."""
 
 CALL_MAX_NANO, DAY_MAX_NANO = 10**15, 10**16
 """One reported call costs at most a million dollars, and an organization's day ten million: so that years of rollups,
@@ -74,8 +75,10 @@ def track_request(
     call = call or TrackedCall()
     now = timezone.now()
     at = call.at or now
-    if not now - REPORTED_AT_LATEST <= at <= now + timedelta(minutes=5):
+    if at < now - REPORTED_AT_LATEST:
         raise ReportedTooLateError("A call must be reported within 31 days.")
+    if at > now + CLOCKS_DIFFER:
+        raise ReportedTooLateError("A call must be reported after it was made. Its time is in the future.")
     price = _price(organization_id, provider, model, usage.tier, at)
     attempt = _ended_attempt(organization_id, provider, model, price, usage, call, at)
     _check_size(attempt, at)

@@ -45,10 +45,14 @@ def tool_uses(raw: Mapping[str, Any]) -> dict[str, int]:
 
 
 def reported_nano(raw: Mapping[str, Any]) -> int | None:
-    """The cost in nano-dollars that the provider reports, rounded up; None if it reports none or an impossible one."""
+    """The cost in nano-dollars that the provider reports, rounded up; None if it reports none or an impossible one.
+
+    A zero next to another amount is ignored.
+    """
     ticks = _dollars(_loosely(raw, spellings.TICKS), per_dollar=TICKS_PER_DOLLAR)
     costs = (_dollars(_loosely(raw, path)) for path in spellings.COSTS)
-    cost = next((each for each in (*costs, ticks) if each is not None), None)
+    known = [each for each in (*costs, ticks) if each is not None]
+    cost = next((each for each in known if each), known[0] if known else None)
     upstream = _dollars(_loosely(raw, spellings.UPSTREAM_COST))
     if upstream is not None and (not cost or raw.get(spellings.OWN_KEY) is True):
         cost = (cost or 0) + upstream

@@ -190,7 +190,7 @@ TOOL_COUNTS = {
 """Separate counts of single tools."""
 
 COSTS = ("cost", "cost.total_cost", "total_cost", "cost_usd", "cost_details.total_cost", "estimated_cost")
-"""In dollars: OpenRouter, Perplexity, gateways, DeepInfra. The first one present counts."""
+"""In dollars: OpenRouter, Perplexity, gateways, DeepInfra. The first non-zero one counts."""
 UPSTREAM_COST = "cost_details.upstream_inference_cost"
 """In dollars: what OpenRouter's upstream provider charged; with the customer's own key, `cost` excludes it."""
 OWN_KEY = "is_byok"

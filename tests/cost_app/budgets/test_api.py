@@ -66,6 +66,7 @@ def test_the_window_shows_spent_held_and_free(program: Caller, organization: Org
         (1e-9, 1),
         (0.29, 290_000_000),
         (12345678.1, 12_345_678_100_000_000),
+        (8388607.999999999, 8_388_607_999_999_999),
         (99_999_999, 99_999_999_000_000_000),
     ],
 )
@@ -73,6 +74,14 @@ def test_amounts_are_parsed_exactly(program: Caller, organization: Organization,
     set_to(program, limit=sent)
     with organization_scope(organization.pk):
         assert Budget.objects.get().limit_nano == nano
+
+
+def test_number_that_is_not_exact_is_refused(program: Caller) -> None:
+    """Python and JavaScript send 12345678.123456789 as 12345678.12345679."""
+    answer = program.post(COST, {**BUDGET, "limit": 12345678.123456789})
+    assert "Send the amount as a string" in refused(answer, 400, "limit")["message"]
+    set_to(program, limit="12345678.123456789")
+    assert listed(program)[0]["limit"] == "12345678.123456789"
 
 
 @pytest.mark.parametrize(

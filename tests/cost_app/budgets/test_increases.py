@@ -22,7 +22,7 @@ from tests.cost_app.budgets.test_windows import DAY
 def test_an_increase_raises_the_limit_until_it_is_withdrawn(set_to: Set, scoped: Organization) -> None:
     budget = set_to()
     expires_at = NOON + 10_000 * DAY
-    increase = grant_increase(budget=budget, nano=DOLLAR, reason=" launch ", expires_at=expires_at, actor=ACTOR)
+    increase = grant_increase(budget=budget, nano=DOLLAR, reason=" \u202elaunch\n ", expires_at=expires_at, actor=ACTOR)
     assert only_window(scoped).limit_nano == 11 * DOLLAR
     assert (increase.by, increase.reason) == (ACTOR, "launch")
     assert withdraw_increase(increase=increase, actor="user:owner")
@@ -40,6 +40,7 @@ def test_an_increase_raises_the_limit_until_it_is_withdrawn(set_to: Set, scoped:
         ({"nano": 0}, "nano"),
         ({"nano": NANO_MAX + 1}, "nano"),
         ({"reason": "   "}, "reason"),
+        ({"reason": "\u200b\u2060"}, "reason"),
         ({"reason": "x" * 201}, "reason"),
         ({"expires_at": NOON}, "expires_at"),
     ],

@@ -205,6 +205,7 @@ BESIDE_TOKENS = [
     ),
     Shape("xAI's ticks", chat(cost_in_usd_ticks=6_200_000), TokenUsage(20, output=10, reported_nano=620_000)),
     Shape("a nano-dollar begun", chat(cost=1e-10), TokenUsage(20, output=10, reported_nano=1)),
+    Shape("a cost next to a zero", chat(cost=0, total_cost=0.00062), TokenUsage(20, output=10, reported_nano=620_000)),
     Shape("a free call", chat(cost=0), TokenUsage(20, output=10, reported_nano=0)),
     *(Shape(f"the cost {cost!r}", chat(cost=cost), PLAIN, 120_000)
       for cost in (-1, 1e9, True, "much", float("nan"), float("inf"), None, [], "9" * 5000)),
