@@ -25,9 +25,7 @@ AMOUNT_TEXT = r"^[0-9]{1,8}(\.[0-9]{1,9})?$"
 
 
 def _nano(value: object) -> int:
-    """Dollars in nano-dollars. A JSON number is read from its shortest text. Raises ValueError if that may not be what was
-    sent.
-    """
+    """Dollars in nano-dollars. A JSON number is read from its shortest text; one that may be inexact is refused."""
     if isinstance(value, str) and not re.fullmatch(AMOUNT_TEXT[1:-1], value):
         raise ValueError("An amount has up to eight digits before the decimal point and up to nine after it.")
     if isinstance(value, bool) or not isinstance(value, str | Real | Decimal):
