@@ -70,6 +70,20 @@ def test_host_with_public_and_private_addresses_is_refused(monkeypatch: pytest.M
         egress.http_client().get("http://rebinding.example/")
 
 
+def test_public_addresses_of_any_host_are_connected_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    resolve_to(monkeypatch, "8.8.8.8", "1.1.1.1")
+    tried = []
+
+    def connect(address: tuple[str, int], *_: object, **__: object) -> socket.socket:
+        tried.append(address)
+        raise ConnectionRefusedError
+
+    monkeypatch.setattr(socket, "create_connection", connect)
+    with pytest.raises(httpx2.ConnectError):
+        egress.http_client().get("http://public.example/")
+    assert tried == [("8.8.8.8", 80), ("1.1.1.1", 80)]
+
+
 def test_socket_connects_to_the_checked_address_with_the_original_host_header(monkeypatch: pytest.MonkeyPatch) -> None:
     """DNS rebinding: a second lookup would return another address, so the name must be resolved only once."""
     resolve, answers, asked = socket.getaddrinfo, ["127.0.0.1", "127.0.0.2"], []

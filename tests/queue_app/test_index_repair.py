@@ -42,6 +42,16 @@ def age_claims() -> None:
         redis_client().zadd(index.PREFIX + "claims", {entry: 1})
 
 
+def test_the_oldest_requests_enter_a_rebuilt_index_first(submit: Submit, monkeypatch: pytest.MonkeyPatch) -> None:
+    requests = [submit() for _ in range(3)]
+    for age, request in enumerate(requests, start=1):
+        AIRequest.objects.filter(id=request.id).update(created_at=timezone.now() - timedelta(minutes=age))
+    entered: list[AIRequest] = []
+    monkeypatch.setattr(index, "admit", entered.extend)
+    index_repair.rebuild_index()
+    assert [each.id for each in entered] == [each.id for each in reversed(requests)]
+
+
 @pytest.mark.usefixtures("redis_url")
 def test_a_new_installation_logs_no_loss(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO):
