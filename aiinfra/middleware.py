@@ -9,7 +9,7 @@ from django.http.response import HttpResponseBase
 from django.middleware.gzip import GZipMiddleware
 
 from aiinfra.bodies import BODY_BYTES_MAX, largest_body
-from aiinfra.error_responses import error_response
+from aiinfra.error_responses import OPENAI_PREFIX, error_response
 from aiinfra.failures import ApiError, is_for_programs
 from aiinfra.logs import request_id_var
 from aiinfra.proxies import is_trusted_proxy
@@ -129,6 +129,8 @@ def request_id(get_response: GetResponse) -> GetResponse:
         finally:
             request_id_var.reset(token)
         response["X-Request-Id"] = identity
+        if request.path.startswith(OPENAI_PREFIX):
+            response["Request-Id"] = identity  # the name that Anthropic's SDKs read
         return response
 
     return middleware

@@ -37,7 +37,7 @@ CALLS: dict[str, dict[str, Any]] = {
     "a sane request ID": {"method": "GET", "path": f"{QUEUE}?action=x", "HTTP_X_REQUEST_ID": "my-request-1"},
     "an unsafe request ID": {"method": "GET", "path": f"{QUEUE}?action=x", "HTTP_X_REQUEST_ID": "\n"},
 }
-OF_ONE_REQUEST = {"X-Request-Id", "RateLimit-Remaining", "x-ratelimit-remaining-requests"}
+OF_ONE_REQUEST = {"X-Request-Id", "Request-Id", "RateLimit-Remaining", "x-ratelimit-remaining-requests"}
 TIMES = {"RateLimit-Reset", "x-ratelimit-reset-requests"}
 
 

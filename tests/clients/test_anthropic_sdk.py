@@ -27,6 +27,17 @@ def test_message_is_answered_and_booked(anthropic_client: anthropic.Anthropic, m
         assert LedgerEntry.objects.get().nano > 0
 
 
+def test_sdk_reports_the_request_id_of_answers_streams_and_errors(anthropic_client: anthropic.Anthropic) -> None:
+    asked: Any = {"model": CLAUDE, "max_tokens": 20, "messages": QUESTION}
+    answered = anthropic_client.messages.with_raw_response.create(**asked)
+    assert answered.parse()._request_id == answered.headers["x-request-id"]
+    with anthropic_client.messages.stream(**asked) as stream:
+        assert stream.request_id == stream.response.headers["x-request-id"]
+    with pytest.raises(anthropic.BadRequestError) as refused:
+        anthropic_client.messages.create(**{**asked, "max_tokens": 0})
+    assert refused.value.request_id == refused.value.response.headers["x-request-id"]
+
+
 def test_models_are_listed_as_claude_code_expects(
     anthropic_client: anthropic.Anthropic, product: str, key: str
 ) -> None:
