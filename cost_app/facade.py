@@ -109,6 +109,7 @@ class CostOptimizer:
     record_uses = staticmethod(rules.record_uses)
     off_peak_begin = staticmethod(rules.off_peak_begin)
     quote = staticmethod(quoting.quote)
+    accepts_model = staticmethod(admission.accepts_model)
     bound = staticmethod(admission.bound)
     left_after = staticmethod(left.left_after)
     open_attempt = staticmethod(admission.open_attempt)

@@ -74,6 +74,15 @@ def plan(order: AttemptOrder) -> Plan:
     return Plan(order, policy, attempt, windows)
 
 
+def accepts_model(organization_id: int, provider: str, model: str) -> bool:
+    """Whether the organization's calls can use a model: it has a price, or models without one are allowed."""
+    try:
+        price_of(provider, model)
+    except ModelNotPricedError:
+        return policy_in_force(organization_id).unpriced_models != UnpricedModels.BLOCK
+    return True
+
+
 def bound(order: AttemptOrder) -> int:
     """The maximum cost of a call with its own model, in nano-dollars; 0 without a price. No budget is checked.
 

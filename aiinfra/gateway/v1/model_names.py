@@ -33,7 +33,8 @@ def resolve(
 ) -> ModelChoice:
     """The model of `model`, `provider/model`, or an alias of the organization.
 
-    Raises ApiError 404 for an unknown name, and for an alias that stands for no model that the key may use.
+    An unknown name is a new model of `provider` if the organization allows models without a price. Raises ApiError 404
+    for any other unknown name, and for an alias that stands for no model that the key may use.
     """
     organization_id, access = call.principal.organization_id, call.principal.limits.access
     if target := aliases.targets_of(organization_id).get(name):
@@ -41,13 +42,18 @@ def resolve(
     if name in BUILT_IN:
         wanted = BUILT_IN[name] or call.http.headers.get("x-aiinfra-priority") or access.priority or "normal"
         return ModelChoice(*_recommended(organization_id, access, messages, wanted, name), alias=name)
-    return ModelChoice(*resolve_model(name, provider))
+    try:
+        return ModelChoice(*resolve_model(name))
+    except ApiError:
+        if provider and is_configured(provider) and cost.accepts_model(organization_id, provider, name):
+            return ModelChoice(provider, name)
+        raise
 
 
-def resolve_model(name: str, provider: str | None = None) -> tuple[str, str]:
+def resolve_model(name: str) -> tuple[str, str]:
     """Provider and model of `model` or `provider/model`; a name without a provider has that of the price book.
 
-    `provider` is tried first for a name without one. Raises ApiError 404 for an unknown name.
+    Raises ApiError 404 for an unknown name.
     """
     named, slash, model = name.partition("/")
     if slash and model and is_configured(named):
@@ -55,8 +61,6 @@ def resolve_model(name: str, provider: str | None = None) -> tuple[str, str]:
     try:
         return choose_model(None, name)
     except ApiError:
-        if provider and is_configured(provider):
-            return provider, name
         raise unknown_model(name) from None
 
 
