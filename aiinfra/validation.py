@@ -79,10 +79,12 @@ def _reworded(message: str) -> str:
 
 def _one_of(message: str) -> str:
     """A message with the choices, which pydantic quotes."""
-    *choices, last = re.findall(r"'([^']*)'", message) or [_reworded(message).removeprefix(MUST_BE)]
-    if len(choices) > 1:
-        return f"{MUST_BE}{', '.join(choices)}, or {last}"
-    return f"{MUST_BE}{' or '.join([*choices, last])}"
+    return MUST_BE + _alternatives(re.findall(r"'([^']*)'", message) or [_reworded(message).removeprefix(MUST_BE)])
+
+
+def _alternatives(choices: Sequence[str]) -> str:
+    *others, last = choices
+    return f"{', '.join(others)}, or {last}" if len(others) > 1 else " or ".join(choices)
 
 
 def first_problem(error: ValidationError, root: object) -> tuple[Path, str]:
@@ -111,7 +113,7 @@ def _joined(errors: Sequence[Mapping[str, Any]]) -> str:
     is_certain = any(each["type"] not in CHOICES for each in of_its_type)
     first, *others = dict.fromkeys(map(words_of, of_its_type if is_certain else errors))
     more = [each.removeprefix(MUST_BE).rstrip(".") for each in others if each.startswith(MUST_BE)]
-    return f"{' or '.join([first.rstrip('.'), *more])}."
+    return f"{_alternatives([first.rstrip('.'), *more])}."
 
 
 def _steps(location: Path, value: Any, kind: str) -> Iterator[str | int]:

@@ -60,6 +60,7 @@ Level = Literal["low", "normal", "high"]
         (Annotated[list[str], MaxLen(1)] | list[list[int]], ["a", "b"], "This must have at most 1 item."),
         (dict[str, int], [], "This must be an object."),
         (str | list[str], 5, "This must be a string or an array."),
+        (str | int | list[str], None, "This must be a string, an integer, or an array."),
         (str | list[str] | None, {}, "This must be a string or an array."),
         (Annotated[str, MinLen(1)] | list[str], "", "This must have at least 1 character."),
         (Annotated[list[str], MinLen(1)] | str, [], "This must have at least 1 item."),

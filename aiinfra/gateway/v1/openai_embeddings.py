@@ -32,7 +32,7 @@ class EmbeddingsRequest(OpenBody):
     model: Annotated[str, StringConstraints(min_length=1, max_length=161)]
     input: Inputs
     dimensions: Annotated[int, Field(ge=1), WHOLE_FLOATS] | None = None
-    encoding_format: Literal["float", "base64"] = "float"
+    encoding_format: Literal["float", "base64"] | None = "float"
 
 
 class Embedding(BaseModel):

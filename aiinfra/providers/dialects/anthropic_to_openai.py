@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from aiinfra.providers.dialects.rejections import REFERENCE, TOOL_CHANGES, CallRejectedError, Path
+from aiinfra.providers.dialects.rejections import NOTHING_ASKED, REFERENCE, TOOL_CHANGES, CallRejectedError, Path
 from aiinfra.providers.dialects.tool_changes import offered
 from aiinfra.providers.dialects.tool_images import split
 
@@ -63,7 +63,7 @@ def _translated(name: str, value: Any) -> dict[str, Any]:
             return {"user": _user(value["user_id"])} if isinstance(value, Mapping) and value.get("user_id") else {}
         case "context_management" if _only_clears(value):
             return {}
-    if name in WITHOUT_EFFECT or DEFAULTS.get(name) == value:
+    if name in WITHOUT_EFFECT or value in (*NOTHING_ASKED, DEFAULTS.get(name)):
         return {}
     if name in SAME:
         return {name: value}
@@ -76,8 +76,11 @@ def _user(user_id: str) -> str:
 
 def _only_clears(management: object) -> bool:
     edits = management.get("edits") if isinstance(management, Mapping) else None
-    kinds = [str(edit.get("type")) for edit in edits if isinstance(edit, Mapping)] if isinstance(edits, list) else []
-    return bool(kinds) and all(kind.startswith(CLEARING) for kind in kinds)
+    return isinstance(edits, list) and all(map(_clears, edits))
+
+
+def _clears(edit: object) -> bool:
+    return isinstance(edit, Mapping) and str(edit.get("type")).startswith(CLEARING)
 
 
 def _tool(tool: Mapping[str, Any], path: Path) -> dict[str, Any]:

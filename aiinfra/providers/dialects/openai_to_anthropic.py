@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from aiinfra.providers.dialects.rejections import CallRejectedError, Path
+from aiinfra.providers.dialects.rejections import NOTHING_ASKED, CallRejectedError, Path
 
 SYSTEM_ROLES = frozenset({"system", "developer"})
 PASSED_ON = frozenset({"thinking", "top_k", "cache_control", "output_config", "context_management"})
@@ -67,7 +67,7 @@ def _translated(name: str, value: Any) -> dict[str, Any]:
             return {"thinking": {"type": "disabled"}}
         case "tool_choice" | "parallel_tool_calls" | "response_format" | "reasoning_effort" | "output_config":
             return {}
-    if name in WITHOUT_EFFECT or value in DEFAULTS.get(name, ()):
+    if name in WITHOUT_EFFECT or value in (*NOTHING_ASKED, *DEFAULTS.get(name, ())):
         return {}
     if name in PASSED_ON:
         return {name: value}

@@ -36,6 +36,8 @@ UNBOUNDED = {
     "mcp_servers": "The number of tool calls that the provider would run is unlimited.",
     "inference_geo": NO_PRICE,
 }
+NOTHING_ASKED: tuple[object, ...] = ([], {})
+"""Values of a parameter that ask for nothing, so a translation loses nothing without it."""
 ONE_ONLY = ("n", "best_of")
 """Each further answer would cost as much again."""
 # Tuples, not sets: what a client sends as a type may be an object, which has no hash.
@@ -98,7 +100,7 @@ def _check_parameter(name: str, value: object) -> None:
         raise CallRejectedError(path, f"Use the field {OWN_FIELDS[name]}.")
     if value is None:
         return
-    if name in UNBOUNDED:
+    if name in UNBOUNDED and value != []:  # an empty object can turn a feature on
         raise CallRejectedError(path, f"This parameter is not supported. {UNBOUNDED[name]}")
     if name in ONE_ONLY and value != 1:
         raise CallRejectedError(path, "Only 1 is supported: each further answer would cost as much again.")

@@ -92,6 +92,20 @@ def test_unchanged_bodies_are_accepted(door: str, organization: Organization) ->
     assert not isinstance(outcome, ApiError), (outcome.param, outcome.message)
 
 
+OPTIONAL = [
+    (door, name)
+    for door, (payload, _, _) in DOORS.items()
+    for name, field in payload.model_fields.items()
+    if not field.is_required()
+]
+
+
+@pytest.mark.parametrize(("door", "name"), OPTIONAL)
+def test_null_has_the_same_effect_as_leaving_out_a_field(door: str, name: str, organization: Organization) -> None:
+    outcome = outcome_of(door, {**DOORS[door][1], name: None}, organization)
+    assert not isinstance(outcome, ApiError), (outcome.param, outcome.message)
+
+
 CASES: list[tuple[str, str, str]] = [
     *[
         (door, spelled, param)

@@ -112,10 +112,17 @@ def test_parameters_are_translated(given: dict[str, Any], sent: dict[str, Any]) 
 
 
 @pytest.mark.parametrize(
+    "empty", [{"context_management": {}}, {"context_management": {"edits": []}}, {"mcp_servers": []}, {"something": []}]
+)
+def test_empty_parameter_asks_for_nothing(empty: dict[str, Any]) -> None:
+    assert to_openai([], empty) == ([], {})
+
+
+@pytest.mark.parametrize(
     ("messages", "parameters", "named"),
     [
         ([], {"top_k": 5}, "parameters.top_k"),
-        ([], {"context_management": {}}, "parameters.context_management"),
+        ([], {"context_management": {"edits": "all"}}, "parameters.context_management"),
         ([], {"context_management": {"edits": [CLEARING, {"type": "compact_x"}]}}, "parameters.context_management"),
         ([], {"tools": [{"type": "bash_20250124", "name": "bash"}]}, "parameters.tools.0.type"),
         ([], {"tool_choice": {"type": "maybe"}}, "parameters.tool_choice.type"),

@@ -171,6 +171,12 @@ def test_parameters_are_translated(given: dict[str, Any], sent: dict[str, Any]) 
     assert parameters_for(**given) == sent
 
 
+@pytest.mark.parametrize("name", ["functions", "logit_bias", "something"])
+@pytest.mark.parametrize("empty", [[], {}])
+def test_empty_parameter_asks_for_nothing(name: str, empty: Any) -> None:
+    assert parameters_for(**{name: empty}) == {}
+
+
 @pytest.mark.parametrize(
     ("given", "named"),
     [

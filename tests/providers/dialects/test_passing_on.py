@@ -115,6 +115,12 @@ def test_unsupported_parameter_is_refused_by_name(name: str) -> None:
     assert refusal.value.param == f"parameters.{name}"
 
 
+@pytest.mark.parametrize("name", ["mcp_servers", "models", "plugins"])
+def test_empty_list_asks_for_nothing_and_is_passed_on(fake: FakeServer, name: str) -> None:
+    check_expressible("anthropic", Dialect.ANTHROPIC, CALL.messages, {name: []})
+    assert body_at(fake, replace(NATIVE, parameters={name: []}))[name] == []
+
+
 def test_only_parameters_without_effect_are_dropped_in_translation() -> None:
     """A new SDK parameter is refused until its translation has been decided."""
     given = {name: samples(hint)[0] for name, hint in parameters_of(CompletionCreateParamsNonStreaming).items()}
