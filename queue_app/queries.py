@@ -53,11 +53,16 @@ class RequestStatus:
         return sum(attempt.cost_nano for attempt in self.attempts)
 
     @property
-    def usage(self) -> TokenUsage | None:
-        """Tokens of the attempt that answered, counted here if the provider did not report them. None if unknown."""
+    def answered_by(self) -> Attempt | None:
+        """The attempt that answered. None for an answer from the cache, and unless the request completed."""
         if self.request.status != Status.COMPLETED:
             return None
-        answered = next((a for a in reversed(self.attempts) if a.state in CHARGED and not a.error_code), None)
+        return next((a for a in reversed(self.attempts) if a.state in CHARGED and not a.error_code), None)
+
+    @property
+    def usage(self) -> TokenUsage | None:
+        """Tokens of the attempt that answered, counted here if the provider did not report them. None if unknown."""
+        answered = self.answered_by
         return answered.usage if answered and answered.usage.total else None
 
 

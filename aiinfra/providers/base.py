@@ -195,8 +195,8 @@ class ChatAnswer:
     """When the first part of a streamed answer arrived, by `time.monotonic`. None if it was not streamed."""
     native: dict[str, Any] = field(default_factory=dict)
     """What only one dialect can say of an answer. OpenAI: `message` (further fields of it, such as
-    `reasoning_content`), `logprobs` and `system_fingerprint`. Anthropic: `content` (all blocks in order) and
-    `stop_reason` with `stop_sequence`."""
+    `reasoning_content`), `logprobs`, `system_fingerprint`, and further members of the `choice` and the `completion`.
+    Anthropic: `content` (all blocks in order), `stop_reason` with `stop_sequence`, and `further` members."""
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from aiinfra.gateway.v1.openai_completion import answering_model
-from aiinfra.providers.base import TokenUsage
+from aiinfra.gateway.v1.reported_usage import reported_usage, with_further
+from aiinfra.providers.base import Dialect, TokenUsage
 from queue_app.facade import RequestStatus
 
 STOP_REASONS = {"stop": "end_turn", "length": "max_tokens", "tool_calls": "tool_use", "content_filter": "refusal"}
@@ -17,6 +18,7 @@ def message_from(status: RequestStatus) -> dict[str, Any]:
     response = status.response or {}
     native = response.get("native") or {}
     return {
+        **native.get("further", {}),
         "id": f"msg_{status.request.id.hex}",
         "type": "message",
         "role": "assistant",
@@ -24,7 +26,7 @@ def message_from(status: RequestStatus) -> dict[str, Any]:
         "content": native.get("content") or blocks_of(response),
         "stop_reason": native.get("stop_reason") or STOP_REASONS.get(str(response.get("finishReason")), "end_turn"),
         "stop_sequence": native.get("stop_sequence"),
-        "usage": usage_of(status.usage or TokenUsage()),
+        "usage": with_further(usage_of(status.usage or TokenUsage()), reported_usage(status, Dialect.ANTHROPIC)),
     }
 
 

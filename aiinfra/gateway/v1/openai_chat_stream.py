@@ -8,7 +8,7 @@ from aiinfra.failures import ApiError
 from aiinfra.gateway.v1.chat_chunks import chunk_source
 from aiinfra.gateway.v1.openai_completion import completion_of, envelope_of, usage_of
 from aiinfra.gateway.v1.sse import event_of
-from aiinfra.providers.base import StreamEvent, TokenUsage
+from aiinfra.providers.base import StreamEvent
 from queue_app.facade import AIRequest, RequestStatus
 
 DONE = b"data: [DONE]\n\n"
@@ -50,7 +50,7 @@ class LiveChunks:
 
     def end(self, status: RequestStatus) -> bytes:
         """The missing chunks, the usage, and the mark of the end."""
-        usage = {"choices": [], "usage": usage_of(status.usage or TokenUsage())}
+        usage = {"choices": [], "usage": usage_of(status)}
         last = [*self._source.last_chunks(status), *([usage] if self._with_usage else [])]
         return self._joined(last) + DONE
 

@@ -3,26 +3,33 @@
 from collections.abc import Mapping
 from typing import Any
 
-from aiinfra.providers.base import TokenUsage
+from aiinfra.gateway.v1.reported_usage import reported_usage, with_further
+from aiinfra.providers.base import Dialect, TokenUsage
 from queue_app.facade import AIRequest, RequestStatus
 
+TIER = "service_tier"
+"""OpenAI names the service tier next to the usage, with which it is stored."""
 THINKING = frozenset({"thinking", "redacted_thinking"})
 
 
 def completion_of(status: RequestStatus) -> dict[str, Any]:
     """A completed request as a chat completion."""
     response = status.response or {}
+    tier = reported_usage(status, Dialect.OPENAI).get(TIER)
     choice = {
+        **_native(response).get("choice", {}),
         "index": 0,
         "message": message_of(response),
         "logprobs": _native(response).get("logprobs"),
         "finish_reason": response.get("finishReason"),
     }
     return {
+        **_native(response).get("completion", {}),
         **envelope_of(status.request, answering_model(status)),
+        **({TIER: tier} if tier else {}),
         "object": "chat.completion",
         "choices": [choice],
-        "usage": usage_of(status.usage or TokenUsage()),
+        "usage": usage_of(status),
         "system_fingerprint": _native(response).get("system_fingerprint"),
     }
 
@@ -49,9 +56,10 @@ def message_of(response: Mapping[str, Any]) -> dict[str, Any]:
     return message
 
 
-def usage_of(usage: TokenUsage) -> dict[str, Any]:
+def usage_of(status: RequestStatus) -> dict[str, Any]:
     """Tokens as OpenAI counts them: the prompt with its cached parts. All zero for an answer of the cache."""
-    return {
+    usage = status.usage or TokenUsage()
+    counts = {
         "prompt_tokens": usage.prompt,
         "completion_tokens": usage.output,
         "total_tokens": usage.total,
@@ -61,6 +69,8 @@ def usage_of(usage: TokenUsage) -> dict[str, Any]:
         },
         "completion_tokens_details": {"reasoning_tokens": usage.reasoning},
     }
+    reported = reported_usage(status, Dialect.OPENAI)
+    return with_further(counts, {name: value for name, value in reported.items() if name != TIER})
 
 
 def answering_model(status: RequestStatus) -> str:

@@ -89,7 +89,10 @@ def usage_of(usage: TokenUsage) -> dict[str, Any]:
     """Tokens as the Responses API counts them. All zero for an answer of the cache."""
     return {
         "input_tokens": usage.prompt,
-        "input_tokens_details": {"cached_tokens": usage.cache_read},
+        "input_tokens_details": {
+            "cached_tokens": usage.cache_read,
+            "cache_write_tokens": usage.cache_write + usage.cache_write_1h,
+        },
         "output_tokens": usage.output,
         "output_tokens_details": {"reasoning_tokens": usage.reasoning},
         "total_tokens": usage.total,

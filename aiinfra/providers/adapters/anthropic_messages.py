@@ -105,6 +105,8 @@ class AnthropicAdapter:
         return sandbox_bill(self._provider, self._http_client, attempt_id)
 
 
+OF_MESSAGE = frozenset({"id", "type", "role", "model", "content", "stop_reason", "stop_sequence", "usage"})
+"""Members of a message that are read, or replaced by our own."""
 TIERS = {"auto": "auto", "priority": "auto", "standard": "standard_only"}
 """Anthropic serves from bought capacity if there is any, or never; it has no flex tier."""
 
@@ -152,12 +154,16 @@ def _answer(
 
 
 def _native(body: Mapping[str, Any], blocks: list[dict[str, Any]]) -> dict[str, Any]:
-    """The blocks in order with all their fields, and the stop reason; empty for plain text that ended with end_turn."""
+    """The blocks in order with all their fields, and the stop reason, unless it is plain text that ended with end_turn;
+    and further members of the message.
+    """
+    others = {name: clean_tree(value) for name, value in body.items() if name not in OF_MESSAGE and value}
+    further = {"further": others} if others else {}
     is_plain = all(block.get("type") == "text" and not block.get("citations") for block in blocks)
     if is_plain and len(blocks) <= 1 and body.get("stop_reason") == "end_turn":
-        return {}
+        return further
     stop = {name: clean_tree(body[name]) for name in ("stop_reason", "stop_sequence") if body.get(name) is not None}
-    return {"content": blocks, **stop}
+    return {"content": blocks, **stop, **further}
 
 
 def _text_of(block: Mapping[str, Any]) -> str | None:

@@ -10,6 +10,10 @@ _SENT_ONCE = frozenset({"role", "id", "type", "name", "format"})
 """Members of a delta that are whole wherever they appear. Some servers repeat them in every chunk."""
 
 
+_MERGED = frozenset({"index", "delta", "message", "logprobs", "usage"})
+"""Members of a choice that are put together from all chunks, or belong elsewhere. Of all others, the last counts."""
+
+
 class MergedBody(Protocol):
     """What a stream has sent so far."""
 
@@ -56,9 +60,7 @@ class MergedChunks:
         delta = choice.get("delta") or choice.get("message")
         if isinstance(delta, Mapping):
             self._merge(known["message"], delta)
-        for name in ("finish_reason", "error"):
-            if choice.get(name):
-                known[name] = choice[name]
+        known.update({name: value for name, value in choice.items() if name not in _MERGED and value})
         if isinstance(choice.get("logprobs"), Mapping):
             self._merge(known.setdefault("logprobs", {}), choice["logprobs"])
         if choice.get("usage"):  # Moonshot
@@ -188,7 +190,8 @@ class MergedMessage:
             self._blocks.setdefault(number, {}).setdefault("citations", []).append(delta["citation"])
 
     def _end(self, data: Mapping[str, Any]) -> None:
-        """The reason, and the final counts: the first ones stay where the last ones are missing."""
+        """The reason, what else is known now, and the final counts: where one is missing, the first one stays."""
+        self._message.update({name: value for name, value in data.items() if name not in {"type", "delta", "usage"}})
         if isinstance(data.get("delta"), Mapping):
             self._message.update(data["delta"])
         known, last = self._message.get("usage"), data.get("usage")

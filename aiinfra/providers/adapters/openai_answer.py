@@ -13,6 +13,22 @@ from aiinfra.providers.usage import of_answer, openai_usage, storable, with_tier
 
 COMMON_FIELDS = frozenset({"role", "content", "refusal", "tool_calls", "function_call"})
 """Fields of a message that every dialect has."""
+OF_CHOICE = frozenset({"index", "message", "delta", "finish_reason", "logprobs", "error", "usage"})
+OF_COMPLETION = frozenset(
+    {
+        "id",
+        "object",
+        "created",
+        "model",
+        "choices",
+        "usage",
+        "service_tier",
+        "system_fingerprint",
+        "error",
+        "obfuscation",  # random characters in chunks, which hide their length
+    }
+)
+"""Members of a choice and of a completion that are read, or replaced by our own."""
 _TEXT_PARTS = frozenset({"text", "output_text"})
 
 
@@ -60,11 +76,17 @@ def answer_in(
 def _native(body: Mapping[str, Any], choice: Mapping[str, Any], message: Mapping[str, Any]) -> dict[str, Any]:
     """Members that only this dialect has, such as `reasoning_content`, annotations and log probabilities."""
     said = {
-        "message": {name: value for name, value in message.items() if name not in COMMON_FIELDS and value},
+        "message": _others(message, COMMON_FIELDS),
         "logprobs": choice.get("logprobs"),
         "system_fingerprint": body.get("system_fingerprint"),
+        "choice": _others(choice, OF_CHOICE),
+        "completion": _others(body, OF_COMPLETION),
     }
     return {name: clean_tree(value) for name, value in said.items() if value}
+
+
+def _others(members: Mapping[str, Any], known: frozenset[str]) -> dict[str, Any]:
+    return {name: value for name, value in members.items() if name not in known and value}
 
 
 def model_in(body: Mapping[str, Any]) -> str:
