@@ -81,7 +81,7 @@ def test_report_counts_only_in_windows_of_its_budgets(scoped: Organization, make
     make_budget(scope="user", scope_value="bob")
     removed = make_budget(scope="model", scope_value="deepseek/deepseek-chat")
     windows_now(scoped.pk)
-    type(removed).objects.filter(id=removed.id).update(is_active=False)
+    type(removed).objects.filter(id=removed.id).update(is_active=False, updated_at=NOON - HOUR)
     windows_now(scoped.pk, NOON + DAY)
     call = TrackedCall(at=NOON - HOUR, user_ref="ann")
     cost = track_request(scoped.pk, "deepseek", "deepseek-chat", TokenUsage(input=9, output=9), call).cost_nano
