@@ -4,7 +4,9 @@ A budget check is one conditional UPDATE: it adds the call's maximum cost only i
 of concurrent calls only those that fit pass. Windows are always locked in the order of their IDs, all of them or none.
 """
 
-from django.db.models import F, Q, QuerySet
+from datetime import datetime
+
+from django.db.models import Exists, F, Min, OuterRef, Q, QuerySet
 
 from aiinfra.money import dollars
 from aiinfra.tenants.shapes import Plus
@@ -14,7 +16,7 @@ from cost_app.budgets.refusals import BudgetBusyError, BudgetExceededError, Budg
 from cost_app.budgets.rollover import refresh_rollover
 from cost_app.budgets.scopes import budgets_counting
 from cost_app.budgets.windows import OpenWindow
-from cost_app.models import Attempt, BudgetWindow, Enforcement, Hold
+from cost_app.models import Attempt, BudgetWindow, Enforcement, Hold, LedgerEntry
 
 
 def reserve(attempt: Attempt, windows: list[OpenWindow]) -> None:
@@ -62,15 +64,29 @@ def split_from_openings(attempt: Attempt, counted_nano: int) -> None:
 
     For a cost that changes after it was booked: `close` then finds the hold. The caller has locked the attempt's row.
     """
-    windows = BudgetWindow.objects.filter(
-        budget__in=budgets_counting(attempt), starts_at__lte=attempt.created_at, opened_to__gt=attempt.created_at
-    )
-    for window in windows.exclude(holds__attempt=attempt).select_related("budget").order_by("id"):
-        counts_from = window.budget.counts_from
-        if counts_from and attempt.created_at < counts_from:
-            continue
+    windows = BudgetWindow.objects.filter(_counted_by_opening(attempt), budget__in=budgets_counting(attempt))
+    for window in windows.exclude(holds__attempt=attempt).order_by("id"):
         _hold(attempt, window, committed_nano=counted_nano).save(force_insert=True)
         BudgetWindow.objects.filter(id=window.id).update(opening_nano=F("opening_nano") - counted_nano)
+
+
+def _counted_by_opening(attempt: Attempt) -> Q:
+    """Windows that have the call in their opening sum: those that cover its booking, unless an earlier window holds it.
+
+    After a window of another calendar, the sum has every call that was booked or admitted in the time they share.
+    """
+    booked_at = LedgerEntry.objects.filter(attempt=attempt).aggregate(at=Min("at"))["at"] or attempt.created_at
+    holds = Hold.objects.filter(attempt=attempt, window__budget=OuterRef("budget"))
+    overlapping = BudgetWindow.objects.filter(
+        budget=OuterRef("budget"), starts_at__lt=OuterRef("starts_at"), ends_at__gt=OuterRef("starts_at")
+    )
+    booked, admitted = _covers(booked_at), _covers(attempt.created_at)
+    return (booked & ~Exists(holds)) | ((booked | admitted) & Exists(overlapping))
+
+
+def _covers(instant: datetime) -> Q:
+    counts_from = Q(budget__counts_from=None) | Q(budget__counts_from__lte=instant)
+    return Q(counts_from, starts_at__lte=instant, opened_to__gt=instant)
 
 
 def _hold(attempt: Attempt, window: BudgetWindow, *, reserved_nano: int = 0, committed_nano: int = 0) -> Hold:

@@ -11,7 +11,7 @@ from aiinfra.tenants.models import Organization
 from aiinfra.tenants.scope import organization_scope, system_scope
 from cost_app.budgets.manage import set_budget
 from cost_app.budgets.terms import BudgetTerms
-from cost_app.models import Budget
+from cost_app.models import Attempt, Budget, LedgerEntry
 from tests.cost_app.budgets.callers import program  # noqa: F401 - a fixture
 
 DOLLAR = 1_000_000_000
@@ -48,6 +48,13 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[datetime], None]:
 
     set_to(NOON)
     return set_to
+
+
+@pytest.fixture
+def records_use_the_test_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Column defaults use the clock that the test sets."""
+    for model, column in ((LedgerEntry, "at"), (Attempt, "created_at"), (Budget, "updated_at")):
+        monkeypatch.setattr(model._meta.get_field(column), "_get_default", lambda: timezone.now())
 
 
 def set_in(organization: Organization, **terms: Any) -> Budget:

@@ -18,8 +18,10 @@ from cost_app.budgets.terms import NANO_MAX, BudgetSumError, BudgetTerms
 from cost_app.budgets.windows import windows_now
 from cost_app.ledger import attempts
 from cost_app.ledger.reconciliation import disagreements
+from cost_app.ledger.rollups import fold
 from cost_app.ledger.tracking import TrackedCall, track_request
 from cost_app.models import Attempt, Budget
+from cost_app.policy import change_policy
 from tests.cost_app.budgets.conftest import NOON
 from tests.cost_app.budgets.test_views import EDIT, Browser
 from tests.cost_app.budgets.test_windows import DAY
@@ -27,6 +29,7 @@ from tests.cost_app.budgets.test_windows import DAY
 HOUR = timedelta(hours=1)
 Open = Callable[..., Attempt]
 USAGE = TokenUsage(input=10, output=10)
+COST = 10 * 140 + 10 * 280
 
 
 def set_in(organization: Organization, *, from_now: bool = False, **terms: object) -> Budget:
@@ -127,3 +130,73 @@ def test_late_report_counts_in_its_own_period_and_reduces_its_rollover(
     (window,) = windows_now(scoped.pk)
     assert [each.committed_nano for each in budget.windows.order_by("id")] == [call.cost_nano, 0]
     assert (window.limit_nano, window.free_nano) == (2_000_000 - call.cost_nano,) * 2
+
+
+@pytest.mark.usefixtures("records_use_the_test_clock")
+@pytest.mark.parametrize("ends", [attempts.estimate, attempts.release], ids=["estimated", "released"])
+def test_correction_of_a_call_counts_in_the_period_in_which_it_was_booked(
+    scoped: Organization, open_attempt: Open, clock: Callable[[datetime], None], ends: Callable[[Attempt], None]
+) -> None:
+    """The call was admitted in the period before, and the budget was set after it had been booked."""
+    clock(NOON - DAY)
+    call = open_attempt()
+    attempts.dispatch(call, timedelta(seconds=1))
+    clock(NOON)
+    ends(call)
+    clock(NOON + HOUR)
+    set_in(scoped, period="daily")
+    assert spent(scoped) == Attempt.objects.get().cost_nano
+    attempts.settle(call, USAGE, {})
+    assert spent(scoped) == Attempt.objects.get().cost_nano > 0
+    fold()
+    assert list(disagreements()) == []
+
+
+@pytest.mark.usefixtures("records_use_the_test_clock")
+@pytest.mark.parametrize(
+    ("admitted", "booked"), [(NOON + 15 * DAY, NOON + 22 * DAY), (NOON, NOON + 15 * DAY)], ids=["admitted", "booked"]
+)
+def test_correction_of_a_call_counts_in_overlapping_periods(
+    scoped: Organization,
+    open_attempt: Open,
+    clock: Callable[[datetime], None],
+    admitted: datetime,
+    booked: datetime,
+) -> None:
+    """A new fiscal day makes the next month begin before the current one ends. Both count the calls in between."""
+    budget = set_in(scoped)
+    change_policy(organization_id=scoped.pk, changes={"month_starts_on": 20}, actor="user:finance")
+    clock(admitted)
+    call = open_attempt()
+    attempts.dispatch(call, timedelta(seconds=1))
+    clock(booked)
+    attempts.estimate(call)
+    clock(NOON + 22 * DAY)
+    assert spent(scoped) == call.bound_nano
+    attempts.settle(call, USAGE, {})
+    costs = budget.windows.order_by("id").values_list("committed_nano", flat=True)
+    assert list(costs) == [Attempt.objects.get().cost_nano] * 2
+    fold()
+    assert list(disagreements()) == []
+
+
+@pytest.mark.usefixtures("records_use_the_test_clock")
+@pytest.mark.parametrize("is_held", [True, False], ids=["held", "admitted while the budget was removed"])
+def test_correction_of_a_call_counts_in_one_of_two_periods(
+    scoped: Organization, open_attempt: Open, clock: Callable[[datetime], None], is_held: bool
+) -> None:
+    """It was admitted on one day and booked on the next, and counts where it is held, or else where it is booked."""
+    budget = set_in(scoped, period="daily")
+    if not is_held:
+        remove_budget(budget=budget, actor="user:finance")
+    call = open_attempt()
+    attempts.dispatch(call, timedelta(seconds=1))
+    clock(NOON + DAY)
+    attempts.estimate(call)
+    remove_budget(budget=budget, actor="user:finance")
+    clock(NOON + DAY + HOUR)
+    set_in(scoped, period="daily")
+    for cost in (call.bound_nano, COST):
+        costs = list(budget.windows.order_by("id").values_list("committed_nano", flat=True))
+        assert costs == ([cost, 0] if is_held else [0, cost])
+        attempts.settle(call, USAGE, {})

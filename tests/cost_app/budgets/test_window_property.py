@@ -30,7 +30,7 @@ from cost_app.ledger.admission import AttemptOrder, open_attempt
 from cost_app.ledger.reconciliation import disagreements
 from cost_app.ledger.rollups import fold, follow_time_zones
 from cost_app.ledger.tracking import TrackedCall, track_request
-from cost_app.models import Attempt, Budget, BudgetIncrease, LedgerEntry
+from cost_app.models import Attempt, Budget, BudgetIncrease
 from cost_app.policy import change_policy
 from tests.support.examples import examples
 
@@ -149,13 +149,6 @@ class Subject:
 
     def look(self) -> None:
         windows_now(self.organization.pk)
-
-
-@pytest.fixture
-def records_use_the_test_clock(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Column defaults use the clock that the test sets."""
-    for model, column in ((LedgerEntry, "at"), (Attempt, "created_at"), (Budget, "updated_at")):
-        monkeypatch.setattr(model._meta.get_field(column), "_get_default", lambda: timezone.now())
 
 
 class Run:
