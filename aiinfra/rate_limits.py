@@ -16,7 +16,7 @@ from redis.commands.core import Script
 from redis.exceptions import RedisError
 
 from aiinfra import epochs, timed_cache
-from aiinfra.redis import redis_client
+from aiinfra.redis import ScriptCall, redis_client
 
 logger = logging.getLogger(__name__)
 
@@ -99,7 +99,7 @@ def _take_in_redis(rates: Sequence[Rate], slots: Sequence[Slots], member: str, o
     for rate in rates:
         arguments += [rate.per_minute, rate.cost]
     arguments += [each.most for each in slots]
-    refused, wait_ms, words, *left = _script()(keys=keys, args=arguments, client=redis_client())
+    refused, wait_ms, words, *left = ScriptCall(_script(), keys, arguments).run()
     if organization_id is not None:
         epochs.learn(organization_id, words)
     return Taken(limits[refused - 1] if refused else None, math.ceil(wait_ms / 1000), tuple(left))

@@ -4,10 +4,11 @@ from uuid import uuid4
 
 import pytest
 from pytest_django.fixtures import Settings
-from redis import Redis, RedisError
+from redis import Redis, RedisError, ResponseError
+from redis import TimeoutError as RedisTimeoutError
 
 from aiinfra import redis as module
-from aiinfra.redis import ScriptCall, bytes_client, redis_client, run_together
+from aiinfra.redis import ScriptCall, bytes_client, exchange, redis_client, run_together
 
 pytestmark = pytest.mark.usefixtures("redis_url")
 
@@ -16,6 +17,13 @@ def test_client_decodes_text_and_shares_one_pool() -> None:
     redis_client().set("name", "värde")
     assert redis_client().get("name") == "värde"
     assert redis_client().connection_pool is redis_client().connection_pool
+
+
+def test_an_exchange_returns_each_reply_or_error() -> None:
+    key = str(uuid4())
+    first, error, last = exchange([("SET", key, "värde"), ("HGET", key, "field"), ("GET", key)])
+    assert (first, last) == ("OK", "värde")
+    assert isinstance(error, ResponseError)
 
 
 @pytest.fixture
@@ -30,6 +38,13 @@ def test_client_has_a_short_timeout_and_no_retries(production_client: Redis) -> 
     keywords = production_client.connection_pool.connection_kwargs
     assert keywords["socket_timeout"] == keywords["socket_connect_timeout"] == 0.5
     assert keywords["retry"].get_retries() == 0
+
+
+def test_replies_that_came_too_late_are_not_read_by_the_next_exchange(production_client: Redis) -> None:
+    with pytest.raises(RedisTimeoutError):
+        exchange([("BLPOP", str(uuid4()), 30)])
+    assert exchange([("ECHO", "next")]) == ["next"]
+    assert len(production_client.connection_pool._connections) == 1
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from redis.commands.core import Script
 
 from aiinfra import database_time
 from aiinfra.live_events import CHANNEL
-from aiinfra.redis import ScriptCall, redis_client
+from aiinfra.redis import ScriptCall, exchange, redis_client
 from queue_app.models import AIRequest, Priority, QueuePolicy
 
 PREFIX = "{aiq}:"
@@ -270,10 +270,8 @@ def held() -> dict[int | None, int]:
 
 def room_of(organization_id: int) -> tuple[dict[int, int], int]:
     """An organization's ready requests by priority, and how many may wait. Raises RedisError."""
-    with redis_client().pipeline(transaction=False) as pipeline:
-        pipeline.hmget(PREFIX + "depth", [f"{organization_id}:{weight}" for weight in WEIGHTS])
-        pipeline.hget(PREFIX + "policy", str(organization_id))
-        counts, policy = pipeline.execute()
+    lanes = [f"{organization_id}:{weight}" for weight in WEIGHTS]
+    counts, policy = exchange([("HMGET", PREFIX + "depth", *lanes), ("HGET", PREFIX + "policy", str(organization_id))])
     depth = {weight: int(count or 0) for weight, count in zip(WEIGHTS, counts, strict=True)}
     return depth, int(policy.split(":")[2]) if policy else QueuePolicy.DEPTH_LIMIT
 
