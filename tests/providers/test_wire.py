@@ -38,6 +38,11 @@ def test_every_call_has_the_attempt_id_and_the_token_limit(provider: str) -> Non
     assert "max_completion_tokens" not in request
 
 
+@pytest.mark.parametrize("provider", ["openai", "local", "anthropic"])
+def test_nothing_is_sent_about_the_host(provider: str) -> None:
+    assert "x-stainless" not in request_of(provider)[1].lower()
+
+
 @pytest.mark.parametrize(
     ("provider", "tier", "sent"),
     [

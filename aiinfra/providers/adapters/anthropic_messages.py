@@ -13,6 +13,7 @@ from anthropic import RequestOptions
 from aiinfra import egress
 from aiinfra.providers.adapters import errors, finish, streaming
 from aiinfra.providers.adapters.cleaning import ID_LENGTH, NAME_LENGTH, clean_tree, one_line
+from aiinfra.providers.adapters.library_headers import LIBRARY_HEADERS
 from aiinfra.providers.adapters.merging import MergedMessage
 from aiinfra.providers.adapters.openai_answer import model_in, raw_usage_of, read_object
 from aiinfra.providers.adapters.sandbox_bill import sandbox_bill
@@ -73,6 +74,7 @@ class AnthropicAdapter:
         body = {**_body(attempt.model, call), **({"stream": True} if streams else {})}
         options: RequestOptions = {
             "headers": {
+                **dict.fromkeys(LIBRARY_HEADERS, anthropic.omit),
                 **call.headers,
                 "X-Attempt-Id": str(attempt.id),
                 "Idempotency-Key": str(attempt.id),

@@ -16,6 +16,7 @@ from pydantic import BaseModel, Field, FiniteFloat, ValidationError
 
 from aiinfra import egress
 from aiinfra.providers.adapters import errors, parameters, streaming
+from aiinfra.providers.adapters.library_headers import LIBRARY_HEADERS
 from aiinfra.providers.adapters.merging import MergedChunks
 from aiinfra.providers.adapters.openai_answer import answer_in, chat_answer, raw_usage_of, read_object
 from aiinfra.providers.adapters.sandbox_bill import sandbox_bill
@@ -142,6 +143,7 @@ class OpenAICompatibleAdapter:
         """The answer to one POST, unread if it is a stream. Raises openai's APIStatusError and APIConnectionError."""
         options: RequestOptions = {
             "headers": {
+                **dict.fromkeys(LIBRARY_HEADERS, openai.omit),
                 "X-Attempt-Id": str(attempt.id),
                 "Idempotency-Key": idempotency_key,
                 **traced_headers(attempt.provider),
