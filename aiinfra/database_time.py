@@ -6,6 +6,7 @@ A host with a wrong clock therefore doesn't steal work from other hosts. SQLite 
 import time
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 
 from django.db import Error, connection
 from django.utils import timezone
@@ -50,7 +51,13 @@ _clock = _Clock()
 
 def now() -> datetime:
     """The database's time, accurate to its round trip. Queries it at most every 10 s. Never raises."""
-    return timezone.now() + _clock.ahead() if connection.vendor == "postgresql" else timezone.now()
+    return timezone.now() + _clock.ahead() if _is_shared() else timezone.now()
+
+
+@cache
+def _is_shared() -> bool:
+    """Whether other hosts use the database."""
+    return connection.vendor == "postgresql"
 
 
 def measure() -> Measurement:

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from contextvars import Context, copy_context
 from typing import Any, Generic, TypeVar, cast
 
-from django.db import DatabaseError, OperationalError, connection, transaction
+from django.db import DEFAULT_DB_ALIAS, DatabaseError, OperationalError, connections, transaction
 
 Result = TypeVar("Result")
 MEMBERS_MAX = 16
@@ -29,6 +29,7 @@ def grouped(work: Callable[[], Result]) -> Result:
     others wait for it. Inside a transaction, it joins that transaction. Raises OperationalError if the database is
     locked for too long.
     """
+    connection = connections[DEFAULT_DB_ALIAS]
     if connection.vendor != "sqlite" or connection.in_atomic_block:
         with transaction.atomic():
             return work()
@@ -53,6 +54,7 @@ class _Member(Generic[Result]):
 
     def run(self) -> None:
         """Do the work in the current transaction."""
+        connection = connections[DEFAULT_DB_ALIAS]
         registered = len(connection.run_on_commit)
         self._result = self._context.run(self._work)
         self._callbacks = connection.run_on_commit[registered:]
@@ -65,15 +67,17 @@ class _Member(Generic[Result]):
                 self.run()
         except Exception as error:
             self.error = error
-        if connection.needs_rollback:
+        if connections[DEFAULT_DB_ALIAS].needs_rollback:
             raise OperationalError("the database has rolled back the whole transaction") from self.error
 
     def outcome(self) -> Result:
         """The result after the commit, once the callbacks have run; in the member's thread."""
         if self.error:
             raise self.error
-        connection.run_on_commit += self._callbacks
-        connection.run_and_clear_commit_hooks()
+        if self._callbacks:
+            connection = connections[DEFAULT_DB_ALIAS]
+            connection.run_on_commit += self._callbacks
+            connection.run_and_clear_commit_hooks()
         return cast(Result, self._result)
 
 

@@ -2,7 +2,6 @@
 
 | skipped | why it isn't needed |
 |---|---|
-
 | sessions, authentication, `check_session` | without a cookie there is no session; the endpoint checks the key |
 | CSRF | endpoints are exempt, and check a session's token themselves |
 | `CommonMiddleware` | the host check and `Content-Length` are here; URLs of endpoints get no slash |
@@ -14,6 +13,7 @@
 """
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import cast
 
 from django.contrib.auth.models import AnonymousUser
@@ -28,6 +28,9 @@ from aiinfra.failures import is_for_programs
 from aiinfra.middleware import GetResponse, bounded_body, private_responses
 from aiinfra.tenants.caller import called_from, client_address
 from aiinfra.tenants.security_log.answers import record_answers
+
+KEPT_PATHS = 256
+"""Paths whose endpoints are remembered. The paths without an ID are far fewer."""
 
 
 def bypass_session_middleware(get_response: GetResponse) -> GetResponse:
@@ -58,10 +61,13 @@ def _match_of(request: HttpRequest) -> ResolverMatch | None:
     if not is_with_key or not is_for_programs(request):
         return None
     try:
-        match = resolve(request.path_info)
+        match = _resolved(request.path_info)
     except Resolver404:
         return None
     return match if isinstance(match.func, Endpoint) else None
+
+
+_resolved = lru_cache(KEPT_PATHS)(resolve)  # Django compares a path with each of our URLs: 200 Python calls
 
 
 def _endpoint(request: HttpRequest) -> HttpResponseBase:

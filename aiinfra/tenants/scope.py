@@ -10,7 +10,7 @@ from contextvars import ContextVar
 from functools import lru_cache
 from typing import Any, Generic, TypeVar, cast
 
-from django.db import connection, models
+from django.db import models
 
 from aiinfra.tenants.shapes import Shape, columns_in, filters_in, shape_of_columns, shape_of_filters
 from aiinfra.tenants.statements import ORGANIZATION, Given, Insert, Parameter, Rows, Select, Update
@@ -97,7 +97,7 @@ class Prepared(Generic[Result]):
 
     def __init__(self, manager: "TenantManager[Any]", compiled: Callable[[Rows], Callable[[Given], Result]]) -> None:
         self._manager, self._compiled = manager, compiled
-        self._kept: dict[tuple[str, int], Callable[[Given], Result]] = {}
+        self._kept: dict[int, Callable[[Given], Result]] = {}
 
     def run(self, **given: Any) -> Result:
         """Execute it with a value for each parameter. Raises NoOrganizationError."""
@@ -111,7 +111,7 @@ class Prepared(Generic[Result]):
 
     def _in_scope(self) -> tuple[Callable[[Given], Result], int]:
         scope = _scope_of(self._manager.model)
-        key = (connection.vendor, min(scope, 0))
+        key = min(scope, 0)
         if key not in self._kept:
             # Querysets of other tables in the statement must not keep the organization of its first run.
             token = _owner.set(Parameter(ORGANIZATION, "organization_id") if scope > 0 else None)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any, Self, cast
+from uuid import UUID
 
 from django.db import DEFAULT_DB_ALIAS, connections, models, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -21,6 +22,8 @@ Given = Any
 """The values of a run: by name, or as a list if the parameters are numbered."""
 Rows = models.QuerySet[Any]
 Name = str | int
+Conversion = Callable[[Any, Any], Any]
+"""Of a value, for a connection, to what the database's driver takes."""
 ORGANIZATION = -1
 """The name of the parameter for the organization in scope. In a list it is the last value."""
 PLAIN: Mapping[type[Any], type] = {
@@ -57,10 +60,13 @@ class Parameter(Expression):
 
 @dataclass(frozen=True)
 class Template:
-    """SQL and its parameters: (None, constant), and (name, conversion) for each value that a run gives."""
+    """SQL and its parameters: (None, None, constant), and (name, plain type, conversion) for each value of a run.
+
+    A value that is None or of the plain type needs no conversion.
+    """
 
     sql: str
-    parameters: list[tuple[Name | None, Any]]
+    parameters: list[tuple[Name | None, type | None, Any]]
 
     @classmethod
     def of(cls, sql: str, parameters: Sequence[Any]) -> Self:
@@ -72,23 +78,37 @@ class Template:
         cursor = connection.kept_cursor()
         cursor.execute(
             self.sql,
-            [use if name is None else use(given[name], connection) for name, use in self.parameters],
+            [
+                use
+                if name is None
+                else value
+                if (value := given[name]) is None or type(value) is plain
+                else use(value, connection)
+                for name, plain, use in self.parameters
+            ],
         )
         return cursor
 
 
-def _parameter(each: Any) -> tuple[Name | None, Any]:
-    return (each.name, _conversion(each.output_field)) if isinstance(each, Parameter) else (None, each)
-
-
-def _conversion(field: Any) -> Callable[[Any, BaseDatabaseWrapper], Any]:
-    """The field's conversion to what the database's driver takes, without Django's way to it for what needs none."""
-    convert = field.get_db_prep_save
+def _parameter(each: Any) -> tuple[Name | None, type | None, Any]:
+    if not isinstance(each, Parameter):
+        return None, None, each
+    field = each.output_field
     target = field.target_field if isinstance(field, models.ForeignKey) else field
-    plain = PLAIN.get(type(target))
-    if plain is None:
-        return cast(Callable[[Any, BaseDatabaseWrapper], Any], convert)
-    return lambda value, connection: value if value is None or type(value) is plain else convert(value, connection)
+    return each.name, PLAIN.get(type(target)), _conversion(type(target), field.get_db_prep_save)
+
+
+def _conversion(kind: type[Any], convert: Conversion) -> Conversion:
+    """Django's conversion. For aware datetimes and UUIDs, what it amounts to, with a fifth of the calls."""
+    if kind is models.DateTimeField:
+        return lambda value, connection: connection.ops.adapt_datetimefield_value(value)
+    if kind is models.UUIDField:
+        return lambda value, connection: (
+            value.hex
+            if type(value) is UUID and not connection.features.has_native_uuid_field
+            else convert(value, connection)
+        )
+    return convert
 
 
 def _unconnected() -> BaseDatabaseWrapper:

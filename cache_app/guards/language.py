@@ -27,7 +27,7 @@ def languages_of(text: str) -> frozenset[str]:
     if not letters.isascii() and 2 * sum(map(_is_foreign, letters)) > len(letters):
         return frozenset()
     english_words, languages = words("english"), _languages()
-    english = sum(word in english_words for word in found)
+    english = sum(map(english_words.__contains__, found))
     foreign = Counter(code for word in found if word in languages for code in languages[word])
     hits = max(foreign.values(), default=0)
     if english or hits:

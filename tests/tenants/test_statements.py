@@ -94,6 +94,7 @@ def test_fetch_returns_the_same_row_as_a_queryset(organization: Organization) ->
     row = request_of(organization, tags=["a"], metadata={"k": 1}, lease_until=NOON, cached=True)
     with organization_scope(organization.pk):
         AIRequest.objects.insert(row)
+        assert AIRequest.objects.fetch(id=str(row.id)) == row
         fetched = AIRequest.objects.fetch(id=row.id)
         assert fetched is not None
         assert columns_of(fetched) == columns_of(stored(row))

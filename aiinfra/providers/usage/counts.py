@@ -41,7 +41,9 @@ def _names(path: str) -> tuple[str, list[str]]:
 
 def count(raw: Mapping[str, Any], path: str) -> int | None:
     """A token count, also as `10.0` or `"10"`; None if there is none. Raises UsageError for anything else."""
-    value = at(raw, path) if path else None
+    if not path or _names(path)[0] not in raw:
+        return None
+    value = at(raw, path)
     if value is None or value in ("", [], {}):
         return None
     whole = as_whole(value)
@@ -62,7 +64,8 @@ def as_whole(value: object) -> int | None:
 
 def stated(raw: Mapping[str, Any], paths: Iterable[str]) -> list[int]:
     """The counts present at these paths."""
-    return [value for path in paths if (value := count(raw, path)) is not None]
+    there = [path for path in paths if _names(path)[0] in raw]
+    return [value for path in there if (value := count(raw, path)) is not None]
 
 
 def agreed(counts: Iterable[int]) -> int:
