@@ -18,7 +18,7 @@ from pydantic.alias_generators import to_camel
 
 from aiinfra import epochs
 from aiinfra.api_callers import authenticate, check_csrf, check_user, credential_of, in_organization
-from aiinfra.api_limits import with_limits
+from aiinfra.api_limits import admit, with_limits
 from aiinfra.bodies import BODY_BYTES_MAX
 from aiinfra.error_responses import error_response
 from aiinfra.failures import ApiError, failure_of
@@ -146,10 +146,12 @@ class Endpoint:
             return error_response(request, failure_of(error))
 
     def _answer(self, request: HttpRequest, captured: dict[str, str]) -> HttpResponseBase:
-        try:
-            return self._limited(request, captured, key_authentication.recognize)
-        except _CallerChangedError:
-            return self._limited(request, captured, key_authentication.authenticate)
+        owner_of = key_authentication.recognize
+        while True:
+            try:
+                return self._limited(request, captured, owner_of)
+            except _CallerChangedError:
+                owner_of = key_authentication.authenticate
 
     def _limited(
         self, request: HttpRequest, captured: dict[str, str], owner_of: Callable[[str], Principal | None]
@@ -157,13 +159,21 @@ class Endpoint:
         principal, by_session = authenticate(request, owner_of)
         request.caller = principal  # type: ignore[attr-defined]
 
-        def respond() -> HttpResponseBase:
+        def check_caller() -> None:
             # Checking the rate limits has read the epoch; the key may have changed since it was cached.
             if not by_session and key_authentication.authenticate(credential_of(request)) != principal:
                 raise _CallerChangedError
+
+        def respond() -> HttpResponseBase:
+            check_caller()
             return self._operate(request, captured, principal, by_session)
 
-        return with_limits(request, principal, respond)
+        try:
+            admission = admit(request, principal)
+        except ApiError:
+            check_caller()  # the limits may have been raised
+            raise
+        return with_limits(admission, respond)
 
     def _operate(
         self, request: HttpRequest, captured: dict[str, str], principal: Principal, by_session: bool

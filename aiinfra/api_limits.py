@@ -99,11 +99,8 @@ def admit(request: HttpRequest, principal: Principal) -> Admission:
     return Admission(rates, taken, slots, shared, member)
 
 
-def with_limits(
-    request: HttpRequest, principal: Principal, respond: Callable[[], HttpResponseBase]
-) -> HttpResponseBase:
+def with_limits(admission: Admission, respond: Callable[[], HttpResponseBase]) -> HttpResponseBase:
     """The response with rate limit headers. The request counts as in progress until the response is sent."""
-    admission = admit(request, principal)
     try:
         response = respond()
     except ApiError as error:
