@@ -15,6 +15,7 @@ from aiinfra.gateway.unstored import unstored_error
 from aiinfra.gateway.waiting import NothingStoredError, TooManyWaitingError, Visit, waiting_room
 from aiinfra.money import Dollars, dollars
 from aiinfra.providers.registry import is_configured, provider_names
+from aiinfra.tenants.key_access import ANY_ACCESS, KeyAccess
 from cache_app import create_semantic_cache
 from cost_app import create_cost_optimizer
 from queue_app.api import (
@@ -88,7 +89,7 @@ def chat(call: ApiCall, payload: ChatRequest) -> HttpResponse:
 
     A dry run gets a quote instead.
     """
-    provider, model = choose_model(payload.provider, payload.model)
+    provider, model = choose_model(payload.provider, payload.model, call.principal.limits.access)
     with contract_errors():
         submission = submission_of(call, payload, provider, model)
         if is_dry_run(call.http):
@@ -162,8 +163,9 @@ def ask(
         raise ApiError(404, "cache_miss", message) from None
 
 
-def choose_model(provider: str | None, model: str | None) -> tuple[str, str]:
-    """Complete provider and model from the price book: the first match, preferred models before all others.
+def choose_model(provider: str | None, model: str | None, access: KeyAccess = ANY_ACCESS) -> tuple[str, str]:
+    """Complete provider and model from the price book: the first match that the key may use, preferred models before
+    all others; one that it may not use if there is no other.
 
     Raises ApiError 400 if nothing matches.
     """
@@ -173,9 +175,9 @@ def choose_model(provider: str | None, model: str | None) -> tuple[str, str]:
     known = [pair for pair in create_cost_optimizer().priced_models(named) if is_configured(pair[0])]
     known.sort(key=lambda pair: pair not in PREFERRED)
     known.sort(key=lambda pair: pair[0] != PREFERRED[0][0])
-    for candidate in known:
-        if provider in (None, candidate[0]) and model in (None, candidate[1]):
-            return candidate
+    fitting = [each for each in known if provider in (None, each[0]) and model in (None, each[1])]
+    if fitting:
+        return next((each for each in fitting if access.allows_model(*each)), fitting[0])
     param = "provider" if provider else "model"
     raise ApiError(400, "invalid_request", f"Unknown {param}.", param=param)
 

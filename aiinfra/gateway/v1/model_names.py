@@ -8,7 +8,7 @@ from aiinfra.failures import ApiError
 from aiinfra.gateway.chat import choose_model
 from aiinfra.providers import aliases
 from aiinfra.providers.registry import is_configured
-from aiinfra.tenants.key_access import KeyAccess
+from aiinfra.tenants.key_access import ANY_ACCESS, KeyAccess
 from cost_app import create_cost_optimizer
 from cost_app.facade import NoModelError
 
@@ -43,15 +43,16 @@ def resolve(
         wanted = BUILT_IN[name] or call.http.headers.get("x-aiinfra-priority") or access.priority or "normal"
         return ModelChoice(*_recommended(organization_id, access, messages, wanted, name), alias=name)
     try:
-        return ModelChoice(*resolve_model(name))
+        return ModelChoice(*resolve_model(name, access))
     except ApiError:
         if provider and is_configured(provider) and cost.accepts_model(organization_id, provider, name):
             return ModelChoice(provider, name)
         raise
 
 
-def resolve_model(name: str) -> tuple[str, str]:
-    """Provider and model of `model` or `provider/model`; a name without a provider has that of the price book.
+def resolve_model(name: str, access: KeyAccess = ANY_ACCESS) -> tuple[str, str]:
+    """Provider and model of `model` or `provider/model`; a name without a provider has that of the price book, one that
+    the key may use if there is any.
 
     Raises ApiError 404 for an unknown name.
     """
@@ -59,7 +60,7 @@ def resolve_model(name: str) -> tuple[str, str]:
     if slash and model and is_configured(named):
         return named, model
     try:
-        return choose_model(None, name)
+        return choose_model(None, name, access)
     except ApiError:
         raise unknown_model(name) from None
 
@@ -82,20 +83,21 @@ def _recommended(
     raise unknown_model(name)
 
 
-def resolve_embedding(organization_id: int, name: str) -> ModelChoice:
+def resolve_embedding(call: ApiCall, name: str) -> ModelChoice:
     """Like `resolve`, among the models that embed texts, for which there are no built-in aliases."""
-    target = aliases.targets_of(organization_id).get(name)
-    return ModelChoice(*_embedding_model(target or name), alias=name if target else "")
+    if target := aliases.targets_of(call.principal.organization_id).get(name):
+        return ModelChoice(*_embedding_model(target), alias=name)
+    return ModelChoice(*_embedding_model(name, call.principal.limits.access))
 
 
-def _embedding_model(name: str) -> tuple[str, str]:
+def _embedding_model(name: str, access: KeyAccess = ANY_ACCESS) -> tuple[str, str]:
     named, slash, model = name.partition("/")
     if slash and model and is_configured(named):
         return named, model
     found = [pair for pair in cost.embedding_models() if pair[1] == name and is_configured(pair[0])]
     if not found:
         raise unknown_model(name)
-    return found[0]
+    return next((each for each in found if access.allows_model(*each)), found[0])
 
 
 def unknown_model(name: str) -> ApiError:

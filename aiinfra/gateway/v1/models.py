@@ -112,7 +112,7 @@ def get_model(call: ApiCall, query: ModelReference) -> Model:
     try:
         choice = resolve(call, query.model)
     except ApiError:
-        choice = resolve_embedding(call.principal.organization_id, query.model)
+        choice = resolve_embedding(call, query.model)
     check_model(call.principal.limits.access, *choice)
     return _shown(query.model, ALIAS_OWNER if choice.alias else choice.provider)
 

@@ -83,7 +83,7 @@ def embedded(submission: Submission, body: EmbeddingsRequest, reference: UUID | 
 
 def submission_from(call: ApiCall, body: EmbeddingsRequest) -> Submission:
     """The call as the queue knows it. Raises ApiError and InvalidValueError for what cannot be sent."""
-    choice = resolve_embedding(call.principal.organization_id, body.model)
+    choice = resolve_embedding(call, body.model)
     texts = [{"role": "user", "content": text if isinstance(text, str) else str(text)} for text in _texts(body.input)]
     return submission_of(call, options_from(call.http, {"messages": texts}), *choice)
 

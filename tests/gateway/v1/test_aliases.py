@@ -99,9 +99,9 @@ def test_organization_can_replace_a_built_in_alias(organization: Organization, a
 def test_alias_can_stand_for_an_embedding_model(organization: Organization, admin_caller: Caller) -> None:
     set_alias(admin_caller, "vectors", "openai/text-embedding-3-small")
     with organization_scope(organization.pk):
-        assert resolve_embedding(organization.pk, "vectors") == ("openai", "text-embedding-3-small", "vectors")
+        assert resolve_embedding(call_of(organization), "vectors") == ("openai", "text-embedding-3-small", "vectors")
         with pytest.raises(ApiError) as unknown:
-            resolve_embedding(organization.pk, "auto")
+            resolve_embedding(call_of(organization), "auto")
     assert unknown.value.kind == "model_not_found"
 
 

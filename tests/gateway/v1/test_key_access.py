@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import pytest
+from pytest_django.fixtures import Settings
 
 from aiinfra import timed_cache
 from aiinfra.gateway import chat
@@ -14,6 +15,8 @@ from aiinfra.tenants.key_access import DOORS, KeyAccess
 from aiinfra.tenants.key_limits import KeyLimits
 from aiinfra.tenants.models import Organization
 from aiinfra.tenants.scope import organization_scope
+from cost_app.prices import lookup as pricebook
+from cost_app.prices.lookup import price_of
 from queue_app.models import AIRequest, Priority
 from tests.api.support import (
     CHAT,
@@ -96,6 +99,28 @@ def test_list_of_models_has_only_models_allowed_for_the_key(organization: Organi
     assert all(name.startswith("text-embedding-") for name in shown - {"deepseek-chat"})
     assert caller.get(f"{MODELS}/deepseek-chat").status_code == 200
     assert error_of(caller.get(f"{MODELS}/gpt-4"))["code"] == "model_not_found"
+
+
+def test_default_model_is_one_that_the_key_may_use(organization: Organization) -> None:
+    caller = caller_with(organization, models=("claude-*",))
+    quote = json.loads(caller.post(CHAT, {"messages": MESSAGES}, **{"x-aiinfra-dry-run": "true"}).content)
+    assert quote["provider"] == "anthropic"
+    refused(caller_with(organization, models=("nothing",)).post(CHAT, {"messages": MESSAGES}), 404, "model")
+
+
+@pytest.mark.parametrize("address", [COMPLETIONS, RESPONSES, MESSAGES_DOOR, EMBEDDINGS])
+def test_model_of_several_providers_is_called_at_one_that_the_key_may_use(
+    organization: Organization, settings: Settings, address: str
+) -> None:
+    settings.COMPATIBLE_PROVIDERS = {"local": "http://127.0.0.1:1/v1"}
+    model = BODIES[address][1]["model"]
+    price = price_of("openai" if address == EMBEDDINGS else "deepseek", model)
+    price.pk, price.provider = None, "local"
+    price.save(force_insert=True)
+    pricebook.clear_price_cache()
+    caller = caller_with(organization, models=("local/*",))
+    quote = json.loads(caller.post(address, BODIES[address][1], **{"x-aiinfra-dry-run": "true"}).content)
+    assert (quote["provider"], quote["model"]) == ("local", model)
 
 
 def test_calls_get_the_keys_tags_and_priority(organization: Organization) -> None:
