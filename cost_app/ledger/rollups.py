@@ -156,7 +156,7 @@ def totals_between(organization_id: int, starts_at: datetime, ends_at: datetime)
 def differences(organization_id: int) -> list[str]:
     """One sentence for each rollup that differs from the ledger. Reads every entry of the organization."""
     calendar = _locked_calendar(organization_id)
-    totals = _totals(_folded(organization_id).order_by("id").iterator(), calendar, all_tags(organization_id))
+    totals = _totals(_folded(organization_id).iterator(), calendar, all_tags(organization_id))
     return [
         *_compare("hour", totals.hours, UsageHour.objects.filter(organization_id=organization_id)),
         *_compare("day", totals.days, UsageDay.objects.filter(organization_id=organization_id)),

@@ -10,6 +10,7 @@ from aiinfra.tenants import keys
 from aiinfra.tenants.models import ApiKey, Organization
 from aiinfra.tenants.scope import organization_scope
 from aiinfra.tenants.webhook_secrets import rotate_webhook_secret
+from tests.support.locks import is_blocking
 from tests.support.processes import wait_until
 from tests.tenants.made_keys import make, stored
 
@@ -26,13 +27,6 @@ def replace(key: ApiKey) -> str:
             return rotate_webhook_secret(key=key, actor="user:admin")
     finally:
         connection.close()
-
-
-def is_blocking() -> bool:
-    query = "SELECT EXISTS (SELECT 1 FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY(pg_blocking_pids(pid)))"
-    with connection.cursor() as cursor:
-        cursor.execute(query)
-        return bool(cursor.fetchone()[0])
 
 
 def test_uncommitted_rotation_gets_the_new_secret(organization: Organization) -> None:

@@ -20,7 +20,7 @@ from cost_app.ledger import attempts
 from cost_app.ledger.reconciliation import disagreements
 from cost_app.ledger.rollups import fold
 from cost_app.ledger.tracking import TrackedCall, track_request
-from cost_app.models import Attempt, Budget
+from cost_app.models import Attempt, Budget, Repricing
 from cost_app.policy import change_policy
 from tests.cost_app.budgets.conftest import NOON
 from tests.cost_app.budgets.test_views import EDIT, Browser
@@ -61,13 +61,29 @@ def test_new_budget_counts_its_whole_period_or_only_later_spending(
     assert list(disagreements()) == []
 
 
-def test_correcting_an_earlier_call_changes_the_opening_sum(scoped: Organization, open_attempt: Open) -> None:
+def settle(call: Attempt) -> None:
+    attempts.settle(call, USAGE, {})
+
+
+def reprice(call: Attempt) -> None:
+    assert call.price
+    period = {"starts_at": call.created_at, "ends_at": call.created_at + HOUR}
+    repricing = Repricing.objects.create(
+        provider=call.provider, model=call.model, by="user:staff", reason="x", **period
+    )
+    assert attempts.reprice(call, 7, repricing, call.price)
+
+
+@pytest.mark.parametrize("correct", [settle, attempts.refund, reprice])
+def test_correcting_an_earlier_call_changes_the_opening_sum(
+    scoped: Organization, open_attempt: Open, correct: Callable[[Attempt], None]
+) -> None:
     call = open_attempt()
     attempts.dispatch(call, timedelta(seconds=1))
     attempts.estimate(call)
     set_in(scoped)
     assert spent(scoped) == call.bound_nano
-    attempts.settle(call, USAGE, {})
+    correct(call)
     call.refresh_from_db()
     assert spent(scoped) == call.cost_nano < call.bound_nano
     assert list(disagreements()) == []

@@ -1,4 +1,7 @@
-"""The end of an attempt is one transaction: its state, ledger entries, and holds change together or not at all."""
+"""The end of an attempt is one transaction: its state, ledger entries, and holds change together or not at all.
+
+So do an entry and its place in the queue of the rollups.
+"""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -9,7 +12,8 @@ from aiinfra.providers.base import TokenUsage
 from aiinfra.tenants.scope import system_scope
 from cost_app.budgets import holds
 from cost_app.ledger import attempts
-from cost_app.models import Attempt, AttemptState, LedgerEntry
+from cost_app.models import Attempt, AttemptState, LedgerEntry, PendingUsage
+from tests.cost_app.ledger.booking import Book
 
 USAGE = TokenUsage(input=100, output=150)
 Step = Callable[[Attempt], object]
@@ -65,3 +69,15 @@ def test_crash_before_holds_are_closed_changes_nothing(
         with pytest.raises(RuntimeError, match="crashed"):
             end(attempt)
         assert (Attempt.objects.get().state, LedgerEntry.objects.count()) == (state, entries)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_entry_that_cannot_be_queued_is_not_written(book: Book, monkeypatch: pytest.MonkeyPatch) -> None:
+    def crash(*_: object, **__: object) -> None:
+        raise RuntimeError("crashed")
+
+    monkeypatch.setattr(PendingUsage.objects, "create", crash)
+    with pytest.raises(RuntimeError, match="crashed"):
+        book()
+    with system_scope():
+        assert not LedgerEntry.objects.exists()

@@ -49,6 +49,20 @@ def test_tag_rollups_equal_the_ledger_in_any_order_of_folding(
         assert rollups.differences(organization.pk) == []
 
 
+def test_rebuilding_prefers_the_tags_that_were_booked_first(
+    book: Book, organization: Organization, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As folding did: a call that is reported late comes after those of the same day that were booked before."""
+    monkeypatch.setattr("cost_app.ledger.daily_tags.TAGS_PER_DAY", 1)
+    book(tags=["booked first"])
+    book(tags=["called first"], at=AT - timedelta(hours=1))
+    rollups.fold()
+    for _ in range(2):
+        assert sums("tag") == {"booked first": 100, OTHER_TAGS: 100}
+        with organization_scope(organization.pk):
+            rollups.rebuild(organization.pk)
+
+
 def test_fold_without_tags_runs_no_tag_queries(
     book: Book,
 ) -> None:

@@ -1,8 +1,10 @@
 """Who writes rollups and when, which calls they time, and sums straight from the ledger."""
 
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 
 from aiinfra.tenants.models import Organization
@@ -90,6 +92,24 @@ def test_other_writers_that_crash_halfway_change_nothing(
         else:
             rollups.rebuild(organization.pk)
     assert (sums(TOTAL), hours()) == ({"": 100}, [100])
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("read", [rollups.usage_calendar, rollups.differences])
+def test_readers_hold_the_lock_of_the_folds(
+    organization: Organization, monkeypatch: pytest.MonkeyPatch, read: Callable[[int], object]
+) -> None:
+    """Outside a transaction, a lock ends at once, and a fold could move entries while they are being compared."""
+    lock, held = rollups._locked_policy, []
+
+    def lock_and_note(organization_id: int) -> CostPolicy:
+        held.append(connection.in_atomic_block)
+        return lock(organization_id)
+
+    monkeypatch.setattr(rollups, "_locked_policy", lock_and_note)
+    with organization_scope(organization.pk):
+        read(organization.pk)
+    assert held == [True]
 
 
 def test_each_organization_has_its_own_calendar(organization: Organization, other_organization: Organization) -> None:
