@@ -21,6 +21,8 @@ from aiinfra.failures import (
 
 ANTHROPIC_PREFIX = "/v1/messages"
 OPENAI_PREFIX = "/v1/"
+VERSION = "anthropic-version"
+"""A header that only Anthropic's clients send, also at URLs that both vendors have."""
 
 
 def error_response(request: HttpRequest, error: ApiError, *, path: str = "") -> HttpResponse:
@@ -29,6 +31,8 @@ def error_response(request: HttpRequest, error: ApiError, *, path: str = "") -> 
     `path` is the endpoint whose error shape to use, if it differs from the request's URL.
     """
     path = path or request.path
+    if path.startswith(OPENAI_PREFIX) and VERSION in request.headers:
+        path = ANTHROPIC_PREFIX
     body = body_for(path, error, getattr(request, "request_id", None))
     status = vendor_errors.anthropic_status(error) if path.startswith(ANTHROPIC_PREFIX) else error.status
     retry = vendor_errors.retry_headers(error) if path.startswith(OPENAI_PREFIX) else {}

@@ -1,5 +1,6 @@
 """Checks of every JSON API endpoint before it reads the body: credentials, methods, parameters, and hosts."""
 
+import json
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -128,6 +129,15 @@ def test_unknown_v1_url_returns_404_in_the_vendor_s_format(program: Caller, path
     for caller in (program, Caller()):
         for response in (caller.get(path), caller.post(path, {})):
             assert refused(response, 404)["type"] == kind
+
+
+@pytest.mark.parametrize("path", ["/v1/models/nope", "/v1/models", "/v1/files?limit=0", "/v1/organizations/x"])
+def test_client_of_anthropic_gets_its_errors_at_urls_that_both_vendors_have(program: Caller, path: str) -> None:
+    caller = Caller(key="nope") if path == "/v1/models" else program
+    response = caller.client.get(path, headers={**caller.headers, "anthropic-version": "2023-06-01"})
+    body = json.loads(response.content)
+    assert (response.status_code, body["type"]) in {(400, "error"), (401, "error"), (404, "error")}
+    assert body["request_id"] == response["request-id"]
 
 
 @pytest.mark.parametrize("path", [COMPLETIONS, MESSAGES_DOOR])
