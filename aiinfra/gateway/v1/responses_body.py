@@ -51,11 +51,13 @@ class Item(Shape):
 
 
 class ToolChoice(Shape):
-    """The tool that must be called."""
+    """The tool that must be called, or those that may be called."""
 
     type: str | None = None
     name: str | None = None
     namespace: str | None = None
+    mode: str | None = None
+    tools: list["ToolChoice"] | None = None
 
 
 class Reasoning(Shape):

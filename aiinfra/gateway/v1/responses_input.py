@@ -83,13 +83,20 @@ def _only(value: Mapping[str, Any], known: frozenset[str], name: str) -> None:
 
 
 def _tool_choice(value: Any) -> Any:
+    path = ("parameters", "tool_choice")
     if not isinstance(value, Mapping):
         return value
-    if value.get("type") not in ("function", "custom") or not value.get("name"):
-        raise CallRejectedError(
-            ("parameters", "tool_choice", "type"), "Only a function or a custom tool can be chosen."
-        )
-    return {"type": "function", "function": {"name": function_name(value["name"], value.get("namespace"))}}
+    if value.get("type") != "allowed_tools":
+        return _chosen(value, path)
+    _require(value, ("mode", "tools"), path)
+    tools = [_chosen(tool, (*path, "tools", index)) for index, tool in enumerate(value["tools"])]
+    return {"type": "allowed_tools", "allowed_tools": {"mode": value["mode"], "tools": tools}}
+
+
+def _chosen(tool: Mapping[str, Any], path: Path) -> dict[str, Any]:
+    if tool.get("type") not in ("function", "custom") or not tool.get("name"):
+        raise CallRejectedError((*path, "type"), "Only a function or a custom tool can be chosen.")
+    return {"type": "function", "function": {"name": function_name(tool["name"], tool.get("namespace"))}}
 
 
 def _response_format(wanted: object) -> dict[str, Any]:
@@ -142,6 +149,7 @@ def _add(messages: list[Message], item: Mapping[str, Any], path: Path) -> list[M
     """Add an item's message; returns the images of a tool's output, which follow after the outputs beside it."""
     match item.get("type") or "message":
         case "message":
+            _require(item, ("role",), path)
             messages.append({"role": item.get("role"), "content": _content(item.get("content"), (*path, "content"))})
         case "function_call" | "custom_tool_call" | "tool_search_call":
             if not messages or messages[-1]["role"] != "assistant":

@@ -88,6 +88,7 @@ def test_calls_and_their_results_become_turns() -> None:
 @pytest.mark.parametrize(
     ("item", "named"),
     [
+        ({"content": "Hi"}, "role"),
         ({"type": "function_call", "call_id": "c", "name": "run", "arguments": {}}, "arguments"),
         ({"type": "custom_tool_call", "call_id": "c", "name": "run"}, "input"),
         ({"type": "tool_search_call", "arguments": {}}, "call_id"),
@@ -162,7 +163,26 @@ def test_tool_choice_names_the_function(choice: dict[str, Any], name: str) -> No
     assert parameters["tool_choice"] == {"type": "function", "function": {"name": name}}
 
 
-def test_tool_run_by_the_provider_cannot_be_chosen() -> None:
+@pytest.mark.parametrize("mode", ["auto", "required"])
+def test_choice_among_some_tools_names_their_functions(mode: str) -> None:
+    some = [{"type": "function", "name": "a", "namespace": "b"}, {"type": "custom", "name": "patch"}]
+    choice = {"type": "allowed_tools", "mode": mode, "tools": some}
+    names = [{"type": "function", "function": {"name": name}} for name in ("b__a", "patch")]
+    assert parameters_of({"tool_choice": choice}, tools_of(FUNCTION).functions)["tool_choice"] == {
+        "type": "allowed_tools",
+        "allowed_tools": {"mode": mode, "tools": names},
+    }
+
+
+@pytest.mark.parametrize(
+    ("choice", "named"),
+    [
+        ({"type": "web_search"}, "type"),
+        ({"type": "allowed_tools", "mode": "auto", "tools": [{"type": "web_search"}]}, "tools.0.type"),
+        ({"type": "allowed_tools", "mode": "auto"}, "tools"),
+    ],
+)
+def test_tool_run_by_the_provider_cannot_be_chosen(choice: dict[str, Any], named: str) -> None:
     with pytest.raises(CallRejectedError) as refusal:
-        parameters_of({"tool_choice": {"type": "web_search"}}, [])
-    assert refusal.value.param == "parameters.tool_choice.type"
+        parameters_of({"tool_choice": choice}, [])
+    assert refusal.value.param == f"parameters.tool_choice.{named}"
