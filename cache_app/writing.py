@@ -65,7 +65,7 @@ def store_answer(cache_key: CacheKey, new_entry: NewEntry) -> bool:
 
 def with_vector(cache_key: CacheKey, payer: Payer) -> CacheKey:
     """The key with its embedding, if the text is compared by meaning and the embedder responds."""
-    if not cache_key.by_meaning or cache_key.vector is not None:
+    if not _needs_vector(cache_key):
         return cache_key
     try:
         return replace(cache_key, vector=embed_for_lookup(cache_key.text, cache_key.partition, payer))
@@ -75,9 +75,15 @@ def with_vector(cache_key: CacheKey, payer: Payer) -> CacheKey:
 
 def with_vectors(cache_keys: Sequence[CacheKey], payer: Payer) -> list[CacheKey]:
     """Like `with_vector`, for several keys at once."""
-    missing = [(each.text, each.partition) for each in cache_keys if each.by_meaning and each.vector is None]
-    vectors = embed_together(missing, payer)
-    return [replace(each, vector=vectors.get((each.text, each.partition), each.vector)) for each in cache_keys]
+    vectors = embed_together([(each.text, each.partition) for each in cache_keys if _needs_vector(each)], payer)
+    return [
+        replace(each, vector=vectors.get((each.text, each.partition))) if _needs_vector(each) else each
+        for each in cache_keys
+    ]
+
+
+def _needs_vector(cache_key: CacheKey) -> bool:
+    return cache_key.by_meaning and cache_key.vector is None
 
 
 def record_hit(*, request_id: UUID, cache_key: CacheKey, hit: Hit, **columns: Any) -> CacheHit:

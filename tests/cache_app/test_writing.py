@@ -150,6 +150,16 @@ def test_only_texts_compared_by_meaning_get_a_vector(organization: Organization)
     assert found[3].vector is not None and not np.array_equal(found[3].vector, vector)
 
 
+def test_keys_with_one_text_get_vectors_one_by_one(organization: Organization) -> None:
+    vector = np.zeros(3, np.float32)
+    embedded, exact, known = key_of(organization), key_of(organization, by_meaning=False), key_of(organization)
+    known = CacheKey(**{**known.__dict__, "vector": vector})
+    found = with_vectors([embedded, exact, known], Payer(organization.pk))
+    assert found[0].vector is not None
+    assert found[1].vector is None
+    assert found[2].vector is vector
+
+
 def test_a_text_that_cannot_be_embedded_keeps_its_key(
     organization: Organization, monkeypatch: pytest.MonkeyPatch
 ) -> None:
