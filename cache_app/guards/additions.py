@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from cache_app.guards.difference import left_over
 from cache_app.guards.objection import Objection, only_one
 from cache_app.guards.parsing import Parsed, edited
+from cache_app.guards.stems import IRREGULAR, stem
 from cache_app.guards.tables import terms
 
 STRANGE = 0.5
@@ -23,8 +24,13 @@ def object_to_addition(asked: Parsed, cached: Parsed) -> Objection | None:
 
 
 def _instruction(asked: Parsed, cached: Parsed) -> str:
-    given = tuple(each for each in cached.sequence if each in terms("instructions"))
+    given = tuple(each for each in cached.sequence if each in terms("instructions") and _is_present(each, cached))
     return _first(left_over(given, asked.sequence))
+
+
+def _is_present(term: str, parsed: Parsed) -> bool:
+    """Whether a text has a term otherwise than as an irregular past: write, but not written."""
+    return {stem(word) for word in parsed.words - IRREGULAR.keys()}.issuperset(term.split())
 
 
 def _statement(asked: Parsed, cached: Parsed) -> str:
