@@ -5,7 +5,10 @@ from functools import lru_cache
 
 from cache_app.guards.parsing import Parsed
 from cache_app.guards.stems import is_derived, is_typo
-from cache_app.guards.tables import OPPOSITES, meanings, sides, with_opposites
+from cache_app.guards.tables import OPPOSITES, meanings, ordinary_words, sides, with_opposites
+
+FORMS = "rnd"
+"""Letters that make another form of a word: later, Asian."""
 
 
 @dataclass(frozen=True)
@@ -32,9 +35,15 @@ def are_alike(one: str, other: str) -> bool:
     """Whether two terms mean the same: synonyms, words of one root, a typo, a phrase and its main word."""
     if not meanings().get(one, frozenset()).isdisjoint(meanings().get(other, ())):
         return True
-    typo = is_typo(one, other) and not _are_lookalikes(one, other)
+    typo = is_typo(one, other) and not _are_lookalikes(one, other) and not _are_words(one, other)
     near = is_derived(one, other) or typo or _is_part(one, other) or _is_part(other, one)
     return near and not exclude_each_other(one, other)
+
+
+def _are_words(one: str, other: str) -> bool:
+    """Whether both are ordinary words, and not forms of one: card and cart, but not late and later."""
+    shorter, longer = sorted((one, other), key=len)
+    return ordinary_words().issuperset((one, other)) and longer not in [shorter + each for each in FORMS]
 
 
 def _are_lookalikes(one: str, other: str) -> bool:

@@ -31,7 +31,8 @@ def object_to_short_names(asked: Parsed, cached: Parsed) -> Objection | None:
         for other in sorted(cached.capitals - asked.words)[:MAX_NAMES]:
             shorter, longer = sorted((one, other), key=len)
             reworded = longer[:-1] == shorter and len(asked.sequence) != len(cached.sequence)
-            if is_one_edit(one, other) and not reworded and not _is_typed(shorter, longer):
+            near = is_one_edit(one, other) or is_one_edit(stem(one), stem(other))
+            if near and not reworded and not _is_typed(shorter, longer):
                 return differs("entities", one, other)
     return _regions_differ(asked, cached) or _short_forms_differ(asked, cached) or _short_form_added(asked, cached)
 

@@ -106,6 +106,12 @@ def known_words() -> frozenset[str]:
     )
 
 
+@cache
+def ordinary_words() -> frozenset[str]:
+    """The stems of known words: one of them is no typo of another."""
+    return frozenset(map(stem, known_words() | words("everyday")))
+
+
 def _all_terms() -> Iterator[str]:
     yield from meanings()
     for name in OPPOSITES:
