@@ -7,9 +7,10 @@ from cache_app.guards.objection import Objection, differs, only_one
 from cache_app.guards.quantities import NUMBER_WORD
 
 NUMBER = rf"(?:[£€$¥₹]\s?)?(?:\d|(?:{NUMBER_WORD})\b)"
+COUNTED = rf"(?:\d[^\W\d_]{{0,12}}[%£€$¥₹]?|\b(?:{NUMBER_WORD})s?)"
 BEFORE = (
-    ("at least", r"at least|(?:a )?minimum(?: of)?|(?:no|not) (?:less|fewer) than"),
-    ("at most", r"at most|up to|(?:a )?maximum(?: of)?|(?:no|not) more than"),
+    ("at least", r"at least|(?:a )?min(?:imum|\.)?(?: of)?|(?:no|not) (?:less|fewer) than"),
+    ("at most", r"at most|up to|(?:a )?max(?:imum|\.)?(?: of)?|(?:no|not) more than"),
     ("more than", r"(?<!no )(?<!not )more than|over|above|greater than|exceed(?:s|ed|ing)?"),
     ("less than", r"(?<!no )(?<!not )(?:less|fewer) than|under|below"),
     ("every", r"every|once in"),
@@ -23,10 +24,7 @@ AFTER = (
 )
 COMPILED = (
     *((kind, re.compile(rf"\b(?:{pattern})\s{NUMBER}")) for kind, pattern in BEFORE),
-    *(
-        (kind, re.compile(rf"(?:\d|\b(?:{NUMBER_WORD}))[^\W\d_]{{0,12}}\s(?:[^\W\d_]{{1,16}}\s)?(?:{pattern})\b"))
-        for kind, pattern in AFTER
-    ),
+    *((kind, re.compile(rf"{COUNTED}\s(?:[^\W\d_]{{1,16}}\s){{0,2}}(?:{pattern})\b")) for kind, pattern in AFTER),
 )
 CASUAL = frozenset({"exactly", "about", "at most", "less than"})
 """Said or not said they hardly change a question ("5 dollar games"); only against another bound."""

@@ -66,15 +66,20 @@ def _clock(match: re.Match[str]) -> list[Date]:
 
 
 def _relative(match: re.Match[str]) -> list[Date]:
-    which = match["which"].lower()
-    which = {"previous": "last", "past": "last", "coming": "next", "upcoming": "next", "following": "next"}.get(
-        which, "this" if which in ("current", "present") else which
-    )
-    return [(match["unit"].lower(), which)]
+    return [(match["unit"].lower(), _side(match["which"]))]
 
 
-TODAY = ("day", "0")
-"""Words that are often omitted."""
+def _side(which: str) -> str:
+    return {
+        **dict.fromkeys(("previous", "past"), "last"),
+        **dict.fromkeys(("coming", "upcoming", "following"), "next"),
+        **dict.fromkeys(("current", "present"), "this"),
+    }.get(which.lower(), which.lower())
+
+
+SOME = r"(?:\d+|two|three|four|five|six|seven|eight|nine|ten|twelve|few|couple\s+of|several)"
+OMITTED = {("day", "0"), ("span", "next")}
+"""Today, and what is next: days from now. Both are often left unsaid."""
 RELATIVE_DAYS = {"today": "0", "tonight": "0", "yesterday": "-1", "tomorrow": "+1"}
 BEFORE_MONTHS = ("in", "of", "by", "to", "from", "since", "until", "last", "next", "this", "and")
 AFTER = "(?:" + "|".join(rf"(?<=\b{word} )" for word in BEFORE_MONTHS) + ")"
@@ -102,8 +107,10 @@ PATTERNS: tuple[tuple[str, Callable[[re.Match[str]], list[Date]]], ...] = (
     (rf"\b(?P<which>{'|'.join(WEEKDAYS)})s?\b", lambda m: [("weekday", m["which"].lower()[:3])]),
     (rf"\b(?P<which>{'|'.join(RELATIVE_DAYS)})\b", lambda m: [("day", RELATIVE_DAYS[m["which"].lower()])]),
     (r"\b(?P<which>last|this|next|previous|past|coming|upcoming|following|current|present)\s+(?:calendar\s+|financial\s+|"
-     r"fiscal\s+|reporting\s+)?(?P<unit>year|quarter|month|week|weekend|term|semester|decade|century)(?:'s|s)?\b",
+     r"fiscal\s+|reporting\s+)?(?P<unit>year|quarter|month|week|weekend|night|term|semester|decade|century)(?:'s|s)?\b",
      _relative),
+    (rf"\b(?P<which>last|next|previous|past|coming|upcoming|following)(?=\s+{SOME}\s+(?:hour|day|week|month|year)s?\b)",
+     lambda m: [("span", _side(m["which"]))]),
 )  # fmt: skip
 COMPILED = tuple((re.compile(pattern, re.IGNORECASE), found) for pattern, found in PATTERNS)
 HINT = re.compile(
@@ -140,10 +147,10 @@ def object_to_dates(asked: frozenset[Date], cached: frozenset[Date]) -> Objectio
     left, right = sorted(asked - cached), sorted(cached - asked)
     if left and right:
         return differs("dates", _written(left[0]), _written(right[0]))
-    alone = next((each for each in [*left, *right] if each != TODAY), None)
+    alone = next((each for each in [*left, *right] if each not in OMITTED), None)
     return only_one("dates", _written(alone)) if alone else None
 
 
 def _written(date: Date) -> str:
     kind, value = date
-    return value if kind in ("year", "time", "weekday", "date") else f"{kind} {value}"
+    return value if kind in ("year", "time", "weekday", "date", "span") else f"{kind} {value}"

@@ -6,6 +6,7 @@ capitals, and does not swap parts: foo.bar and bar.foo.
 
 import re
 from collections import defaultdict
+from itertools import product
 
 from cache_app.guards.objection import Objection, differs
 from cache_app.guards.tables import known_words, words
@@ -105,6 +106,15 @@ def object_to_compounds(asked: str, cached: str) -> Objection | None:
             one, other = left[key][parts], right[key][parts]
             if _joints_differ(one, other):
                 return differs("symbols", one, other)
+    return None
+
+
+def object_to_parts(asked: str, cached: str) -> Objection | None:
+    """Object to compounds of three or more parts that differ in one: well-to-wheel, tank-to-wheel."""
+    left, right = ({parts for found in _compounds(text).values() for parts in found} for text in (asked, cached))
+    for one, other in product(sorted(left - right), sorted(right - left)):
+        if len(one) == len(other) > 2 and sum(map(str.__ne__, one, other)) == 1:
+            return differs("codes", "-".join(one), "-".join(other))
     return None
 
 

@@ -1,6 +1,7 @@
 """Detects the same words with swapped parts: from A to B, A over B, A bought B."""
 
 import re
+from collections import Counter
 from itertools import combinations, pairwise
 
 from cache_app.guards.difference import WordDifference, difference, exclude_each_other, has_opposite
@@ -8,7 +9,7 @@ from cache_app.guards.objection import Objection
 from cache_app.guards.parsing import Parsed
 from cache_app.guards.small_words import without_politeness
 from cache_app.guards.stems import stem
-from cache_app.guards.tables import lines, small_words, term, words
+from cache_app.guards.tables import lines, small_words, term, terms, words
 
 SOURCES = frozenset({"from", "leav", "leave"})
 TARGETS = frozenset({"to", "into", "toward", "onto"})
@@ -26,13 +27,15 @@ VARIABLES = frozenset("bcdfgjkpqvwxyz")
 DOTTED = re.compile(r"\w+(?:\.\w+)*")
 VERSIONS = frozenset(map(term, ("version", "translation", "edition", "rendering", "equivalent", "copy", "variant")))
 OF = frozenset({"of", "for", "from"})
+IN = OF | {"in"}
 OPERATORS = frozenset("-<>/|=^%\\∈⊂⊃⊆⊇→")
 """Asymmetric operators."""
 OPERANDS = re.compile(rf"\w+|[{re.escape(''.join(sorted(OPERATORS)))}]")
 CALL = re.compile(r"\b(\w+)\(([^()]*)\)")
 HELPING = "did|do|does|is|are|was|were|will|would|can|could|should|has|have"
-SUBJECT = re.compile(rf"^\W*who (?!(?:{HELPING})\b)")
-OBJECT = re.compile(r"^\W*(?:whom\b|who (?:did|do|does)\b)")
+ASKED_FOR = r"^\W*(?:who|whom|what|which(?: \w+){1,3}?)"
+SUBJECT = re.compile(rf"^\W*(?:who|what) (?!(?:{HELPING})\b)|^\W*which\b(?!.*\b(?:{HELPING})\b)")
+OBJECT = re.compile(rf"^\W*whom\b|{ASKED_FOR} (?:did|do|does)\b")
 CASES = tuple((actor, acted_on) for actor, acted_on in (line.split() for line in lines("persons")))
 ACTED_ON = "|".join(acted_on for _, acted_on in CASES)
 PASSIVE = re.compile(r"\bby\b|\b(?:am|is|are|was|were|be|been|being|get|got)\b[^.?!]{0,40}?ed\b")
@@ -88,7 +91,11 @@ def _sides_exchanged(asked: Parsed, cached: Parsed) -> bool:
         return False
     for marker in BETWEEN & set(asked.sequence) & set(cached.sequence):
         (before, after), (earlier, later) = _around(asked, marker), _around(cached, marker)
-        if (before - earlier) & later and (earlier - before) & after:
+        if (
+            _between(asked, marker).isdisjoint(_between(cached, marker))
+            and (before - earlier) & later
+            and (earlier - before) & after
+        ):
             return True
     return False
 
@@ -98,6 +105,14 @@ def _around(parsed: Parsed, marker: str) -> tuple[set[str], set[str]]:
     before = [each for each in parsed.sequence[:at] if each in parsed.content][-REACH:]
     after = [each for each in parsed.sequence[at + 1 :] if each in parsed.content][:REACH]
     return set(before), set(after)
+
+
+def _between(parsed: Parsed, marker: str) -> set[tuple[str, str]]:
+    """The nearest content terms before and after each place of the marker."""
+    places = [at for at, word in enumerate(parsed.sequence) if word == marker]
+    before = {at: [each for each in parsed.sequence[:at] if each in parsed.content][-1:] for at in places}
+    after = {at: [each for each in parsed.sequence[at + 1 :] if each in parsed.content][:1] for at in places}
+    return {(before[at][0], after[at][0]) for at in places if before[at] and after[at]}
 
 
 def _places_exchanged(asked: Parsed, cached: Parsed) -> bool:
@@ -110,7 +125,17 @@ def _places_exchanged(asked: Parsed, cached: Parsed) -> bool:
         return False
     between = set(one[moved[0] + 1 : moved[1]])
     both_ways = BOTH_WAYS - {"with"} if SUBSTITUTING & set(one[: moved[0]]) else BOTH_WAYS
-    return between.isdisjoint(both_ways) and not {one[at] for at in moved} & both_ways
+    is_list = between <= small_words() or _have_one_neighbor(one, moved)
+    return not (is_list and between & both_ways) and not {one[at] for at in moved} & both_ways
+
+
+def _have_one_neighbor(found: list[str], places: list[int]) -> bool:
+    """Whether two words follow the same one, or stand before the same noun: the price of tea and the price of milk."""
+    first, last = places
+    before = first > 0 and found[first - 1] == found[last - 1]
+    return before or (
+        found[first + 1 : first + 2] == found[last + 1 : last + 2] and found[first + 1] not in small_words()
+    )
 
 
 def _without_articles(text: str) -> list[str]:
@@ -127,9 +152,15 @@ def _numbers_exchanged(asked: Parsed, cached: Parsed) -> bool:
     return moved and (len(one) > 2 or BOTH_WAYS.isdisjoint(asked.sequence))
 
 
+def _repeats_exchanged(asked: Parsed, cached: Parsed) -> bool:
+    """The same words, and another one repeated: A or B? A, A or B? B."""
+    one, other = Counter(asked.content), Counter(cached.content)
+    return one.keys() == other.keys() and bool(one - other) and bool(other - one)
+
+
 def _questions_exchanged(asked: Parsed, cached: Parsed) -> bool:
-    """Who invited Anna, whom did Anna invite."""
-    if set(asked.content) != set(cached.content):
+    """Who invited Anna, whom did Anna invite; which files import it, which files does it import."""
+    if asked.content == cached.content or set(asked.content) != set(cached.content):
         return False
     one, other = asked.text.lower(), cached.text.lower()
     return any(SUBJECT.search(left) and OBJECT.search(right) for left, right in ((one, other), (other, one)))
@@ -141,8 +172,7 @@ def _kinds_exchanged(asked: Parsed, cached: Parsed) -> bool:
     return any(
         exclude_each_other(one, other)
         and cached.sequence.index(one) > cached.sequence.index(other)
-        and _is_one_way(asked, one, other)
-        and _is_one_way(cached, other, one)
+        and _are_one_way(_from_to(asked, one, other), _from_to(cached, other, one))
         and _in_order(asked, both, (one, other)) == _in_order(cached, both, (one, other))
         for one, other in combinations(both, 2)
     )
@@ -235,14 +265,22 @@ def _in_order(parsed: Parsed, common: list[str], but: tuple[str, str]) -> list[s
     return [each for each in dict.fromkeys(parsed.content) if each in common and each not in but]
 
 
-def _is_one_way(parsed: Parsed, first: str, second: str) -> bool:
-    """What stands between the two does not work both ways."""
+def _from_to(parsed: Parsed, first: str, second: str) -> set[str]:
+    """The terms between the two, without articles."""
     between = parsed.sequence[parsed.sequence.index(first) + 1 : parsed.sequence.index(second)]
-    return BOTH_WAYS.isdisjoint(between)
+    return set(between) - terms("determiners")
+
+
+def _are_one_way(one: set[str], other: set[str]) -> bool:
+    """What stands between the two does not work both ways, and neither is a compound: index in a database, database
+    index.
+    """
+    is_compound = bool(one) != bool(other) and one | other <= IN
+    return BOTH_WAYS.isdisjoint(one | other) and not is_compound
 
 
 CHECKS = (
     *(_operands_exchanged, _arguments_exchanged, _roles_exchanged, _sides_exchanged, _places_exchanged),
     *(_kinds_exchanged, _modifiers_exchanged, _versions_exchanged, _questions_exchanged, _persons_exchanged),
-    *(_actors_exchanged, _numbers_exchanged),
+    *(_actors_exchanged, _numbers_exchanged, _repeats_exchanged),
 )

@@ -29,12 +29,16 @@ SIGNED = "\u0900-\u0963\u0966-\u0dff"
 """Indic scripts: `re` doesn't treat their vowel signs as letters, although they distinguish words."""
 WORD = re.compile(rf"[{UNSPACED}]|(?:[^\W_{UNSPACED}]|[{SIGNED}])+(?:['\u2019][^\W\d_]+)*(?:\+\+|#(?=\W|$))?|&")
 IDLE = r"why not|whether or not|or not|not only|not sure|don['\u2019]?t mind|no longer than|no matter"
-AUXILIARY = "do|does|did|is|are|was|were|has|have|had|should|could|would|must|ai"
+AUXILIARY = "do|does|did|is|are|was|were|has|have|had|should|could|would|must|might|may|need|dare|ought|ai"
 CONTRACTED = tuple(
     (re.compile(pattern, re.IGNORECASE), instead)
     for pattern, instead in (
         (r"\bcan(?:['\u2019]t|not)\b|\bcant\b", "can not"),
         (r"\bwon['\u2019]?t\b", "will not"),
+        (r"\bshan['\u2019]?t\b", "shall not"),
+        (r"\b((?:any|every)(?:one|body|thing|where)|all) but\b", r"\1 except"),
+        (r"\bfree (?:of|from)\b(?! (?:charge|cost))", "without"),
+        (r"\b(have|has|had|are|is|was|were) yet to\b", r"\1 not"),
         (rf"\b({AUXILIARY})n['\u2019]?t\b", r"\1 not"),
         (r"['\u2019](?:s|re|ve|d|ll|m)\b", ""),
         (rf"\b(?:{IDLE})\b", ""),
@@ -48,7 +52,9 @@ SHORT_ASIDES = (
     (re.compile(r"^\W*good (?:morning|afternoon|evening|day)\b", re.IGNORECASE), " "),
 )
 """Latin short forms, and greetings that name a time of day."""
-CONTRACTION_HINT = re.compile(r"['\u2019]|nt\b|not\b|\bno\b", re.IGNORECASE)
+CONTRACTION_HINT = re.compile(r"['\u2019]|nt\b|not\b|\bno\b|\b(?:yet|but|free)\b", re.IGNORECASE)
+APOSTROPHE = re.compile("(?<=[^\\W\\d_])[\u00b4\u02b9\u02bc\u2018\u201b\u2032\uff07](?=[^\\W\\d_])|(?<=n)`(?=t\\b)")
+"""Signs that keyboards have in place of an apostrophe."""
 BLANKS = re.compile(r"[^\S\n]+")
 BETWEEN_STATEMENTS = re.compile(r"[.!?;](?=\s|$)|[()\[\]{}\u2013\u2014\n]|\s-+\s")
 INNER_WORD = re.compile(r"(?<=[\w,;:'\"()&/] )[^\W\d_][\w'\u2019]*|(?<=[(\"/])[^\W\d_][\w'\u2019]*")
@@ -121,7 +127,7 @@ def parse(text: str) -> Parsed:
 
 def plain_form(text: str) -> str:
     """Normalize equivalent signs, characters, and whitespace."""
-    unified = visible_text(text)[:LONGEST].translate(ONE_FORM)
+    unified = APOSTROPHE.sub("'", visible_text(text)[:LONGEST].translate(ONE_FORM))
     whole = unicodedata.normalize("NFKC", unified)[:LONGEST]
     for pattern, instead in SHORT_ASIDES:
         whole = pattern.sub(instead, whole)

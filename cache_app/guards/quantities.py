@@ -209,7 +209,18 @@ def object_to_quantities(asked: tuple[Quantity, ...], cached: tuple[Quantity, ..
     if left and right and not (left[0].is_vague and right[0].is_vague):
         return differs("numbers", left[0].written, right[0].written)
     alone = next((each for each in [*left, *right] if not each.is_vague), None)
-    return only_one("numbers", alone.written) if alone else None
+    return only_one("numbers", alone.written) if alone else _repeated(asked, cached)
+
+
+def _repeated(asked: tuple[Quantity, ...], cached: tuple[Quantity, ...]) -> Objection | None:
+    """Object if as many of the same numbers repeat another one: 1/2 and 1/3, 1/2 and 2/3."""
+    one, other = (sorted((each for each in all_ if not each.is_vague), key=_value) for all_ in (asked, cached))
+    apart = [pair for pair in zip(one, other, strict=False) if not _equal(*pair)]
+    return differs("numbers", apart[0][0].written, apart[0][1].written) if apart and len(one) == len(other) else None
+
+
+def _value(quantity: Quantity) -> Fraction:
+    return quantity.value
 
 
 def _equal(one: Quantity, other: Quantity) -> bool:

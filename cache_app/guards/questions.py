@@ -3,8 +3,9 @@
 import re
 
 KINDS = (
-    ("amount", r"\bhow (?:much|expensive)\b|\bwhat (?:is|are|'s|do|does) (?:the |your |you )*(?:price|cost|fee|charge)|"
-               r"\b(?:price|cost|fees?) (?:of|for)\b|\bwhat do you charge\b"),
+    ("amount", r"\bhow (?:much|expensive)\b|"
+               r"\bwhat(?:['\u2019]s| is| are| do| does) (?:the |your |you )*(?:price|cost|fee|charge)|"
+               r"\b(?:price|cost|fee)s? (?:of|for)\b|\bwhat do you charge\b"),
     ("number", r"\bhow many\b|\b(?:number|count) of\b"),
     ("duration", r"\bhow long\b|\bhow quickly\b|\bhow soon\b|\bhow fast\b"),
     ("frequency", r"\bhow often\b|\bhow frequently\b|\bhow many times\b"),

@@ -1,11 +1,13 @@
 """Rules for candidates below the clear bar: one word replaced or added, or a different kind of answer."""
 
-from cache_app.guards.difference import WordDifference, has_opposite
+from collections.abc import Sequence
+
+from cache_app.guards.difference import WordDifference, are_alike, has_opposite
 from cache_app.guards.objection import Objection, differs, only_one
 from cache_app.guards.opposites import added_name
 from cache_app.guards.parsing import Parsed, edited
 from cache_app.guards.questions import are_contrary
-from cache_app.guards.tables import is_turned
+from cache_app.guards.tables import is_turned, small_words
 
 EDITED_WORDS = 2
 """Maximum length of the two sides of a suspiciously small edit."""
@@ -23,17 +25,30 @@ def object_to_minimal_edit(asked: Parsed, cached: Parsed, apart: WordDifference)
     that. Applies at any similarity and in every language.
     """
     left, right = edited(asked, cached)
-    if max(len(left), len(right)) > EDITED_WORDS:
-        return None
-    if is_turned(left, right):
+    if max(len(left), len(right)) <= EDITED_WORDS and is_turned(left, right):
         return differs("order", " ".join(left), " ".join(right))
-    changed = [*apart.asked, *apart.cached]
-    is_bare = all(word in changed for word in (*left, *right))
-    if not changed or not is_bare or min(len(left), len(right)) == 0 < max(len(left), len(right)) - 1:
-        return None
     if left and right:
-        return differs("strict", " ".join(left), " ".join(right))
-    return only_one("strict", " ".join(left or right))
+        return _object_to_exchange(left, right)
+    added = [*left, *right]
+    return only_one("strict", added[0]) if len(added) == 1 and {*apart.asked, *apart.cached}.issuperset(added) else None
+
+
+def _object_to_exchange(left: Sequence[str], right: Sequence[str]) -> Objection | None:
+    """Object to words of the subject in place of others: at most two, or one with what both have."""
+    one, other = _without_shared(left, right), _without_shared(right, left)
+    longest = EDITED_WORDS if min(len(one), len(other)) > 1 else EDITED_WORDS + 1
+    if not one or not other or max(len(left), len(right)) > longest or not small_words().isdisjoint((*one, *other)):
+        return None
+    if any(word == another or are_alike(word, another) for word in one for another in other):
+        return None
+    return differs("strict", " ".join(one), " ".join(other))
+
+
+def _without_shared(terms: Sequence[str], others: Sequence[str]) -> list[str]:
+    """The terms, each once, without the small words that both sides have: line by line, byte by byte."""
+    shared = small_words() & {part for each in others for part in each.split()}
+    bare = (" ".join(part for part in each.split() if part not in shared) for each in terms)
+    return list(dict.fromkeys(filter(None, bare)))
 
 
 def object_strictly(asked: Parsed, cached: Parsed, apart: WordDifference) -> Objection | None:

@@ -7,7 +7,7 @@ from cache_app.guards.bounds import object_to_bounds
 from cache_app.guards.codes import object_to_codes
 from cache_app.guards.dates import object_to_dates
 from cache_app.guards.difference import WordDifference
-from cache_app.guards.identifiers import object_to_compounds, object_to_letters
+from cache_app.guards.identifiers import object_to_compounds, object_to_letters, object_to_parts
 from cache_app.guards.objection import Objection
 from cache_app.guards.opposites import (
     object_to_names,
@@ -62,6 +62,7 @@ def object_to_signs(asked: Parsed, cached: Parsed) -> Objection | None:
         or object_to_symbols(asked.symbols, cached.symbols)
         or object_to_arithmetic(asked.text, cached.text)
         or object_to_compounds(asked.text, cached.text)
+        or object_to_parts(asked.text, cached.text)
         or object_to_addresses(asked.text, cached.text)
         or object_to_spelling(asked.text, cached.text)
     )

@@ -83,3 +83,14 @@ def test_an_exception_in_a_guard_refuses_the_candidate(monkeypatch: pytest.Monke
     monkeypatch.setattr("cache_app.guards.decision.parse", fail)
     verdict = decide("What is a queue?", "What is a line?", 0.99, 0.85, SCALE)
     assert (verdict.serve, verdict.guard) == (False, "error")
+
+
+def test_parsed_texts_are_kept_until_4096_others_were_parsed() -> None:
+    parse.cache_clear()
+    first, second = parse("q"), parse("r")
+    for number in range(4_094):
+        parse(str(number))
+    assert parse("q") is first
+    parse("s")
+    assert parse("q") is first
+    assert parse("r") is not second

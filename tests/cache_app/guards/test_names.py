@@ -1,5 +1,8 @@
 """Names: one letter may be a typo or another person, and short forms may be new or spelled out."""
 
+from itertools import pairwise
+from string import ascii_lowercase, ascii_uppercase
+
 import pytest
 
 from cache_app.guards.difference import difference
@@ -21,7 +24,9 @@ OTHER_NAMES = [
     ("Explain UNION in SQL", "Explain UNION ALL in SQL"),
     ("Explain UNION", "Explain UNION ALL"),
     ("Is it in pt_BR?", "Is it in pt_PT?"),
+    ("When was Marie Smith hired?", "When was Mary Smith hired?"),
 ]
+MANY = [f"{one}{other}qx" for one in "BCDFG" for other in "aeiou"]
 SAME_NAMES = [
     ("Where does A work?", "Where does B work?"),
     ("Where does Ficher work?", "Where does Fischer work?"),
@@ -134,3 +139,20 @@ def test_a_reason_quotes_each_name_from_its_own_question() -> None:
     found = object_to_short_names(parse("Where does Meier work?"), parse("Where does Maier work?"))
     assert found
     assert found.reason == 'one question mentions "meier", the other "maier"'
+
+
+@pytest.mark.parametrize(("others", "compared"), [(19, True), (20, False)])
+def test_a_longer_list_of_names_is_not_compared_to_its_end(others: int, compared: bool) -> None:
+    listed = " and ".join(MANY[:others])
+    tail = "who were all of them at the table in the garden on that day as well, as I have been told"
+    one, other = (f"we met {listed} and {name} {tail}" for name in ("Meier", "Maier"))
+    left, right = parse(one), parse(other.replace("qx", "zw"))
+    assert bool(object_to_short_names(left, right)) is compared
+
+
+@pytest.mark.parametrize(("others", "compared"), [(19, True), (20, False)])
+def test_a_longer_list_of_short_forms_is_not_compared_to_its_end(others: int, compared: bool) -> None:
+    listed = " and ".join(one + other for one, other in list(pairwise(ascii_uppercase))[:others])
+    spelled_out = " ".join(f"{letter}eqx" for letter in ascii_lowercase)
+    left, right = parse(f"explain {listed} and ZZ to me"), parse(f"explain {spelled_out} and VAT to me")
+    assert bool(object_to_short_names(left, right)) is compared

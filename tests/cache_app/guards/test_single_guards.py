@@ -27,6 +27,10 @@ ADDED = {
         "Pretend to be me. How do I pay a bill?": "pretend",
         "How do I pay?": None,
     },
+    "What are good books by Indian authors?": {
+        "What are very good books to read written by Indian authors?": None,
+        "What are very good books? Write like Indian authors": "write",
+    },
 }
 ADDRESSES = [
     ("see a.txt", "see b.txt", ("a.txt", "b.txt")),
@@ -80,6 +84,15 @@ BOUNDS = {
     "Every 5 days": {"every"},
     "every day": set(),
     "tenants or more": set(),
+    "tenants or more on 5 floors": set(),
+    "tens or more on 5 floors": {"at least"},
+    "5% or more": {"at least"},
+    "10€ or less": {"at most"},
+    "5 full years or more": {"at least"},
+    "5 full calendar years or more": set(),
+    "max. 5 seats": {"at most"},
+    "min 5 seats": {"at least"},
+    "maxim 5": set(),
 }
 REFUSED_BOUNDS = [
     ({"at least"}, {"at most"}, differs("numbers", "at least", "at most")),
@@ -179,6 +192,11 @@ def test_bounds_must_agree_unless_a_casual_one_is_left_out(
         ("Meet tomorrow", "Meet", only_one("dates", "day +1")),
         ("Meet today at 3pm", "Meet", only_one("dates", "15:00")),
         ("Meet today in 2023", "Meet", only_one("dates", "2023")),
+        ("Meet in the next 2 weeks", "Meet in the last 2 weeks", differs("dates", "next", "last")),
+        ("Meet in the previous few days", "Meet in the past few days", None),
+        ("Meet in the next 30 days", "Meet in 30 days", None),
+        ("Met in the last 30 days", "Met in 30 days", only_one("dates", "last")),
+        ("Meet last night", "Meet tonight", differs("dates", "night last", "day 0")),
     ],
 )
 def test_times_must_agree_unless_today_is_left_out(asked: str, cached: str, expected: Objection | None) -> None:

@@ -13,7 +13,7 @@ EDITS = [
     ("Clean the brush", "Clean the pan", differs("strict", "brush", "pan")),
     ("Clean the pan", "Clean the brush", differs("strict", "pan", "brush")),
     ("Clean the brush", "Clean my pan", differs("strict", "brush", "pan")),
-    ("Clean the old brush", "Clean the wide pan", differs("strict", "old brush", "wid pan")),
+    ("Clean the old brush", "Clean the wide pan", differs("strict", "old brush", "wide pan")),
     ("Clean the old brush", "Clean the large metal pan", None),
     ("How do I fix a clogged drain?", "How do I fix a blocked sink pipe?", None),
     ("Draw a tree", "Draw a tall tree", only_one("strict", "tall")),
@@ -24,6 +24,11 @@ EDITS = [
     ("Walk from the barn", "Walk to the barn", differs("order", "from", "to")),
     ("Clean the brush for them", "Clean the brush at dawn", None),
     ("Is it a tree?", "Was it a tree?", None),
+    ("Clean it room by room", "Clean it pan by pan", differs("strict", "room", "pan")),
+    ("Clean it room by room by room", "Clean it pan by pan by pan", None),
+    ("Clean the brush and the pan", "Clean the stove and the oven", None),
+    ("Paint or fix a fixed fence", "Paint or move a fixed fence", differs("strict", "fix", "move")),
+    ("Clean the card", "Clean the cart", differs("strict", "card", "cart")),
 ]
 STRICT = [
     ("Print it", "Print it in red", only_one("strict", "red")),
@@ -41,8 +46,8 @@ STRICT = [
     ("Clean the pan", "Clean the brush for Brandt", only_one("strict", "brandt")),
 ]
 SMALL_WORDS = [
-    ("Is all of it free?", "Is some of it free?", differs("wording", "all", "som")),
-    ("Is some of it free?", "Is all of it free?", differs("wording", "som", "all")),
+    ("Is all of it free?", "Is some of it free?", differs("wording", "all", "some")),
+    ("Is some of it free?", "Is all of it free?", differs("wording", "some", "all")),
     ("Is all of it free?", "Is all of the it free?", None),
     ("May I share it?", "Must I share it?", differs("wording", "may", "must")),
     ("Can I eat bread?", "Should I eat bread?", differs("wording", "can", "should")),
