@@ -52,7 +52,7 @@ def stem(word: str) -> str:
 
 
 def _british(word: str) -> str:
-    """Unify British and American spelling: organise, colours. Doubled and single "l" are unified by `stem`."""
+    """Unify British and American spelling: organise, colour. Doubled and single "l" are unified by `stem`."""
     for american, british in (("iz", "is"), ("yz", "ys")):
         word = word.replace(american + "e", british + "e").replace(american + "i", british + "i")
     return OUR.sub(r"\1or", word)
