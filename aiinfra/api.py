@@ -216,7 +216,9 @@ class Endpoint:
 
 
 def _respond(operation: Operation, call: ApiCall, payload: ApiModel) -> HttpResponseBase:
-    if call.idempotency_key is None or call.http.method == "GET" or operation.once in {"own", "never"}:
+    # A payload with an ID of its own stores that ID in its row, so the key is kept as for other operations.
+    keeps_key = operation.once == "own" and not getattr(payload, "external_id", None)
+    if call.idempotency_key is None or call.http.method == "GET" or keeps_key or operation.once == "never":
         result = operation.handler(call, payload)
         return result if isinstance(result, HttpResponseBase) else json_response(result, operation.status)
     asked = digest_of(call.http.path, operation.summary, payload.model_dump_json(), *operation.once_with(call))

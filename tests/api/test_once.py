@@ -14,7 +14,7 @@ from aiinfra.openapi import find_endpoints
 from aiinfra.tenants.authorization import Role
 from aiinfra.tenants.models import OnceAnswer, Organization
 from aiinfra.tenants.scope import organization_scope, system_scope
-from cost_app.models import Budget, BudgetIncrease
+from cost_app.models import Attempt, Budget, BudgetIncrease
 from tests.api.support import CACHE, COST, QUEUE, Caller, new_key, refused
 
 KEY = {"Idempotency-Key": "raise-4711"}
@@ -81,6 +81,18 @@ def test_reusing_the_key_with_a_different_body_returns_409(
     error = refused(program.post(COST, other, **KEY), 409)
     assert (error["type"], error["param"]) == ("idempotency_conflict", "Idempotency-Key")
     assert increases() == 1
+
+
+def test_key_of_a_report_with_its_own_id_belongs_to_one_report(program: Caller) -> None:
+    """The ID in the body decides what is booked, but the key in the header still allows only one body."""
+    call = {"provider": "deepseek", "model": "deepseek-chat", "usage": {"promptTokens": 9, "completionTokens": 9}}
+    report = {"action": "track", **call, "externalId": "invoice-7"}
+    first, again = (program.post(COST, report, **KEY) for _ in range(2))
+    assert (first.status_code, again.content) == (200, first.content)
+    refused(program.post(COST, {**report, "externalId": "invoice-8"}, **KEY), 409, "Idempotency-Key")
+    assert program.post(COST, report, **{"Idempotency-Key": "raise-4712"}).json() == first.json()
+    with system_scope():
+        assert Attempt.objects.count() == 1
 
 
 def test_rejected_request_does_not_use_up_its_key(program: Caller, body: dict[str, Any]) -> None:
