@@ -188,6 +188,7 @@ CACHES = {"default": {"BACKEND": "aiinfra.shared_cache.SharedCache"}}
 
 LANGUAGE_CODE = "en-us"
 USE_I18N = False
+FORMAT_MODULE_PATH = "aiinfra.admin_formats"
 USE_TZ = True
 TIME_ZONE = "UTC"
 

@@ -186,6 +186,12 @@ def _two_units(seconds: int) -> str:
 
 
 @register.filter
+def time_left(moment: datetime) -> SafeString:
+    """A `<time>` that says how long until then: `1 d 12 h`. A past time is `0 ms`."""
+    return _time(moment, duration_ms(max(0, (moment - timezone.now()).total_seconds() * 1000)))
+
+
+@register.filter
 def share(percent: float | None) -> str:
     """A share in whole percent: `18%`. One that would round to 0 says so: `<1%`."""
     if percent is None:

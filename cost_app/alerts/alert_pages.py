@@ -12,9 +12,11 @@ from django_htmx.http import trigger_client_event
 
 from aiinfra.failures import WrongStateError
 from aiinfra.keyset import page_links, page_or_first, row_page
+from aiinfra.money import NANO
 from aiinfra.pages import PageOwner, is_partial, with_toast
 from aiinfra.plurals import plural
 from aiinfra.row_ids import is_row_id
+from aiinfra.templatetags.formats import PLACES_MIN, money_places
 from aiinfra.tenants.access import MemberRequest
 from aiinfra.tenants.audit import user_actor
 from cost_app.alerts import lifecycle
@@ -25,6 +27,8 @@ from cost_app.models import COST_KINDS, STAFF_KINDS, Alert, AlertKind, AlertStat
 PAGE_SIZE = 50
 NOT_RESOLVED = "live"
 STATES = {NOT_RESOLVED: "Unresolved", **{state.value: state.label for state in AlertState}, "all": "All"}
+EFFECTS = ("change", "volume", "mix", "price")
+"""The amounts in an explanation, which are compared with each other."""
 SNOOZES = {"1h": "1 hour", "1d": "1 day", "period": "Until the budget's period ends"}
 
 
@@ -138,6 +142,12 @@ def _narrowed(state: str, kind: str, severity: str) -> Any:
     return rows.filter(severity=severity) if severity in Severity.values else rows
 
 
+def _effect_places(why: dict[str, Any]) -> int:
+    """The decimals of all effects in the sentence that compares them: cents, unless the largest is below a dollar."""
+    largest = max(abs(why.get(name, 0)) for name in EFFECTS)
+    return PLACES_MIN if largest >= NANO else money_places([largest])
+
+
 def _detail(request: MemberRequest, owner: PageOwner, found: Alert) -> dict[str, Any]:
     why = found.explanation
     return {
@@ -146,6 +156,7 @@ def _detail(request: MemberRequest, owner: PageOwner, found: Alert) -> dict[str,
         "budget_name": budget_names([found.budget])[found.budget.id] if found.budget else None,
         "contributors": [{**each, "noun": Dimension(each["dimension"]).noun} for each in why.get("contributors", [])],
         "links": [] if owner.is_installation else links_of(found),
+        "effect_places": _effect_places(why),
         "since": parse_date(why.get("from", "")),
         "compared_since": parse_date(why.get("comparedFrom", "")),
         "is_live": found.state in lifecycle.LIVE,

@@ -120,11 +120,6 @@ class BudgetRow:
         return self.budget.alert_percent * FULL // 100
 
     @property
-    def resets_in_ms(self) -> int:
-        """Milliseconds until the next window begins."""
-        return max(0, (self.window.ends_at - timezone.now()) // MS)
-
-    @property
     def enforcement(self) -> str:
         """The enforcement, in a word."""
         return SHORT_ENFORCEMENT[Enforcement(self.window.enforcement)]

@@ -11,6 +11,7 @@ from django.views.decorators.vary import vary_on_headers
 
 from aiinfra.failures import WrongStateError
 from aiinfra.pages import is_partial
+from aiinfra.templatetags.formats import money_places
 from aiinfra.tenants.access import MemberRequest, permission_required
 from cost_app.models import Recommendation, RecommendationState
 from cost_app.recommendations import lifecycle
@@ -103,6 +104,7 @@ def _change(
 def _detail(request: MemberRequest, found: Recommendation, form: DismissForm, status: int = 200) -> HttpResponse:
     context = {
         "row": recommendation_row(found.id),
+        "places": money_places(each["value"] for each in found.evidence.get("figures", []) if each["unit"] == "nano"),
         "form": form,
         "can_write": request.principal.can("advice:write"),
     }

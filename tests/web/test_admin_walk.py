@@ -129,6 +129,16 @@ def test_pages_show_dollars_and_hide_secrets_and_prompts(
 
 
 @every_table
+def test_times_look_as_on_other_pages_and_name_their_zone(
+    model: type[models.Model], staff: Client, make: Callable[..., Any]
+) -> None:
+    text = pages(staff, model, make(model))
+    times = [field for field in model._meta.concrete_fields if isinstance(field, models.DateTimeField)]
+    assert not re.search(r"\d (a|p)\.m\.|, (noon|midnight)\b", text)
+    assert not times or re.search(r"\b[A-Z][a-z]{2} \d+, \d{4}, \d\d:\d\d UTC\b", text)
+
+
+@every_table
 def test_only_listed_models_can_be_changed(model: type[models.Model], staff: Client, make: Callable[..., Any]) -> None:
     row = make(model)
     deleted = staff.post(url(model, "delete", row.pk), {"post": "yes"}).status_code

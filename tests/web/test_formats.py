@@ -25,6 +25,7 @@ from aiinfra.templatetags.formats import (
     places_of,
     share,
     time_age,
+    time_left,
     unit_price,
 )
 
@@ -76,7 +77,6 @@ def test_no_table_column_uses_the_money_filter() -> None:
     paths = list(Path(settings.BASE_DIR, "templates").rglob("*.html"))
     assert len(paths) > 100
     found = {path.name: mixed.findall(path.read_text(encoding="utf-8")) for path in paths}
-    del found["_evidence.html"]  # amounts, tokens, and percentages in one column
     assert {name: cells for name, cells in found.items() if cells} == {}
 
 
@@ -172,6 +172,14 @@ def test_an_age_is_updated_on_the_page_and_has_the_exact_time_as_tooltip() -> No
     shown = time_age(moment)
     assert " data-age>3 h<" in shown
     assert f'title="{moment:%Y-%m-%d %H:%M:%S} UTC"' in shown
+
+
+def test_the_time_left_has_the_exact_time_as_tooltip(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = datetime(2026, 1, 31, tzinfo=UTC)
+    monkeypatch.setattr("aiinfra.templatetags.formats.timezone.now", lambda: now)
+    shown = time_left(now + timedelta(days=1, hours=12))
+    assert ">1 d 12 h<" in shown and 'title="2026-02-01 12:00:00 UTC"' in shown
+    assert ">0 ms<" in time_left(now - timedelta(hours=1))
 
 
 @pytest.mark.parametrize(

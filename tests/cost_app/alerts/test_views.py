@@ -69,6 +69,14 @@ def test_the_empty_inbox_says_so(viewer: User, client_of: ClientOf) -> None:
     assert "All is well" in client_of(viewer).get("/alerts/").content.decode()
 
 
+def test_the_effects_in_an_explanation_have_the_same_number_of_decimals(
+    make_alert: MakeAlert, viewer: User, client_of: ClientOf
+) -> None:
+    alert = make_alert(explanation={**WHY, "change": 30 * 10**9, "volume": 29_419_800_000, "mix": 580_200_000})
+    page = " ".join(client_of(viewer).get(f"/alerts/{alert.pk}/").text.split())
+    assert "+$30.00: +$29.42 from the number of calls, +$0.58 from calls" in page
+
+
 def test_an_alert_page_shows_the_explanation(make_alert: MakeAlert, viewer: User, client_of: ClientOf) -> None:
     alert = make_alert(explanation=WHY)
     page = client_of(viewer).get(f"/alerts/{alert.pk}/").content.decode()

@@ -1,0 +1,1 @@
+"""Formats for Django admin, by language: Django imports `<language>/formats.py`."""
