@@ -256,7 +256,7 @@ def authorize(principal: Principal, operation: Operation, by_session: bool) -> N
     if not any(map(principal.can, (operation.permission, *operation.or_permissions))):
         raise ApiError(403, "forbidden", f"This requires the permission {operation.permission}.")
     if not principal.limits.access.allows_door(operation.door):
-        raise ApiError(403, "forbidden", f"This key cannot use the endpoint {DOORS[operation.door]}.")
+        raise ApiError(403, "forbidden", f"This key can't use the endpoint {DOORS[operation.door]}.")
     if operation.key_only and by_session:
         raise ApiError(403, "forbidden", "Only API keys can change data with GET. Use POST.")
 

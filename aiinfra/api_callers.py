@@ -87,7 +87,7 @@ def check_user(principal: Principal, request: HttpRequest, named: str) -> None:
     if not named or principal.can("user:name"):
         return
     if principal.api_key_id is not None:
-        message = "This key cannot name users. It requires the scope user:name."
+        message = "This key can't name users. It requires the scope user:name."
         raise ApiError(403, "forbidden", message, param="userId")
     if named != normal_name(request.user.get_username()):
         message = "A browser session can only name its own user. Use an API key with the scope user:name."

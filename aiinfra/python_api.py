@@ -94,7 +94,7 @@ def _plain(value: object, path: str, also: tuple[type, ...]) -> Any:
         return [_plain(child, f"{path}.{index}", also) for index, child in enumerate(value)]
     if isinstance(value, Mapping):
         return {_key(name, path): _plain(child, f"{path}.{name}", also) for name, child in value.items()}
-    raise InvalidValueError(path, f"A {type(value).__name__} cannot be encoded as JSON.")
+    raise InvalidValueError(path, f"A {type(value).__name__} can't be encoded as JSON.")
 
 
 def _key(name: object, path: str) -> str:

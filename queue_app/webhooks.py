@@ -16,7 +16,7 @@ from queue_app.presenting import request_out
 from queue_app.queries import status_of
 
 UNSIGNED = (
-    "Request webhooks need a signing secret. An administrator adds or enables the channel “Request webhooks”, or "
+    'Request webhooks need a signing secret. An administrator adds or enables the channel "Request webhooks", or '
     "creates a signing secret for the API key."
 )
 OMITTED_FIELDS = {"position", "attempts", "response", "error"}

@@ -84,4 +84,4 @@ def _check_members(number: int, value: dict[str, Any]) -> None:
     if not isinstance(value.get("body"), dict):
         raise LineError(number, "This must be an object.", "body")
     if value["body"].get("stream"):
-        raise LineError(number, "Requests of a batch cannot be streamed.", "body.stream")
+        raise LineError(number, "Requests of a batch can't be streamed.", "body.stream")

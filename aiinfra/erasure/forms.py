@@ -26,7 +26,7 @@ class RetentionForm(EditForm):
         """Check that content is not kept longer than its request."""
         days = self.cleaned_data
         if days.get("content_days", 0) > days.get("request_days", days.get("content_days", 0)):
-            self.add_error("content_days", "Prompts and answers cannot be kept longer than their request.")
+            self.add_error("content_days", "Prompts and answers can't be kept longer than their request.")
 
 
 class EraseForm(forms.Form):
@@ -40,9 +40,7 @@ class EraseForm(forms.Form):
         widget=forms.TextInput(attrs={"autocomplete": "off"}),
     )
     everything = forms.BooleanField(required=False, label="Erase the content of all users")
-    confirmation = forms.CharField(
-        label="Slug of the organization", widget=forms.TextInput(attrs={"autocomplete": "off"})
-    )
+    confirmation = forms.CharField(label="Organization slug", widget=forms.TextInput(attrs={"autocomplete": "off"}))
 
     def __init__(self, *args: object, organization: Organization, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)  # type: ignore[arg-type]

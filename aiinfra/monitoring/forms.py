@@ -12,3 +12,9 @@ class AlertRulesForm(EditForm, forms.ModelForm):  # type: ignore[type-arg]  # no
     class Meta:
         model = AlertRules
         fields = ["max_wait_s", "max_error_percent", "min_requests", "max_depth"]
+        labels = {
+            "max_wait_s": "Queue latency (seconds)",
+            "max_error_percent": "Error rate (%)",
+            "min_requests": "Minimum requests for the error rate",
+            "max_depth": "Queue depth (requests)",
+        }

@@ -32,11 +32,11 @@ class UsageIn(ApiModel):
     @model_validator(mode="after")
     def _adds_up(self) -> "UsageIn":
         if self.cache_read_tokens + self.cache_write_tokens > self.prompt_tokens:
-            raise PydanticCustomError("usage", "The cached parts cannot exceed the prompt.")
+            raise PydanticCustomError("usage", "The cached parts can't exceed the prompt.")
         if self.cache_write_1h_tokens > self.cache_write_tokens:
-            raise PydanticCustomError("usage", "1-hour cache writes cannot exceed cache writes.")
+            raise PydanticCustomError("usage", "1-hour cache writes can't exceed cache writes.")
         if self.reasoning_tokens > self.completion_tokens:
-            raise PydanticCustomError("usage", "Reasoning cannot exceed the completion.")
+            raise PydanticCustomError("usage", "Reasoning can't exceed the completion.")
         if self.total_tokens not in (None, self.prompt_tokens + self.completion_tokens):
             raise PydanticCustomError("usage", "The total must equal prompt plus completion.")
         return self

@@ -27,7 +27,7 @@ def create_administrator(*, email: str, organization: str = "", actor: str) -> s
     """
     validate_email(email)
     if demo_rules.is_demo_name(email):
-        raise ValidationError("A demo account cannot be an administrator.")
+        raise ValidationError("A demo account can't be an administrator.")
     user, password = _account(email.lower())
     user.is_staff = user.is_superuser = user.is_active = True
     user.save(update_fields=["is_staff", "is_superuser", "is_active"])

@@ -60,7 +60,7 @@ class KeyForm(KeyLimitsFields, RoleForm):
     name = forms.CharField(
         max_length=100,
         validators=[validate_visible],
-        help_text="What uses this key, for example “billing export” or “support bot”.",
+        help_text='What uses this key, for example "billing export" or "support bot".',
         widget=forms.TextInput(attrs={"autocomplete": "off"}),
     )
     scopes = forms.MultipleChoiceField(

@@ -104,7 +104,7 @@ def change_expiry(*, key: ApiKey, expires_at: datetime | None, by: Role, actor: 
     if expires_at is not None and expires_at <= timezone.now():
         raise ValueError("The expiry must be in the future; revoke the key to end it now.")
     if not can_make(by, Role(stored.role), stored.scopes):
-        raise PermissionExceededError("A key with more permissions than yours cannot be changed.")
+        raise PermissionExceededError("A key with more permissions than yours can't be changed.")
     if stored.expires_at == expires_at:
         return False
     ApiKey.objects.filter(pk=stored.pk).update(expires_at=expires_at)
@@ -151,7 +151,7 @@ def could_make(creator: Role, key: ApiKey) -> bool:
 def _check_not_above(creator: User, organization: Organization, role: Role, scopes: list[str]) -> None:
     membership = Membership.objects.filter(organization=organization, user=creator).first()
     if membership is None or not can_make(Role(membership.role), role, scopes):
-        raise PermissionExceededError("A key cannot have more permissions than the person who creates it.")
+        raise PermissionExceededError("A key can't have more permissions than the person who creates it.")
 
 
 def _checked_scopes(role: Role, scopes: Iterable[str] | None) -> list[str]:

@@ -101,7 +101,7 @@ def remove_secret(call: ApiCall, payload: KeyReference) -> KeyOut:
 
 def _check_may_change(call: ApiCall, key: ApiKey) -> None:
     if not keys.can_make(call.principal.role, Role(key.role), key.scopes):
-        raise ApiError(403, "forbidden", "A key with more permissions than yours cannot be changed.")
+        raise ApiError(403, "forbidden", "A key with more permissions than yours can't be changed.")
 
 
 def _changed(call: ApiCall, key: ApiKey, limits: KeyLimits) -> KeyOut:
@@ -129,7 +129,7 @@ def _other_key(call: ApiCall, key_id: str) -> ApiKey:
         raise not_found()
     own = call.principal.api_key_id
     if own is not None and keys.line_of(own).filter(pk=key.pk).exists():
-        raise ApiError(403, "forbidden", "A key cannot change its own limits or expiry.")
+        raise ApiError(403, "forbidden", "A key can't change its own limits or expiry.")
     return key
 
 

@@ -33,7 +33,7 @@ def account_of(email: str) -> User | None:
 def check_may_grant(by: User, organization: Organization, role: Role) -> None:
     """Raise MemberError if the role is above the person's own."""
     if not may_grant(role_of(by, organization), role):
-        raise MemberError(f"Your role cannot grant the role {role.value}.")
+        raise MemberError(f"Your role can't grant the role {role.value}.")
 
 
 @transaction.atomic

@@ -9,7 +9,7 @@ GUARDS = {
     "codes": ("Codes or names differ", "ESRS E1 is not ESRS E2, scope 1 is not scope 2"),
     "symbols": ("Symbols differ", "👍 is not 👎, a < b is not a > b, and -r is not -R"),
     "spelling": ("Written differently", "US and us, Polish and polish, pêcheur and pécheur"),
-    "negation": ("One is negated", "“cancel it” and “don't cancel it”"),
+    "negation": ("One is negated", '"cancel it" and "don\'t cancel it"'),
     "antonyms": ("Opposite meaning", "increase and decrease, before and after"),
     "entities": ("Different names or things", "Berlin and Munich, one company and another"),
     "order": ("Same words in a different order", "from A to B is not from B to A"),
@@ -37,7 +37,7 @@ UNSUITED = {
         "Unsupported language",
         "the guards support English and six other languages",
     ),
-    "short": ("Too short", "“yes” or “go on” depend on the earlier messages"),
+    "short": ("Too short", '"yes" or "go on" depend on the earlier messages'),
 }
 ERRORS = {
     "redis": ("Redis did not respond", "the cache's store was unavailable"),

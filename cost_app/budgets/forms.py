@@ -89,7 +89,7 @@ class LimitForm(forms.Form):
         """Check that the warning threshold is not above the alert threshold."""
         warning, alert = self.cleaned_data.get("warning_percent"), self.cleaned_data.get("alert_percent")
         if warning and alert and warning > alert:
-            self.add_error("warning_percent", "The warning threshold cannot be above the alert threshold.")
+            self.add_error("warning_percent", "The warning threshold can't be above the alert threshold.")
         if self.cleaned_data.get("rollover_cap") is not None and not self.cleaned_data.get("rollover_unused"):
             self.add_error("rollover_cap", "A maximum requires carry-over. Enable carry-over or clear this field.")
         return self.cleaned_data

@@ -96,7 +96,7 @@ def _check_thresholds(terms: BudgetTerms) -> None:
         if not 1 <= getattr(terms, field) <= 100:
             raise BudgetTermsError(field, "A threshold must be 1 to 100 percent of the limit.")
     if terms.warning_percent > terms.alert_percent:
-        raise BudgetTermsError("warning_percent", "The warning threshold cannot be above the alert threshold.")
+        raise BudgetTermsError("warning_percent", "The warning threshold can't be above the alert threshold.")
 
 
 def _scope_value(scope: str, value: str) -> str:

@@ -44,7 +44,7 @@ def check_steps(asked: Model, steps: Sequence[Model], *, known: Sequence[Model] 
         raise ChainError(f"{_name(asked)} is not in the price book.")
     for position, step in enumerate(steps):
         if step == asked:
-            raise ChainError(f"{_name(step)} cannot fall back to itself.")
+            raise ChainError(f"{_name(step)} can't fall back to itself.")
         if step in steps[:position]:
             raise ChainError(f"{_name(step)} is already in the chain.")
         if step in known:

@@ -68,7 +68,7 @@ class PriceTerms:
         if not PROVIDER.fullmatch(self.provider):
             raise PriceError("A provider's name consists of lowercase letters, digits, - and _.")
         if not MODEL.fullmatch(self.model):
-            raise PriceError("A model's name cannot contain spaces, ?, # or %.")
+            raise PriceError("A model's name can't contain spaces, ?, # or %.")
         if self.tier not in PriceTier.values:
             raise PriceError(f"A tier must be one of {', '.join(PriceTier.values)}.")
         if not self.source or len(self.source) > 200:

@@ -145,7 +145,7 @@ def _book(claim: Claim, attempt: Attempt, outcome: Outcome, report: Sequence[Scr
 def _unbookable(outcome: Outcome) -> ProviderError:
     """The error to store if an outcome cannot be stored: it drops the text and keeps the cost."""
     may_be_billed = isinstance(outcome, ChatAnswer) or outcome.may_be_billed
-    message = "The outcome of the call cannot be stored."
+    message = "The outcome of the call can't be stored."
     return ProviderError(ErrorCode.INTERNAL_ERROR, message, may_be_billed=may_be_billed, usage=outcome.usage)
 
 

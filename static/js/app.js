@@ -259,5 +259,7 @@ document.addEventListener("htmx:responseError", (event) => {
 document.addEventListener("htmx:sendError", () => toast("error", "The server is not responding. Check your connection and try again."));
 
 document.addEventListener("DOMContentLoaded", () => {
+  /* The navigation of staff is longer than most screens are high. */
+  document.querySelector(".sidebar [aria-current='page']")?.scrollIntoView({ block: "nearest" });
   document.querySelectorAll("#toasts .toast").forEach(expire);
 });

@@ -36,6 +36,14 @@ def test_shortcuts_list_the_filter_only_on_pages_that_have_one(
     assert page.get_by_text("Filter this page").is_visible() is is_offered
 
 
+def test_the_current_page_is_visible_in_a_navigation_that_is_higher_than_the_screen(
+    owner: User, open_page: OpenPage
+) -> None:
+    page = open_page(owner, "/audit/", {"width": 1440, "height": 500})
+    expect(page.locator("#navigation [aria-current='page']")).to_be_in_viewport(ratio=1)
+    assert page.evaluate("scrollY") == 0
+
+
 def test_switching_organizations_stays_on_the_same_page(
     viewer: User, other_organization: Organization, open_page: OpenPage
 ) -> None:

@@ -97,7 +97,7 @@ def test_members_without_content_permission_see_a_note(
     claim = claimed(messages=QUESTION)
     process(claim)
     page = client_of(viewer).get(url_of(claim.request)).text
-    assert "Your role cannot view prompts and answers." in page
+    assert "Your role can't view prompts and answers." in page
     assert "scope 3" not in page
     assert "Everything else." not in page
 

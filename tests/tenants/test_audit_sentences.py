@@ -45,7 +45,7 @@ TWO = {"warning_percent": [80, 90], "rollover_unused": [False, True]}
             "alert.resolved",
             "alert 7: 90% is used.",
             {"state": ["open", "resolved"]},
-            "resolved the alert “90% is used.”",
+            'resolved the alert "90% is used."',
         ),
         ("budget.increased", "budget 3: X", {"increase": [None, "5.00"]}, "raised the x temporarily (increase: $5.00)"),
         ("budget.changed", "budget 3: X", {"limit": ["30000.00", "0.000042"]}, "from $30,000.00 to $0.000042"),

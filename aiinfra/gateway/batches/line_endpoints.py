@@ -36,7 +36,7 @@ class LineEndpoint:
     def check(self, call: ApiCall) -> None:
         """Raise ApiError 403 for a key that cannot use the endpoint."""
         if not call.principal.limits.access.allows_door(self.name):
-            raise ApiError(403, "forbidden", f"This key cannot use the endpoint {DOORS[self.name]}.")
+            raise ApiError(403, "forbidden", f"This key can't use the endpoint {DOORS[self.name]}.")
 
 
 EMBEDDINGS = "/v1/embeddings"

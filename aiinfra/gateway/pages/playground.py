@@ -28,7 +28,7 @@ WHAT_TO_DO = {
     "404": "Select another model. If only the cache was asked, it has no answer.",
     "409": "The request ended without an answer. Its page says why.",
     "413": "Shorten the message.",
-    "422": "This model has no price, so its cost cannot be limited. Select another one.",
+    "422": "This model has no price, so its cost can't be limited. Select another one.",
     "429": "Too much is going on right now. Try again in a moment.",
     "502": "The provider failed. The page of the request shows every attempt.",
     "503": "The service or the provider is overloaded. Try again in a moment.",

@@ -75,7 +75,7 @@ def _queue(status: RequestStatus) -> Step:
     request = status.request
     if request.started_at:
         waited_ms = (request.started_at - request.created_at).total_seconds() * MS
-        return Step("Queue", "Started at once." if waited_ms < 1 else f"Started after {duration_ms(waited_ms)}.")
+        return Step("Queue", "Started immediately." if waited_ms < 1 else f"Started after {duration_ms(waited_ms)}.")
     if request.status in ENDED:
         return Step("Queue", "Ended before it started.")
     place = "" if status.position is None else f", place {status.position}"

@@ -139,7 +139,7 @@ def cancel(call: ApiCall, query: BatchReference) -> BatchObject:
     """Send no further calls of a batch, and cancel those that are in the queue."""
     batch = find_batch(call, query.batch_id)
     if not cancel_batch(batch, call.principal.actor):
-        raise ApiError(400, "invalid_request", f"A batch with the status {batch.status} cannot be cancelled.")
+        raise ApiError(400, "invalid_request", f"A batch with the status {batch.status} can't be cancelled.")
     return get_batch(call, query)
 
 

@@ -118,7 +118,7 @@ class FileUploadEndpoint(OpenAIEndpoint):
         """The fields of the form, as `Upload` has them. Raises ApiError 400, 413 or 415."""
         fields = read_form(request)
         if taken := COMPUTED & fields.keys():
-            raise ApiError(400, "invalid_request", "A form cannot set this field.", param=min(taken))
+            raise ApiError(400, "invalid_request", "A form can't set this field.", param=min(taken))
         uploaded = fields.pop("file", None)
         if not isinstance(uploaded, UploadedFile):
             raise ApiError(400, "invalid_request", "Send one file in the field `file`.", param="file")

@@ -28,7 +28,7 @@ USER_MAX = 64
 """The longest user at OpenAI. Claude Code sends more than twice as many characters."""
 CLEARING = "clear_"
 """How the types of edits begin that only remove old parts of the prompt."""
-CANNOT = "OpenAI's dialect cannot express this."
+CANNOT = "OpenAI's dialect can't express this."
 
 Call = tuple[list[dict[str, Any]], dict[str, Any]]
 

@@ -35,7 +35,7 @@ DEFAULTS: Mapping[str, tuple[Any, ...]] = {
 EFFORTS = {"minimal": "low", "low": "low", "medium": "medium", "high": "high", "xhigh": "xhigh", "max": "max"}
 TOOL_CHOICES = {"auto": "auto", "none": "none", "required": "any"}
 NO_PARAMETERS = {"type": "object", "properties": {}}
-CANNOT = "Anthropic's dialect cannot express this."
+CANNOT = "Anthropic's dialect can't express this."
 EMPTY = "Anthropic's models need text here."
 
 

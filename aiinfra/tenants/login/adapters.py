@@ -21,7 +21,7 @@ from aiinfra.tenants.models import User
 from aiinfra.tenants.security_log.events import Event
 from aiinfra.tenants.security_log.recorder import record
 
-INACTIVE = "This account cannot log in."
+INACTIVE = "This account can't log in."
 
 
 class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth has no types

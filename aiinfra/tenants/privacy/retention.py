@@ -39,7 +39,7 @@ def change_retention(*, organization_id: int, request_days: int, content_days: i
     """Keep content for this many days. Raises ValueError outside of 1 to the installation's days."""
     most = longest()
     if not 1 <= content_days <= request_days:
-        raise ValueError("Content cannot be kept longer than its request.")
+        raise ValueError("Content can't be kept longer than its request.")
     if request_days > most.request_days or content_days > most.content_days:
         raise ValueError("The installation keeps content for a shorter time.")
     before = retention_of(organization_id)

@@ -94,7 +94,7 @@ class IdentityProviderForm(EditForm, forms.ModelForm):  # type: ignore[type-arg]
         for line in filter(None, map(str.strip, self.cleaned_data["role_lines"].splitlines())):
             value, _, role = (part.strip() for part in line.rpartition("="))
             if not value or role not in set(Role):
-                raise ValidationError(f"Write each line as “value = role”, with one of: {', '.join(Role)}.")
+                raise ValidationError(f'Write each line as "value = role", with one of: {", ".join(Role)}.')
             found[value] = role
         return found
 

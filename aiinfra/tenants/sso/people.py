@@ -36,7 +36,7 @@ def admit(provider: IdentityProvider, claims: Claims, refresh_token: str) -> Use
     if user.is_staff or user.is_superuser:
         raise NotAdmittedError(STAFF)
     if not user.is_active:
-        raise NotAdmittedError("This account cannot log in.")
+        raise NotAdmittedError("This account can't log in.")
     Identity.objects.update_or_create(
         provider=provider,
         subject=claims["sub"],

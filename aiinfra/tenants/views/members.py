@@ -68,7 +68,7 @@ def change_role(request: MemberRequest, membership_id: int) -> HttpResponse:
     membership = _membership(request, membership_id)
     form = RoleForm(request.POST, giver=request.principal.role)
     if not form.is_valid():
-        return _refused(request, "You cannot grant that role.")
+        return _refused(request, "You can't grant that role.")
     try:
         members.change_role(
             membership=membership,

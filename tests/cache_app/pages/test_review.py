@@ -75,7 +75,7 @@ def test_each_kind_shows_its_own_pairs(show: str, found: set[str], organization:
 def test_members_without_content_permission_see_no_texts(organization: Organization, reader: Client) -> None:
     hit = make_hit(organization, **REPORTED)
     page = reader.get(URL).text
-    assert "Your role cannot view prompts and answers." in page
+    assert "Your role can't view prompts and answers." in page
     assert "emissions" not in page
     assert "In the first table" not in page
     assert url_of(hit) not in page

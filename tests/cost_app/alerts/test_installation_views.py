@@ -39,7 +39,7 @@ def test_staff_see_only_alerts_of_the_installation(
     staff: User, client_of: ClientOf, organization: Organization
 ) -> None:
     client = client_of(staff)
-    assert "All is well" in client.get(ALERTS).text
+    assert "No open alerts" in client.get(ALERTS).text
     ours, theirs = raise_alert(None), raise_alert(organization)
     page = client.get(ALERTS).text
     assert f"{ALERTS}{ours.pk}/" in page and f"/alerts/{theirs.pk}/" not in page

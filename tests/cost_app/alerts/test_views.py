@@ -66,7 +66,7 @@ def test_state_is_shown_as_a_badge(make_alert: MakeAlert, viewer: User, client_o
 
 
 def test_the_empty_inbox_says_so(viewer: User, client_of: ClientOf) -> None:
-    assert "All is well" in client_of(viewer).get("/alerts/").content.decode()
+    assert "No open alerts" in client_of(viewer).get("/alerts/").content.decode()
 
 
 def test_the_effects_in_an_explanation_have_the_same_number_of_decimals(

@@ -69,7 +69,7 @@ def test_each_scope_can_be_selected(
         ({"limit": "NaN"}, "Enter a number"),
         ({"limit": "100000000"}, "less than or equal to"),
         ({"warning_percent": "0"}, "greater than or equal to 1"),
-        ({"warning_percent": "96"}, "cannot be above the alert threshold"),
+        ({"warning_percent": "96"}, "can&#x27;t be above the alert threshold"),
         ({"alert_percent": "101"}, "less than or equal to 100"),
         ({"enforcement": "hope"}, "not one of the available choices"),
         ({"scope": "user", "user": " "}, "This field is required for this scope."),

@@ -41,7 +41,7 @@ def test_a_chain_keeps_its_order_and_its_positions_are_contiguous(organization: 
 @pytest.mark.parametrize(
     ("steps", "text"),
     [
-        ([GPT4], "openai/gpt-4 cannot fall back to itself."),
+        ([GPT4], "openai/gpt-4 can't fall back to itself."),
         ([CHAT, CHAT], "deepseek/deepseek-chat is already in the chain."),
         ([("mistral", "large")], "The provider mistral is not configured."),
         ([("openai", "gpt-99")], "openai/gpt-99 is not in the price book, or not a chat model."),

@@ -88,7 +88,7 @@ def test_steps_are_added_moved_and_removed(browser: Client, chain: Callable[[], 
 @pytest.mark.parametrize(
     ("sent", "text"),
     [
-        ({"action": "add", "step": "openai/gpt-4"}, "cannot fall back to itself"),
+        ({"action": "add", "step": "openai/gpt-4"}, "can&#x27;t fall back to itself"),
         ({"action": "add", "step": "openai/gpt-99"}, "is not in the price book"),
         ({"action": "add", "step": ""}, "is not configured"),
         ({"action": "add", "step": "openai/gpt-3.5-turbo", "seen": "custom x/y"}, "was changed in the meantime"),

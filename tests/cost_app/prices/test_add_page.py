@@ -59,7 +59,7 @@ def test_version_can_have_hours_and_a_start_in_the_organization_s_time_zone(staf
         ({"input": "NaN"}, "Enter a number"),
         ({"input": "0.0000000001"}, "decimal places"),
         ({"source": ""}, "required"),
-        ({"model": "a b"}, "cannot contain spaces"),
+        ({"model": "a b"}, "can&#x27;t contain spaces"),
         ({"tier": "fast"}, "Select a valid choice"),
         ({"hours": "01:00-04:00"}, "weekdays and hours must be given together"),
         ({"hours": "soon", "weekdays": ["0"], "window_name": "peak"}, "must be 00:00 to 24:00"),

@@ -185,7 +185,7 @@ def test_session_ends_when_the_user_becomes_staff(client: Client, log_in: LogIn)
 
 def test_inactive_account_is_rejected(client: Client, log_in: LogIn) -> None:
     User.objects.create_user("ada@corp.example", is_active=False)
-    assert "cannot log in" in log_in(client).text
+    assert "can&#x27;t log in" in log_in(client).text
 
 
 def test_last_owner_keeps_the_role(client: Client, log_in: LogIn, organization: Organization) -> None:
