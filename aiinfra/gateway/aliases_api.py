@@ -6,7 +6,7 @@ from pydantic import Field, StringConstraints
 
 from aiinfra.api import ApiCall, ApiModel, Endpoint, NoParameters, Operation, Removed
 from aiinfra.failures import ApiError
-from aiinfra.gateway.v1.model_names import BUILT_IN, resolve_model
+from aiinfra.gateway.v1.model_names import BUILT_IN, check_target
 from aiinfra.providers import aliases
 
 Name = Annotated[
@@ -55,7 +55,7 @@ def list_aliases(call: ApiCall, _query: NoParameters) -> Aliases:
 
 def set_alias(call: ApiCall, payload: AliasIn) -> AliasOut:
     """Create an alias, or change its model, which must be known."""
-    resolve_model(payload.model)
+    check_target(payload.model)
     try:
         alias = aliases.set_alias(
             organization_id=call.principal.organization_id,

@@ -79,6 +79,7 @@ def test_alias_of_an_unavailable_model_is_marked(
         ("x" * 65, "gpt-4", "at most 64"),
         ("", "gpt-4", "This field is required"),
         ("writer", "no-such-model", "This model has no price"),
+        ("writer", "openai/no-such-model", "This model has no price"),
         ("taken", "gpt-4", "This alias already exists"),
     ],
 )

@@ -4,7 +4,7 @@ from django import forms
 
 from aiinfra.edit_forms import EditForm
 from aiinfra.failures import ApiError
-from aiinfra.gateway.v1.model_names import resolve_model
+from aiinfra.gateway.v1.model_names import check_target
 from aiinfra.providers.aliases import NAME_PATTERN, TARGET_MAX
 from aiinfra.providers.models import ModelAlias
 
@@ -22,7 +22,7 @@ class TargetFields(forms.Form):
         """Check that calls can use the model."""
         name: str = self.cleaned_data["model"]
         try:
-            resolve_model(name)
+            check_target(name)
         except ApiError:
             raise forms.ValidationError(
                 "This model has no price or its provider is not configured. Select one from the list."

@@ -9,6 +9,7 @@ from aiinfra.gateway.chat import choose_model
 from aiinfra.providers import aliases
 from aiinfra.providers.registry import is_configured
 from aiinfra.tenants.key_access import ANY_ACCESS, KeyAccess
+from aiinfra.tenants.scope import organization_in_scope
 from cost_app import create_cost_optimizer
 from cost_app.facade import NoModelError
 
@@ -63,6 +64,16 @@ def resolve_model(name: str, access: KeyAccess = ANY_ACCESS) -> tuple[str, str]:
         return choose_model(None, name, access)
     except ApiError:
         raise unknown_model(name) from None
+
+
+def check_target(name: str) -> None:
+    """Check the model that an alias of the organization in scope will stand for: it must be one that calls can use.
+
+    Raises ApiError 404.
+    """
+    organization_id, choice = organization_in_scope(), resolve_model(name)
+    if organization_id is None or not cost.accepts_model(organization_id, *choice):
+        raise unknown_model(name)
 
 
 def _recommended(

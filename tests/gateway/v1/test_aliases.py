@@ -13,6 +13,7 @@ from aiinfra.tenants.key_access import KeyAccess
 from aiinfra.tenants.key_limits import KeyLimits
 from aiinfra.tenants.models import AuditEvent, Organization
 from aiinfra.tenants.scope import organization_scope
+from cost_app.models import CostPolicy, UnpricedModels
 from queue_app.api import submission_of
 from queue_app.payloads import CallOptions
 from tests.api.support import ALIASES, MESSAGES, MODELS, Caller, new_key, refused
@@ -52,6 +53,19 @@ def test_alias_is_set_changed_and_removed(organization: Organization, admin_call
     with organization_scope(organization.pk), pytest.raises(ApiError) as unknown:
         resolve(call_of(organization), "writer")
     assert (unknown.value.status, unknown.value.kind) == (404, "model_not_found")
+
+
+@pytest.mark.parametrize("model", ["nothing", "openai/nothing", "nobody/gpt-4", "auto"])
+def test_unknown_model_is_refused(admin_caller: Caller, model: str) -> None:
+    refused(set_alias(admin_caller, "writer", model), 404, "model")
+
+
+def test_model_without_a_price_is_accepted_where_its_calls_are(
+    organization: Organization, admin_caller: Caller
+) -> None:
+    with organization_scope(organization.pk):
+        CostPolicy.objects.create(organization=organization, unpriced_models=UnpricedModels.WARN)
+    assert set_alias(admin_caller, "writer", "openai/nothing").status_code == 200
 
 
 @pytest.mark.parametrize("alias", ["", "two words", "a/b", "x" * 65, "-a", 5])
