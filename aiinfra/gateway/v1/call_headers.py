@@ -20,7 +20,9 @@ cost_optimizer = create_cost_optimizer()
 
 DEFAULT_TIMEOUT_S = 120.0
 """The longest that a provider call may take: SDKs wait 10 minutes, and answers of coding agents are long."""
-TIMEOUTS = ("x-aiinfra-timeout", "x-litellm-timeout")
+LITELLM_TIMEOUT = "x-litellm-timeout"
+"""LiteLLM's clients ask for longer calls, because it allows them. They get the longest that is possible here."""
+TIMEOUTS = ("x-aiinfra-timeout", LITELLM_TIMEOUT)
 TAGS = ("x-aiinfra-tags", "x-litellm-tags")
 WEBHOOK = "x-aiinfra-webhook"
 PRIORITY, CACHE = "x-aiinfra-priority", "x-aiinfra-cache"
@@ -86,7 +88,7 @@ def _timeout_ms(request: HttpRequest) -> int:
         ((name, value) for name in TIMEOUTS if (value := request.headers.get(name))), ("", str(DEFAULT_TIMEOUT_S))
     )
     try:
-        seconds = float(text)
+        seconds = min(float(text), DEFAULT_TIMEOUT_S) if name == LITELLM_TIMEOUT else float(text)
         if not 1 <= seconds <= DEFAULT_TIMEOUT_S:
             raise ValueError
     except ValueError:

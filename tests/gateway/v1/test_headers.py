@@ -1,7 +1,9 @@
 """Headers for the key and for aiinfra's options, as clients and proxies send them."""
 
 import pytest
+from django.test import RequestFactory
 
+from aiinfra.gateway.v1.call_headers import options_from
 from tests.api.support import (
     COMPLETIONS,
     COUNT_TOKENS,
@@ -42,6 +44,12 @@ def test_option_values_are_case_insensitive(program: Caller) -> None:
         assert program.post(COMPLETIONS, CALL, **{**DRY, name: value}).status_code == 200, name
 
 
+@pytest.mark.parametrize(("text", "seconds"), [("600", 120), ("5", 5)])
+def test_longer_timeout_of_litellm_counts_as_the_longest(text: str, seconds: int) -> None:
+    request = RequestFactory().post("/", headers={"x-litellm-timeout": text})
+    assert options_from(request, {"messages": MESSAGES}).timeout == seconds * 1000
+
+
 @pytest.mark.usefixtures("nothing_stored")
 @pytest.mark.parametrize("door", [COMPLETIONS, MESSAGES_DOOR])
 @pytest.mark.parametrize(
@@ -53,6 +61,8 @@ def test_option_values_are_case_insensitive(program: Caller) -> None:
         ("x-aiinfra-tags", ",".join(map(str, range(30)))),
         ("x-aiinfra-webhook", "ftp://example.com"),
         ("x-aiinfra-timeout", "600"),
+        ("x-litellm-timeout", "0"),
+        ("x-litellm-timeout", "nan"),
         ("x-aiinfra-dry-run", "maybe"),
     ],
 )
