@@ -4,8 +4,9 @@ The test finds pages by following links from the navigation, with a small demo h
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
+from functools import cache
 from urllib.parse import urljoin, urlsplit
 
 import pytest
@@ -25,7 +26,7 @@ from aiinfra.tenants.scope import organization_scope
 from cost_app.models import Alert, Budget, CostPolicy, PriceProposal
 from cost_app.prices import lookup
 from cost_app.recommendations.compute import compute_recommendations
-from tests.support.html_forms import Form, forms_of, links_of
+from tests.support.html_forms import Form, Page, page_of
 from tests.support.rows import make_row
 
 NOW = datetime(2026, 11, 18, 15, 20, tzinfo=UTC)
@@ -34,6 +35,8 @@ NOT_SENT = {
     "logout": "the test needs the session",
     "cache_clear": "asks for the tags or the model to clear",
 }
+NEW_EACH_TIME = {"csrfmiddlewaretoken", "form_key"}
+"""Hidden fields with a random value for each request."""
 NOT_OURS = "django_rq"
 """Part of the URLs of another package's pages in the admin."""
 EDITS = {
@@ -81,25 +84,29 @@ def populated_organization(
         make_row(PriceProposal, organization)
 
 
-def pages_of(client: Client) -> Iterator[tuple[str, str]]:
-    """(URL, HTML) of every page that can be reached by links."""
-    todo, seen = list(STARTS), set[str]()
-    found = set(todo)
+def pages_of(client: Client, refused: set[str] | None = None) -> Iterator[Page]:
+    """Every page that can be reached by links. Adds the links that are refused, and the pages that show them."""
+    todo, seen = [("", start) for start in STARTS], set[str]()
+    found = set(STARTS)
     while todo:
-        address = todo.pop(0)
+        shown_on, address = todo.pop(0)
         response = client.get(address, follow=True)
+        if response.status_code == 403 and shown_on and refused is not None:
+            refused.add(f"{shown_on} links to {address}")
         if response.status_code != 200 or "text/html" not in response.headers.get("Content-Type", ""):
             continue
-        page = response.request["PATH_INFO"] + (f"?{urlsplit(address).query}" if "?" in address else "")
-        yield page, response.text
-        for link in links_of(response.text):
-            target = urljoin(page, link).partition("#")[0]
+        url = response.request["PATH_INFO"] + (f"?{urlsplit(address).query}" if "?" in address else "")
+        page = page_of(response.text, url)
+        yield page
+        for link in page.links:
+            target = urljoin(url, link).partition("#")[0]
             if target not in found and (name := name_of(target)) and name not in seen:
                 seen.add(name)
                 found.add(target)
-                todo.append(target)
+                todo.append((url, target))
 
 
+@cache
 def name_of(address: str) -> str:
     """The URL's name in the URLconf; empty for external URLs."""
     parts = urlsplit(address)
@@ -109,18 +116,28 @@ def name_of(address: str) -> str:
         return ""
 
 
-def submitted(client: Client, page: str, form: Form) -> Iterator[tuple[str, int, str]]:
-    """(name, status, first error) for each submit button of the form."""
-    for button in form.buttons:
-        target = urljoin(page, form.target(button))
-        if name_of(target) in NOT_SENT:
-            continue
-        with transaction.atomic():
-            answer = client.post(target, form.data(button), HTTP_REFERER=f"http://testserver{page}")
-            transaction.set_rollback(True)
-        text = answer.content.decode(errors="replace") if answer.status_code >= 400 or "/admin/" in target else ""
-        errors = re.findall(r'errorlist[^>]*>(.*?)</ul>|role="alert">(.*?)</div>', text, re.DOTALL)
-        yield name_of(target), answer.status_code, str(errors[:2])
+def posts_of(pages: Iterable[Page]) -> Iterator[tuple[Page, Form, dict[str, str]]]:
+    """(page, form, submit button) of each different POST; the form that logs out is on every page."""
+    sent = set[tuple[str, str]]()
+    for page in pages:
+        for form in page.forms:
+            for button in form.buttons if form.method == "post" else []:
+                target = urljoin(page.url, form.target(button))
+                data = {name: values for name, values in form.data(button).items() if name not in NEW_EACH_TIME}
+                if name_of(target) not in NOT_SENT and (post := (target, str(data))) not in sent:
+                    sent.add(post)
+                    yield page, form, button
+
+
+def submitted(client: Client, page: Page, form: Form, button: dict[str, str]) -> tuple[str, int, str]:
+    """(name, status, first error) for a submit button of the form."""
+    target = urljoin(page.url, form.target(button))
+    with transaction.atomic():
+        answer = client.post(target, form.data(button), HTTP_REFERER=f"http://testserver{page.url}")
+        transaction.set_rollback(True)
+    text = answer.content.decode(errors="replace") if answer.status_code >= 400 or "/admin/" in target else ""
+    errors = re.findall(r'errorlist[^>]*>(.*?)</ul>|role="alert">(.*?)</div>', text, re.DOTALL)
+    return name_of(target), answer.status_code, str(errors[:2])
 
 
 @pytest.mark.parametrize("role", ["owner", Role.FINANCE, Role.OPERATOR])
@@ -131,16 +148,21 @@ def test_every_form_of_every_page_saves_what_it_has_rendered(
     if role == "owner":
         User.objects.filter(pk=owner.pk).update(is_staff=True, is_superuser=True)
     client.force_login(User.objects.get(pk=owner.pk) if role == "owner" else member_of(Role(role)))
-    problems, names = [], set[str]()
-    for page, html in list(pages_of(client)):
-        for form in forms_of(html, page):
-            problems += [f"{page}: a browser does not send this: {problem}" for problem in form.problems]
-            if form.method != "post" or form.missing or not form.buttons:
-                continue
-            for name, status, errors in submitted(client, page, form):
-                names.add(name)
-                if status >= 400 or (errors != "[]" and "/admin/" in page):
-                    problems.append(f"{page} -> {name}: {status} {errors}")
+    names = set[str]()
+    pages = list(pages_of(client))
+    problems = [
+        f"{page.url}: a browser does not send this: {problem}"
+        for page in pages
+        for form in page.forms
+        for problem in form.problems
+    ]
+    for page, form, button in posts_of(pages):
+        if form.missing:
+            continue
+        name, status, errors = submitted(client, page, form, button)
+        names.add(name)
+        if status >= 400 or (errors != "[]" and "/admin/" in page.url):
+            problems.append(f"{page.url} -> {name}: {status} {errors}")
     assert not problems, "\n".join(sorted(set(problems)))
     if role == "owner":
         assert names >= EDITS, EDITS - names
