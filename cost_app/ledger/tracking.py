@@ -134,7 +134,7 @@ def _ended_attempt(
         tags=normal_names(call.tags),
         priority=call.priority,
         external_id=call.external_id,
-        state=AttemptState.SETTLED,
+        state=AttemptState.SETTLED if call.success or not call.cached else AttemptState.RELEASED,
         bound_nano=bill.nano,
         cost_nano=0 if call.cached else bill.nano,
         usage_issue=bill.issue,

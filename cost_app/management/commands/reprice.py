@@ -9,6 +9,7 @@ from django.utils.dateparse import parse_date, parse_datetime
 from aiinfra import command
 from aiinfra.money import dollars
 from aiinfra.tenants.audit import command_actor
+from aiinfra.validation import moment_of
 from cost_app.prices.repricing import OrganizationDifference, Period, difference, reprice
 
 
@@ -59,8 +60,6 @@ def _instant(text: str) -> datetime:
     try:
         day = parse_date(text)
         instant = datetime.combine(day, time()) if day else parse_datetime(text)
+        return moment_of(instant.replace(tzinfo=instant.tzinfo or UTC) if instant else None)
     except ValueError:
-        instant = None
-    if instant is None:
-        raise CommandError(f"{text} is not a date.")
-    return instant if instant.tzinfo else instant.replace(tzinfo=UTC)
+        raise CommandError(f"{text} is not a date.") from None

@@ -11,6 +11,7 @@ from django.utils import timezone
 from aiinfra.providers.base import TokenUsage
 from aiinfra.tenants.models import AuditEvent, Organization
 from aiinfra.tenants.scope import organization_scope
+from cost_app.ledger.tracking import TrackedCall, track_request
 from cost_app.models import (
     AttemptState,
     LedgerEntry,
@@ -261,3 +262,15 @@ def test_query_count_does_not_grow_with_calls(call: Call) -> None:
     with CaptureQueriesContext(connection) as many:
         difference(LAST_WEEK)
     assert len(many) == len(few)
+
+
+@pytest.mark.parametrize("success", [True, False])
+def test_report_that_a_cache_answered_costs_nothing_at_any_price(organization: Organization, success: bool) -> None:
+    price(1, days=-9)
+    reported = TrackedCall(at=NOW - 3 * DAY, cached=True, success=success)
+    with organization_scope(organization.pk):
+        track_request(organization.pk, "local", "m", TokenUsage(input=100, output=10), reported)
+    price(3, days=-5)
+    assert difference(LAST_WEEK) == []
+    assert correct() is None
+    assert ledger_sum(organization) == 0

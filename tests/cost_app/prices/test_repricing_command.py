@@ -42,6 +42,8 @@ def test_command_shows_the_difference_and_posts_it_with_yes(call: Call, organiza
     [
         (("--from", "soon", "--to", "2026-01-02"), "soon is not a date"),
         (("--from", "2026-13-01", "--to", "2026-01-02"), "2026-13-01 is not a date"),
+        (("--from", "0001-01-01", "--to", "2026-01-02"), "0001-01-01 is not a date"),
+        (("--from", "2026-01-01", "--to", "9999-12-31T23:59-12:00"), "9999-12-31T23:59-12:00 is not a date"),
         (("--from", "2026-01-02", "--to", "2026-01-02"), "end after it starts"),
         (("--from", "2026-01-01", "--to", "2026-01-02", "--yes"), "Give a reason"),
     ],
