@@ -13,7 +13,7 @@ from pytest_django.fixtures import Settings
 from aiinfra.context_processors import NAVIGATION, navigation
 from aiinfra.error_responses import handle_500
 from aiinfra.tenants.authorization import Principal, Role
-from aiinfra.tenants.models import User
+from aiinfra.tenants.models import Organization, User
 from aiinfra.tenants.staff import STAFF_PREFIX
 
 Browser = Callable[[User], Client]
@@ -46,6 +46,13 @@ def test_only_staff_see_installation_pages_in_the_navigation() -> None:
         "/installation/security-log/",
     ]
     assert "Installation" not in navigation(principal, "/")
+
+
+def test_the_account_menu_names_the_time_zone(owner: User, client_of: Browser) -> None:
+    """The pages show times without it: the zone is the organization's, and UTC for someone without one."""
+    Organization.objects.update(time_zone="Asia/Kolkata")
+    assert "Times are in Asia/Kolkata" in client_of(owner).get(reverse("keys")).text
+    assert "Times are in UTC" in client_of(User.objects.create_user("newcomer")).get(reverse("home")).text
 
 
 def test_the_current_page_is_marked(owner: User, client_of: Browser) -> None:
