@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from functools import cache
+from itertools import dropwhile
 
 from django.http import HttpRequest, HttpResponse
 from django.urls import Resolver404, get_resolver, resolve
@@ -15,6 +16,8 @@ from aiinfra.openapi import find_endpoints
 LEGACY = {"/v1/completions": "/v1/chat/completions", "/v1/complete": "/v1/messages"}
 """Endpoints that the vendors have replaced, and their replacements."""
 VENDORS = "/v1/"
+PARTS_MAX = 3
+"""Parts of the longest vendor URL after `/v1`."""
 
 
 def handle_404(request: HttpRequest, exception: Exception) -> HttpResponse:
@@ -50,13 +53,18 @@ def _of_vendors() -> list[str]:
 
 def _corrections(path: str) -> Iterator[str]:
     """Lowercase variants without extra slashes, and with one `/v1`, which only OpenAI's clients expect in their base
-    URL.
+    URL. A base URL without it may end with anything else, such as another gateway's prefix.
     """
     parts = [part for part in path.lower().split("/") if part]
     yield "/" + "/".join(parts)
-    while parts[:1] == ["v1"]:
-        del parts[0]
-    yield "/" + "/".join(["v1", *parts])
+    yield _with_one_v1(parts)
+    if parts[:1] != ["v1"]:
+        for first in range(max(1, len(parts) - PARTS_MAX), len(parts)):
+            yield _with_one_v1(parts[first:])
+
+
+def _with_one_v1(parts: list[str]) -> str:
+    return "/" + "/".join(["v1", *dropwhile(lambda part: part == "v1", parts)])
 
 
 def _is_endpoint(url: str) -> bool:

@@ -26,6 +26,12 @@ def _answer(client: Client, path: str, **headers: str) -> Any:
         ("/v1/messages/", MESSAGES),
         ("/V1/Chat/Completions", CHAT),
         ("/api/ai/chat/", "/api/ai/chat"),
+        ("/openai/v1/chat/completions", CHAT),
+        ("/openai/deployments/gpt-4/chat/completions", CHAT),
+        ("/api/v1/chat/completions", CHAT),
+        ("/anthropic/v1/messages", MESSAGES),
+        ("/a/b/anthropic/v1/messages/count_tokens", f"{MESSAGES}/count_tokens"),
+        ("/openai/v1/files/file-1/content", "/v1/files/file-1/content"),
     ],
 )
 def test_error_suggests_the_intended_url(client: Client, path: str, meant: str) -> None:
@@ -35,9 +41,11 @@ def test_error_suggests_the_intended_url(client: Client, path: str, meant: str) 
 
 
 def test_error_has_the_format_of_the_intended_endpoint(client: Client) -> None:
-    openai, anthropic = (_answer(client, path).json() for path in ("/chat/completions", "/v1/v1/messages"))
+    openai, *others = (
+        _answer(client, path).json() for path in ("/chat/completions", "/v1/v1/messages", "/a/v1/messages")
+    )
     assert (openai["error"]["type"], openai["error"]["code"]) == ("invalid_request_error", "not_found")
-    assert (anthropic["type"], anthropic["error"]["type"]) == ("error", "not_found_error")
+    assert {(each["type"], each["error"]["type"]) for each in others} == {("error", "not_found_error")}
 
 
 @pytest.mark.parametrize(
