@@ -4,6 +4,7 @@ import re
 from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
+from aiinfra.names import HIDDEN_CHARACTER
 from cost_app.models import PriceTier
 from cost_app.models.prices import PriceColumns
 from cost_app.prices.windows import WindowError, parse_window
@@ -67,8 +68,8 @@ class PriceTerms:
         """Raises PriceError."""
         if not PROVIDER.fullmatch(self.provider):
             raise PriceError("A provider's name consists of lowercase letters, digits, - and _.")
-        if not MODEL.fullmatch(self.model):
-            raise PriceError("A model's name can't contain spaces, ?, # or %.")
+        if not MODEL.fullmatch(self.model) or HIDDEN_CHARACTER.search(self.model):
+            raise PriceError("A model's name can't contain spaces, invisible characters, ?, # or %.")
         if self.tier not in PriceTier.values:
             raise PriceError(f"A tier must be one of {', '.join(PriceTier.values)}.")
         if not self.source or len(self.source) > 200:

@@ -1,9 +1,9 @@
 """`manage.py add_price PROVIDER MODEL --input 0.14 --output 0.28 --source URL`."""
 
 import json
+import re
 from argparse import ArgumentTypeError
 from datetime import datetime
-from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
@@ -12,10 +12,13 @@ from django.utils.dateparse import parse_datetime
 
 from aiinfra import command
 from aiinfra.tenants.audit import command_actor
+from aiinfra.validation import moment_of
 from cost_app.models import PriceTier
 from cost_app.prices.proposals import add_version
 from cost_app.prices.shipped import nano_of
 from cost_app.prices.terms import STEP_AMOUNTS, PriceError, PriceTerms, with_defaults
+
+AMOUNT = re.compile(r"-?[0-9]{1,16}(\.[0-9]{1,9})?")
 
 
 class Command(command.Command):
@@ -67,7 +70,9 @@ def _step(text: str) -> dict[str, Any]:
     try:
         step = json.loads(text)
         amounts = {name: _nano(str(step.pop(name))) for name in STEP_AMOUNTS if name in step}
-        above = int(step.pop("above"))
+        above = step.pop("above")
+        if type(above) is not int:
+            raise TypeError("a fraction of a token")
     except (ArgumentTypeError, ValueError, TypeError, AttributeError, KeyError) as error:
         raise PriceError('A length is JSON like {"above": 200000, "input": "6", "output": "22.5"}.') from error
     if step:
@@ -77,17 +82,13 @@ def _step(text: str) -> dict[str, Any]:
 
 def _nano(text: str) -> int:
     """Nano-dollars per million tokens. Raises ArgumentTypeError, whose message argparse prints."""
-    try:
-        return nano_of(Decimal(text))
-    except (InvalidOperation, OverflowError, ValueError):
-        raise ArgumentTypeError(f"{text!r} is not an amount of dollars.") from None
+    if not AMOUNT.fullmatch(text):
+        raise ArgumentTypeError(f"{text!r} is not an amount of dollars, which has at most nine decimals.")
+    return nano_of(text)
 
 
 def _instant(text: str | None) -> datetime:
     try:
-        instant = parse_datetime(text) if text else timezone.now()
+        return moment_of(parse_datetime(text) if text else timezone.now())
     except ValueError:
-        instant = None
-    if instant is None or instant.tzinfo is None:
-        raise CommandError(f"{text} is not a time with a time zone, such as 2026-10-01T00:00Z.")
-    return instant
+        raise CommandError(f"{text} is not a time with a time zone, such as 2026-10-01T00:00Z.") from None

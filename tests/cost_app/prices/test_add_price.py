@@ -48,10 +48,16 @@ def test_all_terms_are_accepted() -> None:
         (("--input", "1", "--output", "-1"), "0 to 1,000,000 dollars"),
         (("--input", "much", "--output", "1"), "argument --input: 'much' is not an amount of dollars"),
         (("--input", "nan", "--output", "1"), "argument --input: 'nan' is not an amount"),
+        (("--input", "\uff11", "--output", "1"), "is not an amount"),
+        (("--input", "1_000", "--output", "1"), "is not an amount"),
+        (("--input", "0.0000000001", "--output", "1"), "at most nine decimals"),
         (("--input", "1", "--output", "1", "--window-name", "peak"), "a name needs hours"),
         (("--input", "1", "--output", "1", "--from", "2026-10-01"), "not a time with a time zone"),
         (("--input", "1", "--output", "1", "--from", "2026-02-30T00:00Z"), "not a time with a time zone"),
+        (("--input", "1", "--output", "1", "--from", "9999-12-31T23:59-12:00"), "not a time with a time zone"),
         (("--input", "1", "--output", "1", "--long", "{}"), "length is JSON"),
+        (("--input", "1", "--output", "1", "--long", '{"above": 1.5, "input": 1, "output": 1}'), "length is JSON"),
+        (("--input", "1", "--output", "1", "--long", '{"above": 1e400, "input": 1, "output": 1}'), "length is JSON"),
         (("--input", "1", "--output", "1", "--long", '{"above": 1, "in": 2}'), "has no in"),
     ],
 )
@@ -59,3 +65,9 @@ def test_invalid_input_is_rejected(arguments: tuple[str, ...], message: str) -> 
     with pytest.raises(CommandError, match=message):
         add(*arguments)
     assert not ModelPrice.objects.filter(provider="local").exists()
+
+
+@pytest.mark.parametrize("name", ["", "a b", "a\0", "gpt\u202e4"])
+def test_model_name_must_be_visible(name: str) -> None:
+    with pytest.raises(CommandError, match="can't contain spaces, invisible characters"):
+        call_command("add_price", "local", name, "--source", "a list", "--input", "1", "--output", "1")
