@@ -10,9 +10,12 @@ FACTORIAL = re.compile(OPERAND + r"!(?=\s*[-?)*/+=^]|\s+[a-z])")
 SIGN = re.compile(OPERAND + r"\s*[-+*/^]\s*-(?=\s?[\w(])")
 
 
+EXPRESSION = re.compile(r"\(\s*-?(?:[\d.]+|[a-zA-Z])\s*[-+*/^]")
+
+
 def object_to_arithmetic(asked: str, cached: str) -> Objection | None:
-    """Object unless both texts have as many factorials, and as many signs after an operator."""
-    for pattern, written in ((FACTORIAL, "!"), (SIGN, "-")):
+    """Object unless both texts have as many factorials, signs after an operator, and expressions in parentheses."""
+    for pattern, written in ((FACTORIAL, "!"), (SIGN, "-"), (EXPRESSION, "(")):
         if len(pattern.findall(asked)) != len(pattern.findall(cached)):
             return only_one("symbols", written)
     return None

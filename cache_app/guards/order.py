@@ -4,6 +4,7 @@ import re
 from collections import Counter
 from itertools import combinations, pairwise
 
+from cache_app.guards.asked_for import questions_exchanged
 from cache_app.guards.difference import WordDifference, difference, exclude_each_other, has_opposite
 from cache_app.guards.objection import Objection
 from cache_app.guards.parsing import Parsed
@@ -32,13 +33,11 @@ OPERATORS = frozenset("-<>/|=^%\\∈⊂⊃⊆⊇→")
 """Asymmetric operators."""
 OPERANDS = re.compile(rf"\w+|[{re.escape(''.join(sorted(OPERATORS)))}]")
 CALL = re.compile(r"\b(\w+)\(([^()]*)\)")
-HELPING = "did|do|does|is|are|was|were|will|would|can|could|should|has|have"
-ASKED_FOR = r"^\W*(?:who|whom|what|which(?: \w+){1,3}?)"
-SUBJECT = re.compile(rf"^\W*(?:who|what) (?!(?:{HELPING})\b)|^\W*which\b(?!.*\b(?:{HELPING})\b)")
-OBJECT = re.compile(rf"^\W*whom\b|{ASKED_FOR} (?:did|do|does)\b")
 CASES = tuple((actor, acted_on) for actor, acted_on in (line.split() for line in lines("persons")))
 ACTED_ON = "|".join(acted_on for _, acted_on in CASES)
 PASSIVE = re.compile(r"\bby\b|\b(?:am|is|are|was|were|be|been|being|get|got)\b[^.?!]{0,40}?ed\b")
+OPEN_TO = re.compile(r"\b[a-z]+[ai]ble (?:to|for|by)\b")
+"""Accessible to us: what we access comes first, as in a passive."""
 RECIPIENT = re.compile(rf"\b(?:to|from) (?:{ACTED_ON})\b")
 LONGEST_SENTENCE = 30
 
@@ -121,12 +120,22 @@ def _places_exchanged(asked: Parsed, cached: Parsed) -> bool:
     if len(one) != len(other) or sorted(one) != sorted(other):
         return False
     moved = [at for at in range(len(one)) if one[at] != other[at]]
-    if len(moved) != 2 or (moved[1] - moved[0] < 2 and not all(OPERAND.fullmatch(one[at]) for at in moved)):
+    if len(moved) != 2:
+        return False
+    neighbors = [(parsed.text, [found[at] for at in moved]) for parsed, found in ((asked, one), (cached, other))]
+    if moved[1] - moved[0] < 2 and not all(_are_apart(*each) for each in neighbors):
         return False
     between = set(one[moved[0] + 1 : moved[1]])
     both_ways = BOTH_WAYS - {"with"} if SUBSTITUTING & set(one[: moved[0]]) else BOTH_WAYS
     is_list = between <= small_words() or _have_one_neighbor(one, moved)
     return not (is_list and between & both_ways) and not {one[at] for at in moved} & both_ways
+
+
+def _are_apart(text: str, neighbors: list[str]) -> bool:
+    """Whether two neighbors are variables, or have an article between them: is every square a rectangle."""
+    found = [stem(word) for word in DOTTED.findall(text.lower())]
+    first = found.index(neighbors[0]) if neighbors[0] in found else len(found)
+    return all(map(OPERAND.fullmatch, neighbors)) or found[first + 1 : first + 2] in (["a"], ["an"])
 
 
 def _have_one_neighbor(found: list[str], places: list[int]) -> bool:
@@ -158,16 +167,10 @@ def _repeats_exchanged(asked: Parsed, cached: Parsed) -> bool:
     return one.keys() == other.keys() and bool(one - other) and bool(other - one)
 
 
-def _questions_exchanged(asked: Parsed, cached: Parsed) -> bool:
-    """Who invited Anna, whom did Anna invite; which files import it, which files does it import."""
-    if asked.content == cached.content or set(asked.content) != set(cached.content):
-        return False
-    one, other = asked.text.lower(), cached.text.lower()
-    return any(SUBJECT.search(left) and OBJECT.search(right) for left, right in ((one, other), (other, one)))
-
-
 def _kinds_exchanged(asked: Parsed, cached: Parsed) -> bool:
     """Two things of one kind change places: petrol in a diesel engine, diesel in a petrol engine."""
+    if bool(OPEN_TO.search(asked.text)) != bool(OPEN_TO.search(cached.text)):
+        return False
     both = [each for each in dict.fromkeys(asked.content) if each in cached.content]
     return any(
         exclude_each_other(one, other)
@@ -182,12 +185,16 @@ def _modifiers_exchanged(asked: Parsed, cached: Parsed) -> bool:
     """Two things of one kind, and a different one next to the same word: suppliers, contractor portal."""
     both = set(asked.content) & set(cached.content)
     one, other = (_modified(each, both) for each in (asked, cached))
-    return any(exclude_each_other(one[noun], other[noun]) for noun in one.keys() & other.keys())
+    return any(
+        one_noun == noun and exclude_each_other(word, another)
+        for word, one_noun in one - other
+        for another, noun in other - one
+    )
 
 
-def _modified(parsed: Parsed, both: set[str]) -> dict[str, str]:
-    """To a word the one before it, where both texts have the two."""
-    return {noun: word for word, noun in pairwise(parsed.sequence) if {word, noun} <= both}
+def _modified(parsed: Parsed, both: set[str]) -> set[tuple[str, str]]:
+    """The words with the ones before them, where both texts have the two."""
+    return {(word, noun) for word, noun in pairwise(parsed.sequence) if {word, noun} <= both}
 
 
 def _versions_exchanged(asked: Parsed, cached: Parsed) -> bool:
@@ -281,6 +288,6 @@ def _are_one_way(one: set[str], other: set[str]) -> bool:
 
 CHECKS = (
     *(_operands_exchanged, _arguments_exchanged, _roles_exchanged, _sides_exchanged, _places_exchanged),
-    *(_kinds_exchanged, _modifiers_exchanged, _versions_exchanged, _questions_exchanged, _persons_exchanged),
+    *(_kinds_exchanged, _modifiers_exchanged, _versions_exchanged, questions_exchanged, _persons_exchanged),
     *(_actors_exchanged, _numbers_exchanged, _repeats_exchanged),
 )

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from cache_app.guards.difference import WordDifference, are_alike, has_opposite
+from cache_app.guards.difference import WordDifference, are_alike, exclude_each_other, has_opposite
 from cache_app.guards.objection import Objection, differs, only_one
 from cache_app.guards.opposites import added_name
 from cache_app.guards.parsing import Parsed, edited
@@ -25,7 +25,7 @@ def object_to_minimal_edit(asked: Parsed, cached: Parsed, apart: WordDifference)
     that. Applies at any similarity and in every language.
     """
     left, right = edited(asked, cached)
-    if max(len(left), len(right)) <= EDITED_WORDS and is_turned(left, right):
+    if max(len(left), len(right)) <= EDITED_WORDS and is_turned(*_apart(left, right)):
         return differs("order", " ".join(left), " ".join(right))
     if left and right:
         return _object_to_exchange(left, right)
@@ -33,9 +33,17 @@ def object_to_minimal_edit(asked: Parsed, cached: Parsed, apart: WordDifference)
     return only_one("strict", added[0]) if len(added) == 1 and {*apart.asked, *apart.cached}.issuperset(added) else None
 
 
+def _apart(left: Sequence[str], right: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The words of two lists of terms that only one has: report by, report to."""
+    one, other = ([word for each in terms for word in each.split()] for terms in (left, right))
+    return [word for word in one if word not in other], [word for word in other if word not in one]
+
+
 def _object_to_exchange(left: Sequence[str], right: Sequence[str]) -> Objection | None:
     """Object to words of the subject in place of others: at most two, or one with what both have."""
     one, other = _without_shared(left, right), _without_shared(right, left)
+    if len(one) == len(other) == 1 and exclude_each_other(one[0], other[0]):
+        return differs("antonyms", one[0], other[0])
     longest = EDITED_WORDS if min(len(one), len(other)) > 1 else EDITED_WORDS + 1
     if not one or not other or max(len(left), len(right)) > longest or not small_words().isdisjoint((*one, *other)):
         return None

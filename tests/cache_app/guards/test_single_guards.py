@@ -147,6 +147,9 @@ def test_addresses_differ_if_each_text_has_one_of_its_own(
         ("What is 5! + 3! here?", "What is 4! + 2! here?", None),
         ("What is 2 * -3?", "What is 2 * 3?", "-"),
         ("What is 2 * -3?", "What is 4 * -3?", None),
+        ("What is (2 + 3) * 4?", "What is 2 + 3 * 4?", "("),
+        ("What is (x - 3) * 4?", "What is x - (3 * 4)?", None),
+        ("Is it (two - three) days?", "Is it two - three days?", None),
     ],
 )
 def test_factorials_and_signs_are_counted(asked: str, cached: str, sign: str | None) -> None:

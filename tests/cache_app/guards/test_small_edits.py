@@ -29,6 +29,8 @@ EDITS = [
     ("Clean the brush and the pan", "Clean the stove and the oven", None),
     ("Paint or fix a fixed fence", "Paint or move a fixed fence", differs("strict", "fix", "move")),
     ("Clean the card", "Clean the cart", differs("strict", "card", "cart")),
+    ("Is it a report to me?", "Is it a report by me?", differs("order", "report to", "report by")),
+    ("Do I pay tax on what I pay?", "Do I pay tax on what I receive?", differs("antonyms", "pay", "receiv")),
 ]
 STRICT = [
     ("Print it", "Print it in red", only_one("strict", "red")),

@@ -23,6 +23,8 @@ EXCHANGED = [
     ("Our version of our own Italian text", "How do I translate it into Italian?"),
     ("Which files import this module?", "Which files does this module import?"),
     ("What depends on libssl?", "What does libssl depend on?"),
+    ("Who can edit my documents?", "Whose documents can I edit?"),
+    ("Is every square a rectangle?", "Is every rectangle a square?"),
     ("I have a dog. Can I rent it with my cat?", "I have a cat. Can I rent it with my dog?"),
     ("Is it tea or milk? It is tea", "Is it tea or milk? It is milk"),
 ]
@@ -43,6 +45,10 @@ KEPT = [
     ("What is the purpose of an index in a database?", "What is the purpose of a database index?"),
     ("What is the price of tea and the price of milk?", "What is the price of milk and the price of tea?"),
     ("What does libssl mean?", "What libssl means?"),
+    ("Whose documents are these?", "Whose documents were these?"),
+    ("How do I look up a word?", "How do I look a word up?"),
+    ("Can contractors access the supplier portal?", "Is the supplier portal accessible to contractors?"),
+    ("Do tall trees and small trees grow?", "Do small trees and tall trees grow?"),
 ]
 
 
