@@ -33,7 +33,7 @@ def decrypt(encrypted: str) -> str:
     try:
         return MultiFernet(_fernets()).decrypt(encrypted.encode()).decode()
     except (InvalidToken, UnicodeError):
-        raise UndecryptableError("No key of this installation decrypts the value.") from None
+        raise UndecryptableError("None of this installation's keys can decrypt the value.") from None
 
 
 def is_current(encrypted: str) -> bool:

@@ -87,4 +87,4 @@ def _value(field: Any, text: str) -> Any:
             return moment
     elif is_row_id(text):
         return int(text)
-    raise ValueError("This is not a cursor.")
+    raise ValueError("This cursor is invalid.")

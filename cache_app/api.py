@@ -78,7 +78,7 @@ def get_entries(call: ApiCall, payload: EntriesQuery) -> EntryPage:
         with _store_errors():
             page = browse.page_of(call.principal.organization_id, tag=payload.tag, cursor=payload.cursor or "")
     except ValueError:
-        raise ApiError(400, "invalid_request", "This is not a list cursor.", param="cursor") from None
+        raise ApiError(400, "invalid_request", "This cursor is invalid.", param="cursor") from None
     may_read = call.principal.can("content:read")
     if may_read:
         note_reading(call.principal, "list of cache entries")

@@ -188,7 +188,7 @@ def get_list(_call: ApiCall, payload: ListQuery) -> RequestPage:
     try:
         return page_out(page_of(narrowed, payload.cursor))
     except ValueError:
-        raise ApiError(400, "invalid_request", "This is not a list cursor.", param="cursor") from None
+        raise ApiError(400, "invalid_request", "This cursor is invalid.", param="cursor") from None
 
 
 def run_cleanup(call: ApiCall, _payload: NoParameters) -> Removed:

@@ -95,7 +95,7 @@ def list_erasures(_call: ApiCall, payload: ErasuresQuery) -> ErasurePage:
     try:
         page = row_page(Erasure.objects.all(), "requested_at", "id", cursor=payload.cursor, size=PAGE_SIZE)
     except ValueError:
-        raise ApiError(400, "invalid_request", "This is not a list cursor.", param="cursor") from None
+        raise ApiError(400, "invalid_request", "This cursor is invalid.", param="cursor") from None
     return ErasurePage(erasures=[_receipt(each) for each in page.rows], next_cursor=page.next_cursor or None)
 
 

@@ -30,7 +30,7 @@ def set_alias(*, organization_id: int, name: str, target: str, actor: str) -> Mo
     alias = known.filter(name=name).first() or ModelAlias(organization_id=organization_id, name=name)
     before = alias.target or None
     if before is None and known.count() >= ALIASES_MAX:
-        raise TooManyAliasesError(f"An organization can have {ALIASES_MAX} aliases.")
+        raise TooManyAliasesError(f"An organization can have at most {ALIASES_MAX} aliases.")
     if before != target:
         alias.target = target
         alias.save()

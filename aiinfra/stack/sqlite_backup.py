@@ -28,7 +28,7 @@ def back_up(target: Path) -> int:
     """
     source = database_path()
     if target.exists():
-        raise BackupError(f"{target} exists already")
+        raise BackupError(f"{target} already exists")
     with _finished_file(target) as unfinished:
         _copy(source, unfinished)
         check(unfinished)

@@ -67,9 +67,11 @@ def models_of(texts: Iterable[str]) -> tuple[str, ...]:
     found = _distinct(texts)
     for name in found:
         if not re.fullmatch(MODEL_PATTERN, name):
-            raise ValueError(f"{name!r} is not the name of a model such as gpt-4o, deepseek/deepseek-chat or openai/*.")
+            raise ValueError(
+                f"{name!r} is not the name of a model such as gpt-4o, deepseek/deepseek-chat, or openai/*."
+            )
     if len(found) > MODELS_MAX:
-        raise ValueError(f"A key can have {MODELS_MAX} models.")
+        raise ValueError(f"A key can have at most {MODELS_MAX} models.")
     return found
 
 
@@ -89,7 +91,7 @@ def tags_of(texts: Iterable[str]) -> tuple[str, ...]:
         if len(tag) > TAG_LENGTH:
             raise ValueError(f"The tag {tag[:20]!r}… has more than {TAG_LENGTH} characters.")
     if len(found) > TAGS_MAX:
-        raise ValueError(f"A key can have {TAGS_MAX} tags.")
+        raise ValueError(f"A key can have at most {TAGS_MAX} tags.")
     return found
 
 

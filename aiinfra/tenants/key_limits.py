@@ -67,5 +67,5 @@ def networks_of(texts: Iterable[str]) -> tuple[Network, ...]:
         except ValueError:
             raise ValueError(f"{text.strip()!r} is neither an IP address nor a network like 10.0.0.0/8.") from None
     if len(found) > NETWORKS_MAX:
-        raise ValueError(f"A key can have {NETWORKS_MAX} networks.")
+        raise ValueError(f"A key can have at most {NETWORKS_MAX} networks.")
     return tuple(dict.fromkeys(found))

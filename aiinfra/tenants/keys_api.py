@@ -34,7 +34,7 @@ def list_keys(_call: ApiCall, payload: KeysQuery) -> KeyPage:
     try:
         page = row_page(ApiKey.objects.all(), "id", cursor=payload.cursor, size=PAGE_SIZE)
     except ValueError:
-        raise ApiError(400, "invalid_request", "This is not a list cursor.", param="cursor") from None
+        raise ApiError(400, "invalid_request", "This cursor is invalid.", param="cursor") from None
     return KeyPage(keys=[_shown(key) for key in page.rows], next_cursor=page.next_cursor or None)
 
 

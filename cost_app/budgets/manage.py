@@ -145,7 +145,7 @@ def _check_sum(budget: Budget, nano: int) -> None:
     now = timezone.now()
     in_force = BudgetIncrease.objects.filter(budget=budget, expires_at__gt=now, withdrawn_at=None)
     if in_force.aggregate(nano=Sum("nano", default=0))["nano"] + nano > NANO_MAX:
-        raise BudgetSumError("nano", "All increases in effect must total less than 100 million; withdraw one first.")
+        raise BudgetSumError("nano", "All increases in effect must total less than $100 million; withdraw one first.")
 
 
 def withdraw_increase(*, increase: BudgetIncrease, actor: str) -> bool:

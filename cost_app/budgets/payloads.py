@@ -32,7 +32,7 @@ def _nano(value: object) -> int:
         raise ValueError("An amount is a number or a decimal string.")
     amount = Decimal(str(value))
     if not amount.is_finite() or not 0 <= amount < AMOUNT_END:
-        raise ValueError("An amount must be at least 0 and less than 100 million.")
+        raise ValueError("An amount must be at least $0 and less than $100 million.")
     nano = amount.scaleb(9)
     if nano != int(nano):
         raise ValueError("An amount can have at most nine decimals.")

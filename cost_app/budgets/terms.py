@@ -77,7 +77,7 @@ def check_amount(field: str, nano: int, least: int = 0) -> None:
     if nano < least:
         raise BudgetTermsError(field, "The amount must be positive." if least else "The amount must not be negative.")
     if nano > NANO_MAX:
-        raise BudgetTermsError(field, "The amount must be below 100 million.")
+        raise BudgetTermsError(field, "The amount must be below $100 million.")
 
 
 def check_model_is_priced(terms: BudgetTerms) -> None:

@@ -28,7 +28,7 @@ def check_alias(row: ModelAlias) -> None:
     if not row.model and not approved.exists():
         raise PriceError(f"{row.provider}/{row.alias} is not an alias in effect.")
     if approved.filter(effective_from=row.effective_from).exists():
-        raise PriceError("An alias with this name already begins at this instant.")
+        raise PriceError("An alias with this name already starts at this time.")
     _check_pending(row, ModelAlias.objects.filter(provider=row.provider, alias=row.alias))
 
 
@@ -38,7 +38,7 @@ def check_fee(row: ToolFee) -> None:
     """
     same = ToolFee.objects.filter(provider=row.provider, model=row.model, tool=row.tool)
     if same.filter(state=ProposalState.APPROVED, effective_from=row.effective_from).exists():
-        raise PriceError("A fee for this tool already begins at this instant.")
+        raise PriceError("A fee for this tool already starts at this time.")
     _check_pending(row, same)
     prices = ModelPrice.objects.filter(provider=row.provider)
     if row.model and not prices.filter(model=row.model).exists():

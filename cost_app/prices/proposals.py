@@ -36,7 +36,7 @@ def add_version(*, terms: PriceTerms, effective_from: datetime, actor: str) -> M
                 added_by=actor,
             )
     except IntegrityError as error:
-        raise PriceError("A version already begins at this instant.") from error
+        raise PriceError("A version already starts at this time.") from error
     _record("price.added", version, actor)
     return version
 

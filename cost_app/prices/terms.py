@@ -67,9 +67,9 @@ class PriceTerms:
     def check(self) -> None:
         """Raises PriceError."""
         if not PROVIDER.fullmatch(self.provider):
-            raise PriceError("A provider's name consists of lowercase letters, digits, - and _.")
+            raise PriceError("A provider's name consists of lowercase letters, digits, -, and _.")
         if not MODEL.fullmatch(self.model) or HIDDEN_CHARACTER.search(self.model):
-            raise PriceError("A model's name can't contain spaces, invisible characters, ?, # or %.")
+            raise PriceError("A model's name can't contain spaces, invisible characters, ?, #, or %.")
         if self.tier not in PriceTier.values:
             raise PriceError(f"A tier must be one of {', '.join(PriceTier.values)}.")
         if not self.source or len(self.source) > 200:
@@ -84,7 +84,7 @@ class PriceTerms:
             if amounts[OPTIONAL_AMOUNT] is not None:
                 given.append(amounts[OPTIONAL_AMOUNT])
             if not all(type(amount) is int and 0 <= amount <= MAX_NANO for amount in given):
-                raise PriceError("Amounts must be 0 to 1,000,000 dollars.")
+                raise PriceError("Amounts must be $0 to $1,000,000.")
 
     def _check_steps(self) -> None:
         if len(self.long_prompts) > MAX_STEPS or any(set(step) != STEP_KEYS for step in self.long_prompts):

@@ -64,7 +64,7 @@ def _days_in_words(weekdays: Sequence[int]) -> str:
 
 def _hours(entry: object) -> Hours:
     if not isinstance(entry, dict) or set(entry) != {"weekdays", "from", "to"}:
-        raise WindowError('Each entry needs "weekdays", "from" and "to".')
+        raise WindowError('Each entry needs "weekdays", "from", and "to".')
     weekdays, begin, end = entry["weekdays"], _minute(entry["from"]), _minute(entry["to"])
     if (
         not isinstance(weekdays, list)

@@ -29,7 +29,7 @@ def dry_run(submission: Submission, *, has_answer: bool = True) -> DryRun:
     Raises UnknownProviderError, ModelNotPricedError and QueueFullError. The cache is not asked.
     """
     if not is_configured(submission.provider):
-        raise UnknownProviderError("provider", f"There is no provider {submission.provider!r}.")
+        raise UnknownProviderError("provider", f"Unknown provider {submission.provider!r}.")
     position = place_in_queue(submission)
     terms = intake.call_terms(submission)
     order = AttemptOrder(

@@ -82,7 +82,7 @@ def accept(
     if known := find_earlier(submission):
         return known
     if not is_configured(submission.provider):
-        raise UnknownProviderError("provider", f"There is no provider {submission.provider!r}.")
+        raise UnknownProviderError("provider", f"Unknown provider {submission.provider!r}.")
     terms = terms or call_terms(submission)
     if lookup is None and submission.cache_mode != "bypass":
         lookup = cache.prepare(question_of(submission, terms))

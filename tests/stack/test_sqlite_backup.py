@@ -82,7 +82,7 @@ def test_a_backup_is_private_and_does_not_overwrite_a_file(tmp_path: Path) -> No
     copy = back_up(tmp_path)
     assert copy.stat().st_mode & 0o777 == 0o600
     before = copy.read_bytes()
-    with pytest.raises(CommandError, match="exists already"):
+    with pytest.raises(CommandError, match="already exists"):
         call_command("backup", str(copy))
     assert copy.read_bytes() == before
     assert not list(tmp_path.glob("*.unfinished"))

@@ -34,7 +34,7 @@ def run(submission: Submission, request: HttpRequest) -> RequestStatus:
 def require_waiting() -> None:
     """Raise ApiError 503 if this process doesn't let clients wait."""
     if not chat.can_wait():
-        raise ApiError(503, "unavailable", "This server holds no connections open. Use /api/ai/queue.")
+        raise ApiError(503, "unavailable", "This server doesn't keep connections open. Use /api/ai/queue.")
 
 
 def result_of(asked: AIRequest, submission: Submission) -> RequestStatus:

@@ -174,7 +174,7 @@ def _require_name(holder: Mapping[str, Any], name: str, path: Path) -> None:
 def _check_url(image: object, path: Path) -> None:
     url = image.get("url") if isinstance(image, Mapping) else None
     if not isinstance(url, str) or not url.startswith(URL_STARTS):
-        raise CallRejectedError((*path, "url"), "An image needs a data: or https: URL.")
+        raise CallRejectedError((*path, "url"), "An image requires a data: or https: URL.")
 
 
 def _objects(value: object, path: Path) -> list[Mapping[str, Any]]:

@@ -53,7 +53,7 @@ def check_not_held(organization_id: int, user_ref: str) -> None:
     with organization_scope(organization_id):
         for hold in LegalHold.objects.filter(released_at=None).order_by("id"):
             if hold.covers(user_ref):
-                raise HeldError(f"A legal hold forbids this: {hold.reason}")
+                raise HeldError(f"A legal hold prevents this: {hold.reason}")
 
 
 def _record(hold: LegalHold, verb: str, actor: str) -> None:

@@ -103,7 +103,7 @@ def exchange(
     )
     claims = _verified(provider, metadata, tokens.id_token)
     if claims.get("nonce") != nonce:
-        raise ProviderError("The identity provider answered another login.")
+        raise ProviderError("The identity provider's response is for another login.")
     return _with_userinfo(metadata, claims, tokens), tokens
 
 
@@ -144,7 +144,7 @@ def _verified(provider: IdentityProvider, metadata: dict[str, Any], id_token: st
     except (jwt.PyJWTError, StopIteration, *WRONG_SHAPES) as error:
         raise ProviderError("The identity provider's token is not valid.") from error
     if not 0 < len(claims["sub"]) <= SUBJECT_MAX:
-        raise ProviderError("The identity provider's token names nobody.")
+        raise ProviderError("The identity provider's token doesn't identify a user.")
     if isinstance(claims["aud"], list) and len(claims["aud"]) > 1 and claims.get("azp") != provider.client_id:
         raise ProviderError("The identity provider's token is for another application.")
     return claims

@@ -144,7 +144,7 @@ def _amounts(tokens: int | None, dollars: Decimal | None) -> Amounts:
 def _checked(file: ProviderFile, header_line: int) -> ProviderFile:
     first, last = file.days
     if (last - first).days >= MAX_DAYS:
-        raise FileError(header_line, "", f"the file spans {first} to {last}; {MAX_DAYS} days are the most")
+        raise FileError(header_line, "", f"the file spans {first} to {last}; it can span at most {MAX_DAYS} days")
     if any(abs(amounts.nano or 0) > MAX_NANO for amounts in file.lines.values()):
         raise FileError(header_line, "", "its amounts add up to an impossible total")
     return file

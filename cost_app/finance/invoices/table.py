@@ -25,7 +25,7 @@ class FileError(ValueError):
 def decode(content: bytes) -> str:
     """The text of a file in UTF-8, or in UTF-16 with a byte order mark. Raises FileError."""
     if len(content) > MAX_BYTES:
-        raise FileError(1, "", f"a file can have {MAX_BYTES // 1024 // 1024} MB; export a shorter period")
+        raise FileError(1, "", f"a file can have at most {MAX_BYTES // 1024 // 1024} MB; export a shorter period")
     encoding = "utf-16" if content.startswith(UTF_16) else "utf-8-sig"
     try:
         text = content.decode(encoding)
@@ -78,7 +78,7 @@ def rows_of(text: str, header: Header) -> list[tuple[int, list[str]]]:
     next(lines, None)
     for line, cells in lines:
         if len(rows) == MAX_ROWS:
-            raise FileError(line, "", f"a file can have {MAX_ROWS:,} rows; export a shorter period")
+            raise FileError(line, "", f"a file can have at most {MAX_ROWS:,} rows; export a shorter period")
         if len(cells) < len(header.names) or any(cell.strip() for cell in cells[len(header.names) :]):
             raise FileError(line, "", f"the row has {len(cells)} cells, and the header has {len(header.names)}")
         rows.append((line, [cell.strip() for cell in cells]))

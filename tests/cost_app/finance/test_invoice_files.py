@@ -133,7 +133,7 @@ def test_file_size_and_row_count_are_limited(monkeypatch: pytest.MonkeyPatch) ->
     with pytest.raises(FileError, match="10 MB"):
         read_file("openai", b"x" * (10 * 1024 * 1024 + 1))
     monkeypatch.setattr(table, "MAX_ROWS", 1)
-    with pytest.raises(FileError, match="can have 1 rows") as caught:
+    with pytest.raises(FileError, match="can have at most 1 rows") as caught:
         read_file("openai", OPENAI_USAGE.encode())
     assert caught.value.line == 3
 

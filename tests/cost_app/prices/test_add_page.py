@@ -82,7 +82,7 @@ def test_second_version_with_the_same_start_is_rejected_in_the_form(staff: Clien
     staff.post(reverse("price_add"), fields)
     response = staff.post(reverse("price_add"), fields)
     assert response.status_code == 422
-    assert "already begins at this instant" in response.text
+    assert "already starts at this time" in response.text
 
 
 def test_form_can_be_prefilled_from_another_version(staff: Client) -> None:

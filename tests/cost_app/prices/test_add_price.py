@@ -45,7 +45,7 @@ def test_all_terms_are_accepted() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--input", "1", "--output", "-1"), "0 to 1,000,000 dollars"),
+        (("--input", "1", "--output", "-1"), r"\$0 to \$1,000,000"),
         (("--input", "much", "--output", "1"), "argument --input: 'much' is not an amount of dollars"),
         (("--input", "nan", "--output", "1"), "argument --input: 'nan' is not an amount"),
         (("--input", "\uff11", "--output", "1"), "is not an amount"),

@@ -69,7 +69,7 @@ def test_an_added_version_applies_immediately_in_this_process(django_capture_on_
 def test_a_second_version_with_the_same_start_leaves_the_first_open() -> None:
     added(1, -20)
     added(2, -10)
-    with pytest.raises(PriceError, match="already begins at this instant"):
+    with pytest.raises(PriceError, match="already starts at this time"):
         added(3, -10)
     assert spans() == [(1, -20, -10), (2, -10, None)]
 
@@ -88,12 +88,12 @@ STEP = {"above": 5, "input": 1, "cache_read": 1, "cache_write": 1, "cache_write_
         ({"tier": "fast"}, "tier"),
         ({"source": ""}, "where you found the price"),
         ({"source": "s" * 201}, "where you found the price"),
-        ({"input": -1}, "0 to 1,000,000"),
-        ({"output": 10**16}, "0 to 1,000,000 dollars"),
-        ({"cache_write_1h": -1}, "0 to 1,000,000"),
+        ({"input": -1}, r"\$0 to \$1,000,000"),
+        ({"output": 10**16}, r"\$0 to \$1,000,000"),
+        ({"cache_write_1h": -1}, r"\$0 to \$1,000,000"),
         ({"long_prompts": [{"above": 5}]}, "all"),
         ({"long_prompts": [{**STEP, "above": -1}]}, "non-negative"),
-        ({"long_prompts": [{**STEP, "output": -1}]}, "0 to 1,000,000"),
+        ({"long_prompts": [{**STEP, "output": -1}]}, r"\$0 to \$1,000,000"),
         ({"long_prompts": [STEP, STEP]}, "each length once"),
         ({"long_prompts": [{**STEP, "above": above} for above in range(5)]}, "at most 4"),
         ({"window": [{"weekdays": [9]}], "window_name": "peak"}, "weekdays"),
