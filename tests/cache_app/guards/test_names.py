@@ -145,9 +145,9 @@ def test_a_reason_quotes_each_name_from_its_own_question() -> None:
 def test_a_longer_list_of_names_is_not_compared_to_its_end(others: int, compared: bool) -> None:
     listed = " and ".join(MANY[:others])
     tail = "who were all of them at the table in the garden on that day as well, as I have been told"
-    one, other = (f"we met {listed} and {name} {tail}" for name in ("Meier", "Maier"))
-    left, right = parse(one), parse(other.replace("qx", "zw"))
-    assert bool(object_to_short_names(left, right)) is compared
+    one = f"we met {listed} and Meier {tail}"
+    left, right = parse(one), parse(f"we met Maier {tail}")
+    assert bool(object_to_short_names(left, right)) is bool(object_to_short_names(right, left)) is compared
 
 
 @pytest.mark.parametrize(("others", "compared"), [(19, True), (20, False)])
@@ -155,4 +155,4 @@ def test_a_longer_list_of_short_forms_is_not_compared_to_its_end(others: int, co
     listed = " and ".join(one + other for one, other in list(pairwise(ascii_uppercase))[:others])
     spelled_out = " ".join(f"{letter}eqx" for letter in ascii_lowercase)
     left, right = parse(f"explain {listed} and ZZ to me"), parse(f"explain {spelled_out} and VAT to me")
-    assert bool(object_to_short_names(left, right)) is compared
+    assert bool(object_to_short_names(left, right)) is bool(object_to_short_names(right, left)) is compared
