@@ -24,7 +24,7 @@ from aiinfra.tenants.models import Organization
 from aiinfra.tenants.scope import organization_scope
 from cost_app import create_cost_optimizer
 from cost_app.ledger.entries import book_entry
-from cost_app.models import LedgerKind
+from cost_app.models import LedgerEntry, LedgerKind
 from queue_app.models import Status
 from queue_app.stats.outcome_counts import count_ended
 from tests.api.support import METRICS, QUEUE, Caller, error_of, queries_of
@@ -180,6 +180,15 @@ def test_query_count_does_not_grow_with_requests(prometheus: Caller, waiting: Ca
     for _ in range(5):
         waiting(1)
     assert queries_of(lambda: prometheus.get(METRICS)) == few
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_booking_survives_a_metric_that_fails(organization: Organization, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recorded, "booked", lambda *_: 1 / 0)
+    call = {"organization_id": organization.pk, "provider": "openai", "model": "gpt-4", "calls": 1, "nano": 1}
+    with organization_scope(organization.pk):
+        entry = book_entry(**call, kind=LedgerKind.USAGE)
+        assert LedgerEntry.objects.get() == entry
 
 
 def test_booked_calls_are_recorded_after_the_commit(
