@@ -109,6 +109,13 @@ def runs_untrusted_code(source: str) -> bool:
     return bool(modules & FORBIDDEN_MODULES or called & FORBIDDEN_CALLS or "mark_safe" in members | attributes)
 
 
+def registers_a_robust_partial(source: str) -> bool:
+    """When a robust callback fails, Django logs its name, which a partial doesn't have: the error would propagate."""
+    calls = [node for node in nodes(source) if isinstance(node, ast.Call) and "on_commit" in ast.unparse(node.func)]
+    robust = [call for call in calls if any(each.arg == "robust" for each in call.keywords)]
+    return any(isinstance(call.args[0], ast.Call) for call in robust)
+
+
 def violations(rule: Rule, among: set[str] | None = None) -> set[str]:
     return {name for name, source in SOURCES.items() if (among is None or name in among) and rule(source)}
 
@@ -137,6 +144,10 @@ def test_code_neither_runs_untrusted_code_nor_writes_raw_html() -> None:
     assert violations(runs_untrusted_code) == set()
 
 
+def test_robust_callbacks_have_a_name() -> None:
+    assert violations(registers_a_robust_partial) == set()
+
+
 def test_signal_handlers_are_only_where_listed() -> None:
     assert violations(handles_signals) == set(MAY_HANDLE_SIGNALS)
 
@@ -147,6 +158,7 @@ def test_signal_handlers_are_only_where_listed() -> None:
         (handles_signals, "signal.signal(signal.SIGTERM, stop)"),
         (handles_signals, "loop.add_signal_handler(15, stop)"),
         (handles_signals, "class Worker(SimpleWorker):\n    def request_stop(self, signum, frame): ..."),
+        (registers_a_robust_partial, "transaction.on_commit(partial(record, entry), robust=True)"),
         (names_adapters, "from aiinfra.providers.adapters.openai_compatible import OpenAICompatibleAdapter"),
         (names_adapters, "from aiinfra.providers import adapters"),
         (names_adapters, "import_string('aiinfra.providers.adapters.openai_compatible.OpenAICompatibleAdapter')"),
@@ -172,6 +184,8 @@ def test_each_rule_detects_a_violation(rule: Rule, source: str) -> None:
     [
         (divides, "cost = -(-total // 1_000_000)"),
         (uses_floats, "cost = 3"),
+        (registers_a_robust_partial, "on_commit(lambda: record(entry), robust=True)"),
+        (registers_a_robust_partial, "on_commit(partial(record, entry))"),
         (runs_untrusted_code, "redis.eval(script)"),
     ],
 )

@@ -1,6 +1,5 @@
 """Writes the ledger: every row is queued for the rollups in the same transaction."""
 
-from functools import partial
 from typing import Any
 
 from django.db import transaction
@@ -17,7 +16,7 @@ def book_entry(**columns: Any) -> LedgerEntry:
     """Write one row. The arguments are the columns of `LedgerEntry`; amounts are nano-dollars."""
     entry = LedgerEntry.objects.create(**columns)  # type: ignore[misc]  # the plugin takes ** for one argument
     PendingUsage.objects.create(organization_id=entry.organization_id, entry=entry)
-    transaction.on_commit(partial(_record, entry), robust=True)
+    transaction.on_commit(lambda: _record(entry), robust=True)
     return entry
 
 

@@ -8,7 +8,6 @@ import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -92,7 +91,7 @@ def take(request: AIRequest, worker: str) -> bool:
     for name, value in columns.items():
         setattr(request, name, value)
     lane = "direct" if request.is_direct else "worker"
-    transaction.on_commit(partial(recorded.claimed, request.organization_id, lane), robust=True)
+    transaction.on_commit(lambda: recorded.claimed(request.organization_id, lane), robust=True)
     return True
 
 

@@ -180,7 +180,7 @@ def recover(request: AIRequest, call: dict[str, Any]) -> None:
         )
         if not expired.update(crashes=request.crashes + 1):
             return
-        transaction.on_commit(partial(recorded.lease_lost, request.organization_id), robust=True)
+        transaction.on_commit(lambda: recorded.lease_lost(request.organization_id), robust=True)
         attempt = next(a for a in cost.attempts_of([request.id]) if a.number == claim.attempt_number)
         cost.abandon(request.id, claim.attempt_number, WORKER_LOST)
         again = NextAttempt(attempt.provider, attempt.model, delay_s=0) if request.crashes + 1 < CRASHES_MAX else None

@@ -9,7 +9,6 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
-from functools import partial
 from typing import ClassVar, cast
 
 from django.db import transaction
@@ -77,7 +76,7 @@ def _count_batch() -> int:
     requests = list(ended.order_by("organization_id", "completed_at")[:BATCH])
     count_requests(requests)
     AIRequest.objects.filter(id__in=[request.id for request in requests]).update(counted=True)
-    transaction.on_commit(partial(_record, requests), robust=True)
+    transaction.on_commit(lambda: _record(requests), robust=True)
     return len(requests)
 
 
