@@ -29,7 +29,7 @@ from cost_app.ledger.quoting import Quote
 from cost_app.ledger.tracking import ReportConflictError
 from cost_app.models import AlertKind, Attempt, AttemptState, ModelMinute, ModelState, ProviderLimit, Severity
 from cost_app.performance import figures
-from cost_app.performance.figures import DEFAULT_HOURS, MAX_HOURS, Performance
+from cost_app.performance.figures import DEFAULT_HOURS, HOURS_MAX, Performance
 from cost_app.prices import importing, limits, lookup, prompt_size
 from cost_app.prices.lookup import ModelNotPricedError
 from cost_app.prices.pricing import DEFAULT_OUTPUT_TOKENS
@@ -42,7 +42,7 @@ from cost_app.spend.results import CostMetrics, TrackedRequest
 __all__ = [
     "DEFAULT_HOURS",
     "DEFAULT_OUTPUT_TOKENS",
-    "MAX_HOURS",
+    "HOURS_MAX",
     "AlertKind",
     "Attempt",
     "AttemptOrder",

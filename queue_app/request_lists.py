@@ -23,7 +23,7 @@ PAGE_SIZE = 50
 PLACE = ("created_at", "id")
 SEARCHED = 10_000
 """Requests that one page of a filtered list looks at: no filter reads the whole history at once."""
-MAX_NEWER = 100
+NEWER_MAX = 100
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ def sums_of(requests: Iterable[AIRequest]) -> dict[UUID, Sums]:
 
 
 def count_newer(narrowed: RequestFilter, cursor: str) -> int:
-    """How many requests of the filter came in after the one at the cursor: at most `MAX_NEWER`.
+    """How many requests of the filter came in after the one at the cursor: at most `NEWER_MAX`.
 
     Without a cursor all count. Raises ValueError for an invalid cursor.
     """
@@ -104,7 +104,7 @@ def count_newer(narrowed: RequestFilter, cursor: str) -> int:
     if cursor:
         rows = rows.filter(side(PLACE, place_at(AIRequest, PLACE, cursor), "gt"))
     rows, _ = _searched(rows, narrowed)
-    return len(_narrow(rows, narrowed).values_list("id")[:MAX_NEWER])
+    return len(_narrow(rows, narrowed).values_list("id")[:NEWER_MAX])
 
 
 def cursor_of(request: AIRequest) -> str:

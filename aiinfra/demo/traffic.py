@@ -24,8 +24,8 @@ WORD_FOR_WORD_SHARE = 0.6
 FRAMES = ("Hello! {}", "{} Thank you!", "Please help me: {}", "Hi, a quick question: {}")
 FOLLOW_UP_SHARE = 0.2
 """Share of questions that continue a conversation."""
-MAX_TOKENS = (24, 120, 400, 800, 1200)
-MAX_TOKEN_SHARES = (12, 28, 34, 18, 8)
+TOKENS_MAX = (24, 120, 400, 800, 1200)
+TOKEN_SHARES_MAX = (12, 28, 34, 18, 8)
 REMEMBERED = 40
 """How many of the last questions, and of the open conversations, can recur."""
 
@@ -172,7 +172,7 @@ def send_traffic(*, rate: float, seconds: float, organizations: Sequence[str] = 
 
 def _max_tokens(topic: Topic) -> int:
     """The same for all wordings of a topic, as in a real application. Otherwise they couldn't share cached answers."""
-    return random.Random(topic.wordings[0]).choices(MAX_TOKENS, MAX_TOKEN_SHARES)[0]
+    return random.Random(topic.wordings[0]).choices(TOKENS_MAX, TOKEN_SHARES_MAX)[0]
 
 
 def _checked(slugs: Sequence[str]) -> list[str]:

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from aiinfra.api import ApiCall, ApiModel, Endpoint, Operation
 from cost_app import create_cost_optimizer
-from cost_app.facade import DEFAULT_HOURS, MAX_HOURS, Performance
+from cost_app.facade import DEFAULT_HOURS, HOURS_MAX, Performance
 
 cost = create_cost_optimizer()
 Milliseconds = Annotated[float | None, Field(description="milliseconds, of answered calls; null if there are none")]
@@ -17,7 +17,7 @@ class PerformanceQuery(ApiModel):
 
     provider: str = ""
     model: str = ""
-    hours: Annotated[int, Field(ge=1, le=MAX_HOURS, description="how far to look back")] = DEFAULT_HOURS
+    hours: Annotated[int, Field(ge=1, le=HOURS_MAX, description="how far to look back")] = DEFAULT_HOURS
 
 
 class ModelPerformance(ApiModel):

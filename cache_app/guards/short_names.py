@@ -20,15 +20,15 @@ VERY_LONG_NAME = 8
 """From this length on, a wrong vowel is a typo, too."""
 ENDING = 2
 """Letters at the end of a name that distinguish Christian from Christina."""
-MAX_NAMES = 20
+NAMES_MAX = 20
 """Names of a text that are compared with those of the other: more are a list."""
 DOUBLE = re.compile(r"(.)\1")
 
 
 def object_to_short_names(asked: Parsed, cached: Parsed) -> Objection | None:
     """Each text has a name that is almost the other's, or a short form that the other does not have."""
-    for one in sorted(asked.capitals - cached.words)[:MAX_NAMES]:
-        for other in sorted(cached.capitals - asked.words)[:MAX_NAMES]:
+    for one in sorted(asked.capitals - cached.words)[:NAMES_MAX]:
+        for other in sorted(cached.capitals - asked.words)[:NAMES_MAX]:
             shorter, longer = sorted((one, other), key=len)
             reworded = longer[:-1] == shorter and len(asked.sequence) != len(cached.sequence)
             near = is_one_edit(one, other) or is_one_edit(stem(one), stem(other))
@@ -71,8 +71,8 @@ def _short_forms_differ(asked: Parsed, cached: Parsed) -> Objection | None:
     if asked.text.isupper() or cached.text.isupper():
         return None
     left, right = (set(SHORT.findall(parsed.text)) for parsed in (asked, cached))
-    for one in sorted(each for each in left if each.lower() not in cached.words)[:MAX_NAMES]:
-        for other in sorted(each for each in right if each.lower() not in asked.words)[:MAX_NAMES]:
+    for one in sorted(each for each in left if each.lower() not in cached.words)[:NAMES_MAX]:
+        for other in sorted(each for each in right if each.lower() not in asked.words)[:NAMES_MAX]:
             if not _is_spelled_out(one, other, asked, cached):
                 return differs("entities", one, other)
     return None

@@ -18,12 +18,12 @@ from cache_app.store.scripts import EVERYTHING, ORGANIZATIONS, Argument, call, c
 
 __all__ = ["Entry", "add_vector", "block", "fetch_one", "fetch_valid", "pin", "put", "unpin"]
 
-MAX_ENTRIES = 100_000
+ENTRIES_MAX = 100_000
 UNCHANGED = 1
 """The script's reply for "your copy is still valid"."""
 
 
-def put(entry: Entry, *, vector: Vector | None, by_meaning: bool = True, max_entries: int = MAX_ENTRIES) -> None:
+def put(entry: Entry, *, vector: Vector | None, by_meaning: bool = True, max_entries: int = ENTRIES_MAX) -> None:
     """Store an entry, replacing the one with its ID, until `expires_ms`. A pin of the old one is kept.
 
     Above `max_entries` the least recently used entries are evicted. An entry that is to be found `by_meaning` but has

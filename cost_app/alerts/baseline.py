@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
-MIN_SAMPLES = 3
+SAMPLES_MIN = 3
 LIMIT = 3.5
 SCALE = 0.6745
-MIN_SPREAD = 0.1
+SPREAD_MIN = 0.1
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Baseline:
 
 def baseline(values: Sequence[int]) -> Baseline | None:
     """None for fewer than three values: they are not enough."""
-    if len(values) < MIN_SAMPLES:
+    if len(values) < SAMPLES_MIN:
         return None
     middle = median(values)
     return Baseline(round(middle), round(median(abs(value - middle) for value in values)))
@@ -33,5 +33,5 @@ def baseline(values: Sequence[int]) -> Baseline | None:
 
 def is_spike(value: int, usual: Baseline) -> bool:
     """Whether the value is unusually high."""
-    spread = max(usual.mad, usual.median * MIN_SPREAD, 1)
+    spread = max(usual.mad, usual.median * SPREAD_MIN, 1)
     return SCALE * (value - usual.median) / spread > LIMIT

@@ -34,7 +34,7 @@ HISTORY_DAYS = 7
 QUIET_WEEKS = 3
 """Off-hours: hours of the week without a call in this many weeks."""
 NEW_MAX = 20
-MIN_CALLS = 20
+CALLS_MIN = 20
 """Below this, no volume is unusual."""
 
 
@@ -183,7 +183,7 @@ def _volume(hours: Hours, calendar: Calendar, now: datetime) -> Iterator[Cause]:
     hour = _last_hour(calendar, now)
     calls = hours.get(hour, (0, 0))[1]
     usual = baseline(_same_hours(hours, calendar, hour, 1))
-    if usual and calls - usual.median >= MIN_CALLS and is_spike(calls, usual):
+    if usual and calls - usual.median >= CALLS_MIN and is_spike(calls, usual):
         yield Cause(
             name=f"volume:{hour:%Y-%m-%dT%H:%M}",
             kind=AlertKind.UNUSUAL_USAGE,

@@ -8,7 +8,7 @@ from cost_app.alerts.cause import Cause
 from cost_app.calendar import Calendar
 from cost_app.models import AlertKind, Attempt, Severity, UsageIssue
 
-MAX_MODELS = 100
+MODELS_MAX = 100
 
 
 def usage_issues(organization_id: int, calendar: Calendar, now: datetime) -> Iterator[Cause]:
@@ -19,7 +19,7 @@ def usage_issues(organization_id: int, calendar: Calendar, now: datetime) -> Ite
     calls = Attempt.objects.filter(organization_id=organization_id, created_at__gte=calendar.begin_of(today))
     doubtful = calls.exclude(usage_issue="").order_by("provider", "model", "tier")
     found: dict[str, set[tuple[str, str, str]]] = defaultdict(set)
-    for issue, *place in doubtful.values_list("usage_issue", "provider", "model", "tier").distinct()[:MAX_MODELS]:
+    for issue, *place in doubtful.values_list("usage_issue", "provider", "model", "tier").distinct()[:MODELS_MAX]:
         found[issue].add((place[0], place[1], place[2]))
     for provider in sorted({provider for provider, _, _ in found[UsageIssue.NO_USAGE]}):
         yield _no_usage(provider, f"usage:{provider}:{today}")

@@ -6,7 +6,7 @@ How the default is derived:
    of the requested model. Without a policy: the built-in models and those used in the last 30 days. Each needs a price
    in force and a configured provider. Embedding models are never candidates.
 2. The same tier. Prices are compared at the week's most expensive hours, with three input tokens per output token. A
-   candidate costs at most `MAX_PRICE_INCREASE` times the requested model and at least 1/`MAX_PRICE_DECREASE` of it. A
+   candidate costs at most `PRICE_INCREASE_MAX` times the requested model and at least 1/`PRICE_DECREASE_MAX` of it. A
    model of the economy tier (output below $1 per million tokens) never replaces a more expensive one.
 3. One model per provider, the closest in price, because a provider's outage affects all of its models.
 4. Other providers come first, then the closest price, up to `DEFAULT_STEPS` steps. Ties are broken by name.
@@ -29,9 +29,9 @@ from cost_app.recommendations.pricing import Model, WeeklyPrices, weekly_prices,
 from cost_app.recommendations.provider_choice import CHEAPEST_TIER_NANO
 
 DEFAULT_STEPS = 3
-MAX_PRICE_INCREASE = 5
+PRICE_INCREASE_MAX = 5
 """An outage must not multiply the bill: the maximum price of a default step, as a multiple of the requested model's."""
-MAX_PRICE_DECREASE = 10
+PRICE_DECREASE_MAX = 10
 """A model cheaper than this fraction of the price is not considered comparable."""
 EVERY_MODEL = ("", "")
 """The opt-out that applies to all models."""
@@ -165,8 +165,8 @@ class Candidates:
         if price.output < CHEAPEST_TIER_NANO <= own.output:
             return False
         return (
-            weight_of(own) <= weight_of(price) * MAX_PRICE_DECREASE
-            and weight_of(price) <= weight_of(own) * MAX_PRICE_INCREASE
+            weight_of(own) <= weight_of(price) * PRICE_DECREASE_MAX
+            and weight_of(price) <= weight_of(own) * PRICE_INCREASE_MAX
         )
 
     def _distance(self, model: Model, asked: Model) -> int:

@@ -9,8 +9,8 @@ from aiinfra.tenants.access import MemberRequest, permission_required
 from cost_app.fallback import manage
 from cost_app.fallback.chains import (
     DEFAULT_STEPS,
-    MAX_PRICE_DECREASE,
-    MAX_PRICE_INCREASE,
+    PRICE_DECREASE_MAX,
+    PRICE_INCREASE_MAX,
     Chain,
     defaults_are_on,
     effective_chain,
@@ -21,8 +21,8 @@ from cost_app.prices.lookup import priced_models
 from cost_app.recommendations.pricing import Model
 
 RULE = {
-    "least_percent": 100 // MAX_PRICE_DECREASE,
-    "most_percent": 100 * MAX_PRICE_INCREASE,
+    "least_percent": 100 // PRICE_DECREASE_MAX,
+    "most_percent": 100 * PRICE_INCREASE_MAX,
     "default_steps": DEFAULT_STEPS,
 }
 

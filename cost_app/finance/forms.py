@@ -7,7 +7,7 @@ from django.core.files import File
 
 from cost_app.finance.focus import PROVIDER_NAMES
 from cost_app.finance.invoices.layouts import LAYOUTS
-from cost_app.finance.invoices.table import MAX_BYTES
+from cost_app.finance.invoices.table import BYTES_MAX
 from cost_app.finance.ranges import range_error
 
 LEDGER, FOCUS = "ledger", "focus"
@@ -49,6 +49,6 @@ class InvoiceForm(forms.Form):
         if len(self.files.getlist("file")) > 1:
             raise forms.ValidationError("Choose one file.")
         file: File[bytes] = self.cleaned_data["file"]
-        if (file.size or 0) > MAX_BYTES:
+        if (file.size or 0) > BYTES_MAX:
             raise forms.ValidationError("The file is larger than 10 MB. Export a shorter period.")
         return file

@@ -13,7 +13,7 @@ from cost_app.models import ModelHour, ModelMinute, ModelState
 from cost_app.performance.counting import HOURS_KEPT, MINUTES_KEPT
 from cost_app.performance.histogram import Histogram, merged, percentile
 
-MAX_HOURS = HOURS_KEPT // timedelta(hours=1)
+HOURS_MAX = HOURS_KEPT // timedelta(hours=1)
 DEFAULT_HOURS = 24
 
 

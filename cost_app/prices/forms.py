@@ -12,7 +12,7 @@ from cost_app.models import ModelPrice, PriceTier
 from cost_app.prices.repricing import Period
 from cost_app.prices.screens import providers_priced
 from cost_app.prices.shipped import nano_of
-from cost_app.prices.terms import MAX_STEPS, MAX_TOKENS, STEP_AMOUNTS, PriceError, PriceTerms, label_of, with_defaults
+from cost_app.prices.terms import STEP_AMOUNTS, STEPS_MAX, TOKENS_MAX, PriceError, PriceTerms, label_of, with_defaults
 from cost_app.prices.windows import WEEKDAYS
 
 NAME = forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"})
@@ -77,9 +77,9 @@ class PriceForm(forms.Form):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        for number in range(1, MAX_STEPS + 1):
+        for number in range(1, STEPS_MAX + 1):
             self.fields[f"long_{number}_above"] = forms.IntegerField(
-                required=False, min_value=0, max_value=MAX_TOKENS, label="Prompts above", help_text="Tokens."
+                required=False, min_value=0, max_value=TOKENS_MAX, label="Prompts above", help_text="Tokens."
             )
             for name in STEP_AMOUNTS:
                 self.fields[f"long_{number}_{name}"] = _dollars(label_of(name), required=False)
@@ -88,7 +88,7 @@ class PriceForm(forms.Form):
     def steps(self) -> list[list[forms.BoundField]]:
         """The fields of each prompt length, for the page."""
         names = ("above", *STEP_AMOUNTS)
-        return [[self[f"long_{number}_{name}"] for name in names] for number in range(1, MAX_STEPS + 1)]
+        return [[self[f"long_{number}_{name}"] for name in names] for number in range(1, STEPS_MAX + 1)]
 
     def clean(self) -> dict[str, Any]:
         """Check that the parts form a valid price."""
@@ -113,7 +113,7 @@ class PriceForm(forms.Form):
 
     def _steps(self) -> list[dict[str, Any]]:
         steps = []
-        for number in range(1, MAX_STEPS + 1):
+        for number in range(1, STEPS_MAX + 1):
             above = self.cleaned_data[f"long_{number}_above"]
             amounts = {name: _nano(self.cleaned_data[f"long_{number}_{name}"]) for name in STEP_AMOUNTS}
             if above is not None:

@@ -14,11 +14,11 @@ OPTIONAL_AMOUNT = "cache_write_1h"
 STEP_AMOUNTS = ("input", "cache_read", "cache_write", OPTIONAL_AMOUNT, "output")
 """Every amount of one prompt length, in the order of the screens."""
 STEP_KEYS = {"above", *AMOUNTS, OPTIONAL_AMOUNT}
-MAX_STEPS = 4
+STEPS_MAX = 4
 PROVIDER = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
 MODEL = re.compile(r"[^\s/?#%][^\s?#%]{0,127}")
-MAX_TOKENS = 100_000_000
-MAX_NANO = 10**15
+TOKENS_MAX = 100_000_000
+NANO_MAX = 10**15
 """A million dollars per million tokens: more is a typo, and anything less fits into 64 bits with any usage."""
 
 
@@ -83,14 +83,14 @@ class PriceTerms:
             given = [amounts[name] for name in AMOUNTS]
             if amounts[OPTIONAL_AMOUNT] is not None:
                 given.append(amounts[OPTIONAL_AMOUNT])
-            if not all(type(amount) is int and 0 <= amount <= MAX_NANO for amount in given):
+            if not all(type(amount) is int and 0 <= amount <= NANO_MAX for amount in given):
                 raise PriceError("Amounts must be $0 to $1,000,000.")
 
     def _check_steps(self) -> None:
-        if len(self.long_prompts) > MAX_STEPS or any(set(step) != STEP_KEYS for step in self.long_prompts):
-            raise PriceError(f"Long prompts can have at most {MAX_STEPS} lengths, each with all its prices.")
+        if len(self.long_prompts) > STEPS_MAX or any(set(step) != STEP_KEYS for step in self.long_prompts):
+            raise PriceError(f"Long prompts can have at most {STEPS_MAX} lengths, each with all its prices.")
         lengths = [step["above"] for step in self.long_prompts]
-        if not all(type(length) is int and 0 <= length <= MAX_TOKENS for length in lengths):
+        if not all(type(length) is int and 0 <= length <= TOKENS_MAX for length in lengths):
             raise PriceError("The length of a long prompt must be a non-negative number of tokens.")
         if sorted(set(lengths)) != lengths:
             raise PriceError("Steps for long prompts must be in ascending order, each length once.")

@@ -22,7 +22,7 @@ from cost_app.prices.forms import PriceFilterForm, PriceForm, ReasonForm, Repric
 from cost_app.prices.screens import by_provider, current_prices, decided_proposals, price_history, waiting_proposals
 from cost_app.prices.terms import PriceError
 
-MAX_CALLS = 2_000
+CALLS_MAX = 2_000
 """The command reprices larger periods, because it may take longer."""
 RUNS_SHOWN = 20
 PAGE_SIZE = 50
@@ -167,7 +167,7 @@ def _repricing(
 
 def _difference(form: RepricingForm) -> dict[str, Any]:
     if _is_too_long(form):
-        return {"problem": f"More than {MAX_CALLS:,} calls: use manage.py reprice, or select a shorter period."}
+        return {"problem": f"More than {CALLS_MAX:,} calls: use manage.py reprice, or select a shorter period."}
     rows = repricing.difference(form.chosen_period())
     return {
         "period": form.chosen_period(),
@@ -178,7 +178,7 @@ def _difference(form: RepricingForm) -> dict[str, Any]:
 
 
 def _is_too_long(form: RepricingForm) -> bool:
-    return repricing.count_calls(form.chosen_period()) > MAX_CALLS
+    return repricing.count_calls(form.chosen_period()) > CALLS_MAX
 
 
 def _runs() -> Any:

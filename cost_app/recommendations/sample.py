@@ -13,10 +13,10 @@ from django.db.models import Count, Min, QuerySet, Sum
 from cost_app.models import Attempt, AttemptState, RecommendationKind
 
 SAMPLE_DAYS = 30
-MIN_DAYS = 7
-MIN_CALLS = 100
-MIN_MONTHLY_NANO = 1_000_000_000
-MIN_PERCENT = 1
+DAYS_MIN = 7
+CALLS_MIN = 100
+MONTHLY_NANO_MIN = 1_000_000_000
+PERCENT_MIN = 1
 CONFIDENCE = [("high", 1_000, 21), ("medium", 300, 14)]
 """(confidence, number of calls, observed days): the first row whose minimums are both met; otherwise low."""
 
@@ -89,7 +89,7 @@ class Sample:
         Too small: fewer than 100 calls or 7 days, less than $1 per month or 1% of what the organization spent. For a
         finding without a direct saving, only the sample counts.
         """
-        if finding.examined is not None and (self.days < MIN_DAYS or finding.examined < MIN_CALLS):
+        if finding.examined is not None and (self.days < DAYS_MIN or finding.examined < CALLS_MIN):
             return None
         saving = finding.saving_nano or 0
         monthly = saving * SAMPLE_DAYS // max(self.days, 1)
@@ -98,7 +98,7 @@ class Sample:
         return self._new_advice(finding, monthly)
 
     def _is_significant(self, saving: int, monthly: int) -> bool:
-        return monthly >= MIN_MONTHLY_NANO and saving * 100 >= self.spend_nano * MIN_PERCENT
+        return monthly >= MONTHLY_NANO_MIN and saving * 100 >= self.spend_nano * PERCENT_MIN
 
     def _new_advice(self, finding: Finding, monthly: int) -> Advice:
         return Advice(

@@ -10,7 +10,7 @@ from cost_app.models import OptimizationRule, Recommendation, RecommendationKind
 from cost_app.recommendations.lifecycle import makes_rule
 from cost_app.recommendations.realised import RuleSavings
 
-MAX_SHOWN = 100
+SHOWN_MAX = 100
 TONES = {RecommendationState.OPEN: "info", RecommendationState.APPLIED: "good"}
 CONFIDENCE_TONES = {"high": "good", "medium": "info"}
 KIND_WORDS = {
@@ -135,7 +135,7 @@ def consequence_of(recommendation: Recommendation) -> str:
 
 def recommendation_rows(state: RecommendationState) -> list[RecommendationRow]:
     """The scoped organization's recommendations in one state, largest savings first, at most 100; two queries."""
-    found = _with_rules().filter(state=state).order_by("-monthly_nano", "-id")[:MAX_SHOWN]
+    found = _with_rules().filter(state=state).order_by("-monthly_nano", "-id")[:SHOWN_MAX]
     return [_row(each) for each in found]
 
 

@@ -20,13 +20,13 @@ PriorityName = Literal["low", "normal", "high", "critical"]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=128)]
 TierIn = Literal["standard", "default", "auto", "batch", "flex", "priority", "scale"]
 """A service tier; `default` and `auto` are OpenAI's names for the standard one."""
-MAX_DOLLARS = 100_000
+DOLLARS_MAX = 100_000
 """Per call; more is a mistake."""
 
 
 def _of_one_call(nano: int) -> int:
-    if nano >= MAX_DOLLARS * NANO:
-        raise ValueError(f"One call must cost less than {MAX_DOLLARS} dollars.")
+    if nano >= DOLLARS_MAX * NANO:
+        raise ValueError(f"One call must cost less than {DOLLARS_MAX} dollars.")
     return nano
 
 
@@ -37,7 +37,7 @@ CostIn = Annotated[
         {
             "anyOf": [
                 {"type": "string", "pattern": r"^[0-9]{1,5}(\.[0-9]{1,9})?$"},
-                {"type": "number", "minimum": 0, "exclusiveMaximum": MAX_DOLLARS},
+                {"type": "number", "minimum": 0, "exclusiveMaximum": DOLLARS_MAX},
             ],
             "description": "US dollars, at most nine decimals",
         }

@@ -13,16 +13,16 @@ COLUMNS = [
     "request_id", "created_at", "completed_at", "status", "error_code", "priority", "provider", "model", "user_id",
     "conversation_id", "tags", "cached", "wait_ms", "run_ms", "tokens", "cost_usd",
 ]  # fmt: skip
-MAX_EXPORTED = 10_000
+EXPORTED_MAX = 10_000
 PAGE = 500
-MAX_PAGES = 100
+PAGES_MAX = 100
 """Pages of a filter that few requests match are short; no more of them are read."""
 
 
 def exported(narrowed: RequestFilter, zone: tzinfo) -> Iterator[list[object]]:
     """The cells of each request, in the order of the list. Times are in the zone, with its offset."""
-    cursor, left = None, MAX_EXPORTED
-    for _ in range(MAX_PAGES):
+    cursor, left = None, EXPORTED_MAX
+    for _ in range(PAGES_MAX):
         page = page_of(narrowed, cursor, min(PAGE, left))
         for row in request_rows(page):
             yield _cells(row, zone)

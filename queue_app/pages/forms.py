@@ -26,7 +26,7 @@ HELD = "held"
 """An extra choice in the list of statuses: pending, and the next attempt is not due yet."""
 ERRORS = sorted([*ErrorCode, WORKER_LOST])
 YEARS = [MinValueValidator(datetime(2000, 1, 1, tzinfo=UTC)), MaxValueValidator(datetime(2999, 1, 1, tzinfo=UTC))]
-MAX_KEYS = 500
+KEYS_MAX = 500
 MAIN_FIELDS = ("status", "priority", "provider", "model", "error", "user")
 
 
@@ -77,7 +77,7 @@ class RequestFilterForm(forms.Form):
         for name, values in offered.items():
             given = self.data.get(name)
             self.fields[name].choices = _any_of([*values, given] if given in known[name] else values)  # type: ignore[attr-defined]
-        keys = ApiKey.objects.order_by("name").values_list("key_id", "name")[:MAX_KEYS]
+        keys = ApiKey.objects.order_by("name").values_list("key_id", "name")[:KEYS_MAX]
         self.fields["key"].choices = [("", "Any"), *keys]  # type: ignore[attr-defined]
 
     def main_fields(self) -> list[forms.BoundField]:

@@ -34,7 +34,7 @@ from queue_app.pages.forms import LaneForm, RequestFilterForm
 from queue_app.pages.screens import RequestRow, changed_rows, live_queue, request_rows, timeline
 from queue_app.pages.truncation import shown_content
 from queue_app.queries import request_by_id, status_of
-from queue_app.request_lists import MAX_NEWER, PAGE_SIZE, RequestFilter, Sums, count_newer, cursor_of, page_of
+from queue_app.request_lists import NEWER_MAX, PAGE_SIZE, RequestFilter, Sums, count_newer, cursor_of, page_of
 from queue_app.stats.figures import CHARTS, STAFF_CHARTS
 
 cache = create_semantic_cache()
@@ -99,7 +99,7 @@ def request_changes(request: MemberRequest) -> HttpResponse:
         "filters": urlencode(chosen),
         "here": urlencode(chosen),
         "newest": request.GET.get("newest", ""),
-        "most_newer": MAX_NEWER,
+        "most_newer": NEWER_MAX,
         "can_write": request.principal.can("queue:write"),
     }
     return render(request, "queue/_request_changes.html", context)
@@ -108,7 +108,7 @@ def request_changes(request: MemberRequest) -> HttpResponse:
 @permission_required("queue:read")
 @require_GET
 def export_requests(request: MemberRequest) -> HttpResponseBase:
-    """The filtered list as CSV: at most `MAX_EXPORTED` requests, and no prompts or answers."""
+    """The filtered list as CSV: at most `EXPORTED_MAX` requests, and no prompts or answers."""
     narrowed = RequestFilterForm(request.GET).narrowed()
     zone = timezone.get_current_timezone()  # the organization's, which is no longer set while the response is sent
     return csv_response(request.principal.organization_id, "requests.csv", COLUMNS, lambda: exported(narrowed, zone))

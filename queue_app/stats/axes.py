@@ -7,7 +7,7 @@ from django.utils import timezone
 from aiinfra.charts import Figure
 
 MINUTE = timedelta(minutes=1)
-MIN_PEAK = 5
+PEAK_MIN = 5
 """Minimum end of the vertical axis, so that counts get whole-number labels."""
 HOUR = timedelta(hours=1)
 """The charts show the last hour, whatever happened in it, so that charts above each other have the same axis."""
@@ -30,7 +30,7 @@ def _window() -> list[str]:
 
 def counts_axis(peak: int) -> Figure:
     """From 0 to slightly above the peak."""
-    return {"range": [0, max(MIN_PEAK, peak * 1.08)], "tickformat": ",d", "nticks": 6}
+    return {"range": [0, max(PEAK_MIN, peak * 1.08)], "tickformat": ",d", "nticks": 6}
 
 
 def stamp(moment: datetime) -> str:

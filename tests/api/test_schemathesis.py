@@ -31,7 +31,7 @@ from aiinfra.notifications.channels import add_channel
 from aiinfra.openapi import document
 from aiinfra.tenants.models import Organization
 from aiinfra.wsgi import application
-from cost_app.spend.payloads import MAX_DOLLARS, TierIn
+from cost_app.spend.payloads import DOLLARS_MAX, TierIn
 from tests.api.support import CACHE, CHAT, COST, EVENTS, KEYS, QUEUE, Caller, enqueue_body
 from tests.support.examples import IS_FULL, examples
 
@@ -136,8 +136,8 @@ def make_tracking_possible(body: dict[str, Any]) -> None:
         body["at"] = timezone.now().isoformat()
     if body.get("batch") is True and body.get("tier") in get_args(TierIn):
         body["tier"] = "batch"
-    if isinstance(body.get("cost"), float) and 0 <= body["cost"] < MAX_DOLLARS:
-        body["cost"] = min(round(body["cost"], 9), MAX_DOLLARS - 1)
+    if isinstance(body.get("cost"), float) and 0 <= body["cost"] < DOLLARS_MAX:
+        body["cost"] = min(round(body["cost"], 9), DOLLARS_MAX - 1)
     make_usage_possible(body.get("usage"))
 
 

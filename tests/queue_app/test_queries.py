@@ -153,7 +153,7 @@ def test_newer_matching_requests_are_counted_up_to_a_limit(
     assert count_newer(RequestFilter(), cursor) == 4
     assert count_newer(RequestFilter(user_ref="ann"), cursor) == 2
     assert count_newer(RequestFilter(), "") == 7
-    monkeypatch.setattr(request_lists, "MAX_NEWER", 3)
+    monkeypatch.setattr(request_lists, "NEWER_MAX", 3)
     assert count_newer(RequestFilter(), cursor) == 3
     with pytest.raises(ValueError):
         count_newer(RequestFilter(), "nonsense")

@@ -271,7 +271,7 @@ def test_the_filtered_list_is_exported_as_safe_csv(
     submit: Submit, browser: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(export, "PAGE", 2)
-    monkeypatch.setattr(export, "MAX_EXPORTED", 3)
+    monkeypatch.setattr(export, "EXPORTED_MAX", 3)
     submit(user_ref="someone else")
     requests = [submit(user_ref="=1+1", tags=["a b", "c"]) for _ in range(4)]
     response = browser.get("/queue/requests/export/", {"user": "=1+1"})

@@ -13,8 +13,8 @@ from pydantic.alias_generators import to_camel
 from aiinfra.configuration.setting import Values
 from aiinfra.configuration.table.providers import SANDBOX_LATENCY_MS
 
-MAX_LATENCY_MS = 600_000
-Milliseconds = Annotated[float, Field(ge=0, le=MAX_LATENCY_MS, allow_inf_nan=False)]
+LATENCY_MS_MAX = 600_000
+Milliseconds = Annotated[float, Field(ge=0, le=LATENCY_MS_MAX, allow_inf_nan=False)]
 
 
 class FaultKind(StrEnum):

@@ -15,8 +15,8 @@ from aiinfra.providers.sandbox.model import Answer, Prompt, embed
 from aiinfra.providers.tokens import count_tokens
 
 DEFAULT_DIMENSIONS = 1536
-MAX_DIMENSIONS = 4096
-MAX_INPUTS = 2048
+DIMENSIONS_MAX = 4096
+INPUTS_MAX = 2048
 
 _ANTHROPIC_STOP_REASONS = {
     "stop": "end_turn",
@@ -193,7 +193,7 @@ def embeddings(body: dict[str, Any]) -> tuple[str, TokenUsage, dict[str, Any]]:
     """Model, usage and body of the answer to an embeddings request. Raises BadRequestError."""
     model, inputs = _string(body, "model"), _inputs(body.get("input"))
     dimensions = _limit(body, "dimensions") or DEFAULT_DIMENSIONS
-    if dimensions > MAX_DIMENSIONS:
+    if dimensions > DIMENSIONS_MAX:
         raise BadRequestError("too many dimensions", "dimensions")
     vectors = [embed(text if isinstance(text, str) else " ".join(map(str, text)), dimensions) for text in inputs]
     if body.get("encoding_format") == "base64":
@@ -209,7 +209,7 @@ def embeddings(body: dict[str, Any]) -> tuple[str, TokenUsage, dict[str, Any]]:
 def _inputs(given: object) -> list[str | list[int]]:
     """One item per vector: a text, or its tokens."""
     inputs = [given] if isinstance(given, str) or _is_tokens(given) else given
-    if not isinstance(inputs, list) or not 0 < len(inputs) <= MAX_INPUTS:
+    if not isinstance(inputs, list) or not 0 < len(inputs) <= INPUTS_MAX:
         raise BadRequestError("input must be a string, tokens, or a list of them", "input")
     if not all(isinstance(each, str) or _is_tokens(each) for each in inputs):
         raise BadRequestError("input must be a string, tokens, or a list of them", "input")

@@ -11,7 +11,7 @@ Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
-MAX_BODY = 64 * 1024 * 1024
+BODY_MAX = 64 * 1024 * 1024
 CLOSE_WITH_RESET = struct.pack("ii", 1, 0)
 """SO_LINGER on, for 0 seconds: closing the socket then sends a TCP reset."""
 
@@ -83,12 +83,12 @@ class Exchange:
 
 
 async def read_exchange(scope: Scope, receive: Receive, send: Send) -> Exchange:
-    """Read the request with its body. Raises BadRequestError (413) for more than `MAX_BODY` bytes."""
+    """Read the request with its body. Raises BadRequestError (413) for more than `BODY_MAX` bytes."""
     body = bytearray()
     while True:
         message = await receive()
         body += message.get("body", b"")
-        if len(body) > MAX_BODY:
+        if len(body) > BODY_MAX:
             raise BadRequestError("the body is too large", status=413)
         if not message.get("more_body"):
             break

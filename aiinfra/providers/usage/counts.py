@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import Any
 
-MAX_TOKENS = 100_000_000
+TOKENS_MAX = 100_000_000
 """A larger count in one call is an error: the longest context of any model is a hundredth of it."""
 
 _DIGITS = re.compile(r"\s{0,9}([0-9]{1,9})(\.0{1,9})?\s{0,9}")
@@ -47,7 +47,7 @@ def count(raw: Mapping[str, Any], path: str) -> int | None:
     if value is None or value in ("", [], {}):
         return None
     whole = as_whole(value)
-    if whole is None or whole > MAX_TOKENS:
+    if whole is None or whole > TOKENS_MAX:
         raise UsageError(path)
     return whole
 

@@ -12,10 +12,10 @@ from aiinfra.money import NANO
 from aiinfra.providers.usage import spellings
 from aiinfra.providers.usage.counts import UsageError, as_whole, at
 
-MAX_TOOL_USES = 10_000
+TOOL_USES_MAX = 10_000
 """Uses of one tool in one call; a larger count is an error."""
-MAX_TOOLS = 20
-MAX_COST = Decimal(100_000)
+TOOLS_MAX = 20
+COST_MAX = Decimal(100_000)
 """Dollars for one call; a larger amount is an error."""
 TICKS_PER_DOLLAR = 10_000_000_000
 
@@ -37,11 +37,11 @@ def tool_uses(raw: Mapping[str, Any]) -> dict[str, int]:
     uses: dict[str, int] = {}
     for path in spellings.TOOL_USES:
         tools = _loosely(raw, path)
-        for name, value in list(tools.items())[:MAX_TOOLS] if isinstance(tools, Mapping) else ():
+        for name, value in list(tools.items())[:TOOLS_MAX] if isinstance(tools, Mapping) else ():
             _note(uses, _tool_named(name), value)
     for path, tool in spellings.TOOL_COUNTS.items():
         _note(uses, tool, _loosely(raw, path))
-    return dict(sorted(uses.items())[:MAX_TOOLS])
+    return dict(sorted(uses.items())[:TOOLS_MAX])
 
 
 def reported_nano(raw: Mapping[str, Any]) -> int | None:
@@ -56,14 +56,14 @@ def reported_nano(raw: Mapping[str, Any]) -> int | None:
     upstream = _dollars(_loosely(raw, spellings.UPSTREAM_COST))
     if upstream is not None and (not cost or raw.get(spellings.OWN_KEY) is True):
         cost = (cost or 0) + upstream
-    if cost is None or cost > MAX_COST:
+    if cost is None or cost > COST_MAX:
         return None
     return int((cost * NANO).to_integral_value(ROUND_CEILING))
 
 
 def _note(uses: dict[str, int], tool: str, value: object) -> None:
     number = as_whole(value)
-    if tool and number and number <= MAX_TOOL_USES:
+    if tool and number and number <= TOOL_USES_MAX:
         uses[tool] = max(number, uses.get(tool, 0))
 
 
@@ -85,7 +85,7 @@ def _dollars(value: object, *, per_dollar: int = 1) -> Decimal | None:
         amount = Decimal(str(value)[:40]) / per_dollar
     except (InvalidOperation, ValueError):
         return None
-    return amount if amount.is_finite() and 0 <= amount <= MAX_COST else None
+    return amount if amount.is_finite() and 0 <= amount <= COST_MAX else None
 
 
 def _loosely(raw: Mapping[str, Any], path: str) -> Any:

@@ -10,7 +10,7 @@ from typing import Any
 from aiinfra.providers.usage import spellings
 from aiinfra.providers.usage.counts import UsageError, as_whole
 
-MAX_STEPS = 1_000
+STEPS_MAX = 1_000
 """Steps of one call; a longer list is an error."""
 
 
@@ -30,7 +30,7 @@ def _steps(raw: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
     found = raw.get(name) or []
     if not isinstance(found, list):
         return []
-    if len(found) > MAX_STEPS:
+    if len(found) > STEPS_MAX:
         raise UsageError(name)
     return [step for step in found if isinstance(step, Mapping)]
 

@@ -10,10 +10,10 @@ from typing import Any
 
 from aiinfra.providers.usage.spellings import TIER
 
-MAX_VALUES = 128
-MAX_DEPTH = 4
-MAX_TEXT = 64
-MAX_WHOLE = 10**18
+VALUES_MAX = 128
+DEPTH_MAX = 4
+TEXT_MAX = 64
+WHOLE_MAX = 10**18
 
 
 def with_tier(usage: object, tier: object) -> Any:
@@ -31,7 +31,7 @@ def storable(raw: object) -> dict[str, Any]:
     """
     if raw is None:
         return {}
-    cleaned = _Cleaner().clean(raw, MAX_DEPTH)
+    cleaned = _Cleaner().clean(raw, DEPTH_MAX)
     return cleaned if isinstance(cleaned, dict) else {"usage": cleaned}
 
 
@@ -39,7 +39,7 @@ class _Cleaner:
     """Counts the values that it keeps."""
 
     def __init__(self) -> None:
-        self._left = MAX_VALUES
+        self._left = VALUES_MAX
 
     def clean(self, value: object, depth: int) -> Any:
         self._left -= 1
@@ -53,7 +53,7 @@ class _Cleaner:
         return {_text(str(name)): self.clean(each, depth - 1) for name, each in self._some(value.items())}
 
     def _some(self, values: Any) -> Any:
-        for each in islice(values, MAX_VALUES):
+        for each in islice(values, VALUES_MAX):
             if self._left > 0:
                 yield each
 
@@ -62,11 +62,11 @@ def _plain(value: object) -> Any:
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, int):
-        return value if abs(value) <= MAX_WHOLE else "a huge number"
+        return value if abs(value) <= WHOLE_MAX else "a huge number"
     if isinstance(value, float):
         return value if math.isfinite(value) else str(value)
     return _text(str(value))
 
 
 def _text(text: str) -> str:
-    return text[:MAX_TEXT].encode("utf-8", "replace").decode().replace("\x00", "")
+    return text[:TEXT_MAX].encode("utf-8", "replace").decode().replace("\x00", "")

@@ -11,7 +11,7 @@ from typing import Any
 
 from aiinfra.providers.base import TokenUsage
 from aiinfra.providers.usage import spellings
-from aiinfra.providers.usage.counts import MAX_TOKENS, UsageError, agreed, at, count, stated
+from aiinfra.providers.usage.counts import TOKENS_MAX, UsageError, agreed, at, count, stated
 from aiinfra.providers.usage.extras import reported_nano, tier_of, tool_uses
 from aiinfra.providers.usage.iterations import with_all_steps
 from aiinfra.providers.usage.spellings import ANTHROPIC, DIALECTS, Dialect
@@ -182,7 +182,7 @@ def _must_not_contradict(raw: Mapping[str, Any], spoken: Dialect, prompts: set[i
 
 def _checked(raw: Mapping[str, Any], prompt: int, output: int, shares: _Shares) -> TokenUsage:
     plain = prompt - shares.cached
-    if min(plain, shares.cache_read) < 0 or not shares.reasoning <= output or prompt + output > MAX_TOKENS:
+    if min(plain, shares.cache_read) < 0 or not shares.reasoning <= output or prompt + output > TOKENS_MAX:
         raise UsageError("a part is larger than the whole")
     return TokenUsage(
         input=plain,

@@ -6,10 +6,10 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
 
-from cost_app.finance.invoices.numbers import MAX_FRACTION_OF_TOKENS, Notation, Number, parse_number
+from cost_app.finance.invoices.numbers import FRACTION_OF_TOKENS_MAX, Notation, Number, parse_number
 
-MAX_TOKENS = 10**12
-MAX_DOLLARS = 10**9
+TOKENS_MAX = 10**12
+DOLLARS_MAX = 10**9
 EARLIEST = date(2020, 1, 1)
 MODEL_LENGTH = 128
 DAYS_KEPT = 4_096
@@ -66,8 +66,8 @@ class Cell:
         """A whole number of 0 or more. 0 if the cell is empty."""
         number = self.number()
         value, digits = number.read(self.notation)
-        is_count = not number.is_amount and number.exponent is None and digits <= MAX_FRACTION_OF_TOKENS
-        if not is_count or value != value.to_integral_value() or not 0 <= value <= MAX_TOKENS:
+        is_count = not number.is_amount and number.exponent is None and digits <= FRACTION_OF_TOKENS_MAX
+        if not is_count or value != value.to_integral_value() or not 0 <= value <= TOKENS_MAX:
             raise self.error(f"{self.shown()} is not a number of tokens")
         return int(value)
 
@@ -75,7 +75,7 @@ class Cell:
         """An amount, negative for a credit. 0 if the cell is empty."""
         number = self.number()
         value, _ = number.read(self.notation)
-        if abs(value) > MAX_DOLLARS or (number.exponent or 0) > 0:
+        if abs(value) > DOLLARS_MAX or (number.exponent or 0) > 0:
             raise self.error(f"{self.shown()} is not an amount of dollars")
         return value.quantize(Decimal(1).scaleb(-18)) if value.adjusted() < -18 else value
 

@@ -16,8 +16,8 @@ from cost_app.finance.invoices.table import FileError, Header, columns_of, decod
 
 __all__ = ["Amounts", "FileError", "ProviderFile", "read_file"]
 
-MAX_DAYS = 100
-MAX_NANO = 9 * 10**18
+DAYS_MAX = 100
+NANO_MAX = 9 * 10**18
 """The database's maximum: nine billion dollars."""
 Key = tuple[date, str, str]
 """(day, model as the provider writes it, token class)"""
@@ -143,8 +143,8 @@ def _amounts(tokens: int | None, dollars: Decimal | None) -> Amounts:
 
 def _checked(file: ProviderFile, header_line: int) -> ProviderFile:
     first, last = file.days
-    if (last - first).days >= MAX_DAYS:
-        raise FileError(header_line, "", f"the file spans {first} to {last}; it can span at most {MAX_DAYS} days")
-    if any(abs(amounts.nano or 0) > MAX_NANO for amounts in file.lines.values()):
+    if (last - first).days >= DAYS_MAX:
+        raise FileError(header_line, "", f"the file spans {first} to {last}; it can span at most {DAYS_MAX} days")
+    if any(abs(amounts.nano or 0) > NANO_MAX for amounts in file.lines.values()):
         raise FileError(header_line, "", "its amounts add up to an impossible total")
     return file

@@ -11,10 +11,10 @@ from decimal import Decimal
 from enum import Enum
 from functools import lru_cache
 
-MAX_CHARACTERS = 60
+CHARACTERS_MAX = 60
 NUMBERS_KEPT = 16_384
 """Each cell is read three times, and usage files repeat their numbers."""
-MAX_FRACTION_OF_TOKENS = 2
+FRACTION_OF_TOKENS_MAX = 2
 """`12.0` is a count written as a fraction; `1.000` looks like a thousand."""
 _GROUPS = "'\u2019 \u00a0\u202f"
 _SHAPE = re.compile(
@@ -74,7 +74,7 @@ class Number:
 @lru_cache(maxsize=NUMBERS_KEPT)
 def parse_number(text: str) -> Number | None:
     """The possible readings of a cell. None if it isn't a number in any notation. Reads at most 60 characters."""
-    shape = _SHAPE.fullmatch(text) if len(text) <= MAX_CHARACTERS else None
+    shape = _SHAPE.fullmatch(text) if len(text) <= CHARACTERS_MAX else None
     if shape is None or not _is_sound(shape):
         return None
     exponent = int(shape["exponent"][1:]) if shape["exponent"] else None

@@ -6,8 +6,8 @@ import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-MAX_BYTES = 10 * 1024 * 1024
-MAX_ROWS = 200_000
+BYTES_MAX = 10 * 1024 * 1024
+ROWS_MAX = 200_000
 DELIMITERS = ",;\t"
 UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
@@ -24,8 +24,8 @@ class FileError(ValueError):
 
 def decode(content: bytes) -> str:
     """The text of a file in UTF-8, or in UTF-16 with a byte order mark. Raises FileError."""
-    if len(content) > MAX_BYTES:
-        raise FileError(1, "", f"a file can have at most {MAX_BYTES // 1024 // 1024} MB; export a shorter period")
+    if len(content) > BYTES_MAX:
+        raise FileError(1, "", f"a file can have at most {BYTES_MAX // 1024 // 1024} MB; export a shorter period")
     encoding = "utf-16" if content.startswith(UTF_16) else "utf-8-sig"
     try:
         text = content.decode(encoding)
@@ -77,8 +77,8 @@ def rows_of(text: str, header: Header) -> list[tuple[int, list[str]]]:
     lines = _lines(text, header.delimiter)
     next(lines, None)
     for line, cells in lines:
-        if len(rows) == MAX_ROWS:
-            raise FileError(line, "", f"a file can have at most {MAX_ROWS:,} rows; export a shorter period")
+        if len(rows) == ROWS_MAX:
+            raise FileError(line, "", f"a file can have at most {ROWS_MAX:,} rows; export a shorter period")
         if len(cells) < len(header.names) or any(cell.strip() for cell in cells[len(header.names) :]):
             raise FileError(line, "", f"the row has {len(cells)} cells, and the header has {len(header.names)}")
         rows.append((line, [cell.strip() for cell in cells]))

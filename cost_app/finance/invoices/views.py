@@ -19,7 +19,7 @@ from aiinfra.tenants.actors import actor_name
 from cost_app.finance.forms import InvoiceForm
 from cost_app.finance.invoices.files import FileError
 from cost_app.finance.invoices.invoice_import import VARIANCE_COLUMNS, causes_of, variance_row, with_totals
-from cost_app.finance.invoices.table import MAX_BYTES
+from cost_app.finance.invoices.table import BYTES_MAX
 from cost_app.finance.invoices.uploads import TooManyUploadsError, upload_file
 from cost_app.finance.screens import line_page
 from cost_app.models import InvoiceImport, InvoiceLine, InvoiceUpload
@@ -36,7 +36,7 @@ def invoices(request: MemberRequest) -> HttpResponse:
     return _list(request, InvoiceForm())
 
 
-@accepts_bodies_up_to(MAX_BYTES + FORM_BYTES)
+@accepts_bodies_up_to(BYTES_MAX + FORM_BYTES)
 @permission_required("finance:write")
 @require_POST
 def upload(request: MemberRequest) -> HttpResponse:

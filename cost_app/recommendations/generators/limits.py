@@ -9,7 +9,7 @@ from django.db.models.functions import Greatest
 from cost_app.models import AttemptState, RecommendationKind
 from cost_app.prices.pricing import TOKENS_PER_PRICE
 from cost_app.recommendations.pricing import weekly_prices
-from cost_app.recommendations.sample import MIN_CALLS, Finding, Sample, figure
+from cost_app.recommendations.sample import CALLS_MIN, Finding, Sample, figure
 
 ROUNDED_TO = 64
 SMALLEST_LIMIT = 256
@@ -19,7 +19,7 @@ FAR_BELOW = 2
 """And is recommended only if the limits sent average at least twice as high."""
 HOPELESS_PERCENT = 5
 """Retries with a lower success rate are waste."""
-MAX_RETRIES = 10
+RETRIES_MAX = 10
 
 
 def loose_limits(sample: Sample) -> Iterator[Finding]:
@@ -27,7 +27,7 @@ def loose_limits(sample: Sample) -> Iterator[Finding]:
     calls = sample.calls.filter(max_tokens__gt=0)
     models = calls.order_by("provider", "model").values("provider", "model")
     for row in models.annotate(calls=Count("id"), mean=Avg("max_tokens"), longest=Max("output_tokens")):
-        if row["calls"] >= MIN_CALLS:
+        if row["calls"] >= CALLS_MIN:
             yield from _loose_limit(sample, dict(row))
 
 
@@ -90,9 +90,9 @@ def _trim(found: dict[str, Any]) -> Finding:
 def wasted_retries(sample: Sample) -> Iterator[Finding]:
     """The lowest number of retries beyond which fewer than 5% are answered, while they cost money."""
     rows = _by_number(sample)
-    for retries in range(MAX_RETRIES):
+    for retries in range(RETRIES_MAX):
         tail = {name: sum(row[name] for row in rows if row["number"] > retries + 1) for name in COUNTED}
-        if tail["tried"] < MIN_CALLS:
+        if tail["tried"] < CALLS_MIN:
             return
         if tail["answered"] * 100 < tail["tried"] * HOPELESS_PERCENT:
             stopped = sum(row["failed"] for row in rows if row["number"] == retries + 1)

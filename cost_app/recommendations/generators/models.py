@@ -10,7 +10,7 @@ from cost_app.recommendations.candidates import candidates
 from cost_app.recommendations.pricing import Model, WeeklyPrices, repriced, weight_of
 from cost_app.recommendations.sample import Finding, Sample, figure
 
-MAX_CANDIDATES = 20
+CANDIDATES_MAX = 20
 """The cheapest candidates: each is a column of one query."""
 SHOWN = 5
 FORMULA = (
@@ -23,7 +23,7 @@ FORMULA = (
 def cheaper_models(sample: Sample) -> Iterator[Finding]:
     """For each model the candidate that saves most on its simple requests."""
     allowed = candidates(sample.organization_id, RequestClass.SIMPLE)
-    names = sorted(allowed, key=lambda model: (weight_of(allowed[model].most_expensive), model))[:MAX_CANDIDATES]
+    names = sorted(allowed, key=lambda model: (weight_of(allowed[model].most_expensive), model))[:CANDIDATES_MAX]
     for row in _repriced_rows(sample, [allowed[name] for name in names]):
         own = (row["provider"], row["model"])
         options = sorted((row[f"at_{number}"], name) for number, name in enumerate(names) if name != own)

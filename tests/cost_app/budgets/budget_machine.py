@@ -29,7 +29,7 @@ CHEAP, EXPENSIVE = ("deepseek", "deepseek-chat"), ("anthropic", "claude-haiku-4-
 ENDED = {AttemptState.SETTLED, AttemptState.ESTIMATED, AttemptState.RELEASED}
 calls = st.integers(0, 30)
 ENDS = ["answered", "refused", "crashed with unknown outcome", "in progress"]
-MAX_TOKENS = {CHEAP: 100, EXPENSIVE: 5}
+TOKENS_MAX = {CHEAP: 100, EXPENSIVE: 5}
 usages = st.builds(TokenUsage, input=st.integers(0, 9), output=st.integers(0, 5))
 
 
@@ -108,7 +108,7 @@ class BudgetMachine(RuleBasedStateMachine):
             self.organization.pk,
             *model,
             messages=[{"role": "user", "content": "Hello"}],
-            max_tokens=MAX_TOKENS[model],
+            max_tokens=TOKENS_MAX[model],
             user_ref=user,
         )
         before = self._windows()

@@ -10,8 +10,8 @@ from aiinfra.tenants.models import Organization
 from aiinfra.tenants.scope import NoOrganizationError, organization_scope
 from cost_app.fallback.chains import (
     DEFAULT_STEPS,
-    MAX_PRICE_DECREASE,
-    MAX_PRICE_INCREASE,
+    PRICE_DECREASE_MAX,
+    PRICE_INCREASE_MAX,
     Source,
     effective_chain,
     effective_chains,
@@ -86,13 +86,13 @@ def test_default_steps_stay_within_the_documented_price_range(organization: Orga
         assert len(each.steps) <= DEFAULT_STEPS
         for step in each.steps:
             assert step.price_percent is not None
-            assert 100 // MAX_PRICE_DECREASE <= step.price_percent <= 100 * MAX_PRICE_INCREASE
+            assert 100 // PRICE_DECREASE_MAX <= step.price_percent <= 100 * PRICE_INCREASE_MAX
             assert "embedding" not in step.model
 
 
 def test_an_economy_model_never_replaces_a_more_expensive_one(organization: Organization) -> None:
     allow(organization, ("openai", "gpt-3.5-turbo"), ("deepseek", "deepseek-chat"))
-    assert weight_of(price_of("openai", "gpt-3.5-turbo")) < MAX_PRICE_DECREASE * weight_of(
+    assert weight_of(price_of("openai", "gpt-3.5-turbo")) < PRICE_DECREASE_MAX * weight_of(
         price_of("deepseek", "deepseek-chat")
     )
     assert chain(organization, "openai", "gpt-3.5-turbo") == []
@@ -101,8 +101,8 @@ def test_an_economy_model_never_replaces_a_more_expensive_one(organization: Orga
 
 def test_price_range_includes_its_bounds(organization: Organization) -> None:
     price("openai", "asked", 10)
-    price("anthropic", "five-times", 10 * MAX_PRICE_INCREASE)
-    price("anthropic", "dearer", 10 * MAX_PRICE_INCREASE + 1)
+    price("anthropic", "five-times", 10 * PRICE_INCREASE_MAX)
+    price("anthropic", "dearer", 10 * PRICE_INCREASE_MAX + 1)
     price("deepseek", "a-tenth", 1)
     names = [("openai", "asked"), ("anthropic", "five-times"), ("anthropic", "dearer"), ("deepseek", "a-tenth")]
     allow(organization, *names)

@@ -132,7 +132,7 @@ def test_unsupported_encoding_is_rejected_with_its_line() -> None:
 def test_file_size_and_row_count_are_limited(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(FileError, match="10 MB"):
         read_file("openai", b"x" * (10 * 1024 * 1024 + 1))
-    monkeypatch.setattr(table, "MAX_ROWS", 1)
+    monkeypatch.setattr(table, "ROWS_MAX", 1)
     with pytest.raises(FileError, match="can have at most 1 rows") as caught:
         read_file("openai", OPENAI_USAGE.encode())
     assert caught.value.line == 3

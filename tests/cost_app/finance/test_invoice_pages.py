@@ -54,7 +54,7 @@ def test_missing_multiple_or_oversized_file_returns_422(finance: User, client_of
     assert send(client, "", provider="acme").status_code == 422
     two = {"provider": "openai", "file": [SimpleUploadedFile(name, b"x") for name in ("a.csv", "b.csv")]}
     assert "Choose one file." in client.post(reverse("finance_invoice_upload"), two).text
-    with patch("cost_app.finance.forms.MAX_BYTES", 10):
+    with patch("cost_app.finance.forms.BYTES_MAX", 10):
         response = send(client, usage((5, "gpt-4", 1, 0)))
     assert response.status_code == 422
     assert "The file is larger than 10 MB" in response.text

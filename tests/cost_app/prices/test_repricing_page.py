@@ -70,7 +70,7 @@ def test_nothing_is_posted_without_a_reason(staff: Client, call: Call, organizat
 def test_large_period_requires_the_command(
     staff: Client, call: Call, organization: Organization, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cost_app.prices.views.MAX_CALLS", 1)
+    monkeypatch.setattr("cost_app.prices.views.CALLS_MAX", 1)
     price(1, days=-30)
     call()
     call()

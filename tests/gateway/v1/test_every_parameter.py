@@ -20,7 +20,7 @@ from tests.providers.dialects.test_passing_on import cases
 QUESTION = [{"role": "user", "content": "Hi."}]
 CHAT = cases(CompletionCreateParamsNonStreaming)
 MESSAGES = cases(MessageCreateParamsNonStreaming)
-MIN_SAMPLES = 20
+SAMPLES_MIN = 20
 """Each SDK has more parameters; with fewer, the samples would be incomplete."""
 
 
@@ -30,7 +30,7 @@ def _prices(redis_url: str, organization: Organization) -> None:
 
 
 def test_samples_cover_the_whole_schema() -> None:
-    assert min(len(CHAT), len(MESSAGES)) > MIN_SAMPLES
+    assert min(len(CHAT), len(MESSAGES)) > SAMPLES_MIN
 
 
 @pytest.mark.parametrize(

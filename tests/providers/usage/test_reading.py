@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from aiinfra.providers.base import TokenUsage
 from aiinfra.providers.usage import (
-    MAX_TOKENS,
+    TOKENS_MAX,
     anthropic_usage,
     embedding_usage,
     openai_usage,
@@ -90,7 +90,7 @@ def test_gateway_with_anthropic_counts_is_read_as_anthropic() -> None:
     assert openai_usage(raw) == TokenUsage(input=12, cache_read=8, output=10)
 
 
-@given(st.integers(1, MAX_TOKENS))
+@given(st.integers(1, TOKENS_MAX))
 def test_an_embedding_has_input_alone(count: int) -> None:
     assert embedding_usage({"prompt_tokens": count, "total_tokens": count}) == TokenUsage(input=count)
 
@@ -128,7 +128,7 @@ def _value(source: random.Random) -> Any:
     """Mostly small counts that may fit together, and some invalid ones."""
     if source.random() < 0.12:
         return source.choice(JUNK)
-    number = source.choice([0, 1, 2, 3, 5, 10, 20, 30, 80, source.randrange(MAX_TOKENS * 2)])
+    number = source.choice([0, 1, 2, 3, 5, 10, 20, 30, 80, source.randrange(TOKENS_MAX * 2)])
     return source.choice([number, number, number, float(number), str(number)])
 
 
@@ -151,7 +151,7 @@ def _assert_possible(usage: TokenUsage) -> None:
     assert usage.prompt > 0
     assert usage.output > 0
     assert usage.reasoning <= usage.output
-    assert usage.total <= MAX_TOKENS
+    assert usage.total <= TOKENS_MAX
     assert all(type(uses) is int and 0 < uses <= 10_000 for uses in usage.tool_uses.values())
     assert len(usage.tier) in range(1, 17)
     assert usage.reported_nano is None or 0 <= usage.reported_nano <= 100_000 * 10**9
