@@ -50,7 +50,7 @@ AmountIn = Annotated[
                 {"type": "string", "pattern": AMOUNT_TEXT},
                 {"type": "number", "minimum": 0, "exclusiveMaximum": AMOUNT_END},
             ],
-            "description": "US dollars, at most nine decimals",
+            "description": f"US dollars, at most nine decimals; seven in a number above {EXACT_UP_TO:,}",
         }
     ),
 ]

@@ -31,6 +31,7 @@ from aiinfra.notifications.channels import add_channel
 from aiinfra.openapi import document
 from aiinfra.tenants.models import Organization
 from aiinfra.wsgi import application
+from cost_app.budgets.payloads import AMOUNT_END, EXACT_UP_TO
 from cost_app.spend.payloads import DOLLARS_MAX, TierIn
 from tests.api.support import CACHE, CHAT, COST, EVENTS, KEYS, QUEUE, Caller, enqueue_body
 from tests.support.examples import IS_FULL, examples
@@ -108,8 +109,9 @@ def make_budget_possible(body: dict[str, Any], key_id: str) -> None:
     if body.get("rolloverCap") is not None and body.get("rolloverUnused", False) is False:
         body["rolloverUnused"] = True
     for name in ("limit", "rolloverCap", "amount"):
-        if isinstance(body.get(name), float) and 0 <= body[name] < 1e8:
-            body[name] = round(body[name], 9)
+        if isinstance(body.get(name), float) and 0 <= body[name] < AMOUNT_END:
+            amount = min(body[name], AMOUNT_END - 1.0)
+            body[name] = round(amount, 9 if amount <= EXACT_UP_TO else 7)
     if re.fullmatch(r"0{1,8}(\.0{1,9})?", str(body.get("amount"))):
         body["amount"] = "1"
     scope = body.get("scope")
